@@ -1,0 +1,1 @@
+"""From measurements or forecasts to what to buy."""

@@ -1,0 +1,1 @@
+"""The client of Exoscale's Dedicated Inference API."""

@@ -1,0 +1,148 @@
+"""What is known of one request, one stage and one endpoint: the types every other room reads. Pure.
+
+All instants are seconds on one monotonic clock, counted from the stage's origin; None means it never happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.secret import Secret
+
+
+class Outcome(StrEnum):
+    """How a request ended. Exactly one; everything but the first and last is a failure."""
+
+    SUCCEEDED = "succeeded"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    HTTP_4XX = "http_4xx"
+    HTTP_429 = "http_429"
+    HTTP_5XX = "http_5xx"
+    ERROR_EVENT = "error_event"
+    TRUNCATED = "truncated"
+    MALFORMED = "malformed"
+    EMPTY = "empty"
+    CANCELLED = "cancelled"
+    UNFINISHED = "unfinished"
+
+    @property
+    def is_failure(self) -> bool:
+        """True for the failure classes; unfinished is neither success nor failure."""
+        return self not in (Outcome.SUCCEEDED, Outcome.UNFINISHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where requests go. ``url`` ends in ``/v1``; ``key`` is None for a server without authentication.
+
+    ``ca_file`` is a PEM file of private authorities to trust besides the system's; None for the system's alone.
+    """
+
+    url: str
+    model: str
+    key: Secret | None = None
+    ca_file: str | None = None
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """One request from its schedule to its end. The meaning of each instant: ``results/README.md``.
+
+    ``chunk_times_s`` (float64) and ``chunk_tokens`` (int32) have one entry per token-bearing chunk;
+    ``tokens_assumed`` is True when the server gave no count per chunk and 1 was taken for each.
+    """
+
+    index: int
+    scheduled_s: float
+    sent_s: float | None = None
+    connected_s: float | None = None
+    headers_s: float | None = None
+    role_s: float | None = None
+    first_token_s: float | None = None
+    last_token_s: float | None = None
+    done_s: float | None = None
+    ended_s: float | None = None
+    chunk_times_s: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    chunk_tokens: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    tokens_assumed: bool = True
+    connect_time_s: float | None = None
+    tls_time_s: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    input_tokens_asked: int | None = None
+    output_tokens_asked: int | None = None
+    outcome: Outcome = Outcome.UNFINISHED
+    detail: str = ""
+    status: int | None = None
+    finish_reason: str | None = None
+    kernel_reads: int = 0
+    user_reads: int = 0
+    coalesced_reads: int = 0
+
+    @property
+    def ttft_s(self) -> float | None:
+        """First token after the request was sent (facts: what the server did)."""
+        if self.first_token_s is None or self.sent_s is None:
+            return None
+        return self.first_token_s - self.sent_s
+
+    @property
+    def e2e_s(self) -> float | None:
+        """Last token after the request was sent."""
+        if self.last_token_s is None or self.sent_s is None:
+            return None
+        return self.last_token_s - self.sent_s
+
+    @property
+    def lateness_s(self) -> float | None:
+        """The client's own delay: sent after scheduled."""
+        return None if self.sent_s is None else self.sent_s - self.scheduled_s
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStats:
+    """How the client itself did during a stage: what the verdict rests on.
+
+    ``coalesced_read_share`` is the share of reads that carried more than one event; ``loop_lag_p99_s`` how late
+    the event loop served its timers; ``cpu_share`` CPU seconds per wall second of the busiest client process.
+    """
+
+    clock: str
+    cpu_s: float
+    cpu_share: float
+    loop_lag_p99_s: float
+    reads: int
+    kernel_reads: int
+    coalesced_read_share: float
+    connections_opened: int
+    processes: int = 1
+
+
+@dataclass(slots=True)
+class StageResult:
+    """One load level, measured: its records and what is needed to judge them without the client at hand.
+
+    ``window_start_s`` and ``window_end_s`` bound the measurement on the records' clock. ``started_at_unix`` is
+    the wall-clock time of the origin. ``stage`` is the stage's own description as plain JSON values, ``probe``
+    what the endpoint was found to support, ``server_metrics`` the endpoint's ``/metrics`` deltas where it has them.
+    """
+
+    label: str
+    stage: Mapping[str, Any]
+    records: list[RequestRecord]
+    window_start_s: float
+    window_end_s: float
+    started_at_unix: float
+    client: ClientStats
+    probe: Mapping[str, Any] = field(default_factory=dict)
+    server_metrics: Mapping[str, float] | None = None
+    interrupted: bool = False

@@ -1,0 +1,1 @@
+"""What an engine version accepts, and the linter that checks a parameter list against it."""

@@ -1,0 +1,1 @@
+"""What happened: journal and records on disk, frames, comparison, reports."""

@@ -1,0 +1,1 @@
+"""Doing it: preflight, deployers, the run loop, interrupts, clean-up."""
