@@ -1,0 +1,217 @@
+"""One deployment from intent to proof of its end, every step journaled before and after.
+
+The rule of this file: nothing is created before its intent is on disk, and nothing created is forgotten before
+a lookup by id has said that it is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from harness.errors import (
+    ApiError,
+    HarnessError,
+    InternalError,
+    NotFoundError,
+    PlatformError,
+)
+from harness.results.journal import Journal
+from harness.sweep.deployers import Deployer, Ready, Run
+from harness.sweep.states import Action, Ledger, Life, apply, next_action
+
+T = TypeVar("T")
+Notice = Callable[[str, str, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long each step may take, in seconds. ``poll_s`` is the pause between two looks at a deletion."""
+
+    delete_s: float = 600.0
+    find_s: float = 60.0
+    resend_s: float = 60.0
+    poll_s: float = 1.0
+    retry_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A journal event as the ledger reads it."""
+
+    kind: str
+    run_id: str | None
+    data: Mapping[str, Any]
+
+
+class Lifecycle:
+    """Performs the actions of ``sweep.states`` for runs, keeps their ledgers, tells ``notice`` of each event."""
+
+    def __init__(
+        self,
+        deployer: Deployer,
+        journal: Journal,
+        *,
+        ledgers: Mapping[str, Ledger] | None = None,
+        patience: Patience | None = None,
+        notice: Notice = lambda run_id, kind, data: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.deployer = deployer
+        self.ledgers: dict[str, Ledger] = dict(ledgers or {})
+        self.patience = patience or Patience()
+        self._journal = journal
+        self._notice = notice
+        self._sleep = sleep
+
+    def ledger(self, run_id: str) -> Ledger:
+        """What is known of a run; a blank ledger for one never heard of."""
+        return self.ledgers.get(run_id) or Ledger(run_id)
+
+    def record(self, run_id: str, kind: str, **data: Any) -> None:
+        """Journal one event, then let it move the ledger, then say so."""
+        self._journal.append(kind, run_id=run_id, data=data)
+        self.ledgers[run_id] = apply(self.ledger(run_id), Entry(kind, run_id, data))
+        self._notice(run_id, kind, data)
+
+    async def provision(self, run: Run) -> Ready:
+        """A ready endpoint for the run. On any error the deployment, if there is one, is left to ``tear_down``."""
+        action = next_action(self.ledger(run.id))
+        if action is Action.CREATE:
+            await self._create(run)
+        elif action is Action.FIND:
+            await self._find(run.id, run.name)
+        deployment_id = self.ledger(run.id).deployment_id
+        if self.ledger(run.id).life is not Life.ALIVE or deployment_id is None:
+            raise PlatformError(f"create-deployment of {run.name!r} left no deployment behind")
+        ready = await self.deployer.wait_ready(
+            run, deployment_id, lambda state: self.record(run.id, "provisioning", state=state)
+        )
+        self.record(
+            run.id,
+            "ready",
+            time_to_ready_s=ready.time_to_ready_s,
+            url=ready.endpoint.url,
+            facts=dict(ready.facts),
+        )
+        return ready
+
+    async def _create(self, run: Run) -> None:
+        """Intent on disk, then the call; a refusal proves absence, any other failure asks for a lookup."""
+        self.record(run.id, "create-intended", name=run.name, cell_id=run.cell.id)
+        try:
+            deployment_id = await finish_first(self.deployer.create(run))
+        except ApiError as error:
+            if error.status < 500:
+                self.record(run.id, "deleted", never_created=True)
+                raise
+            if not await self._find(run.id, run.name):
+                raise
+        except PlatformError:
+            if not await self._find(run.id, run.name):
+                raise
+        except CreatedWhileStopping as stop:
+            self.record(run.id, "created", deployment_id=stop.args[0])
+            raise
+        else:
+            self.record(run.id, "created", deployment_id=deployment_id)
+
+    async def _find(self, run_id: str, name: str) -> bool:
+        """Look for a deployment of this exact name until found or ``find_s`` has passed; journal which."""
+        deadline = self._now() + self.patience.find_s
+        while True:
+            found = await self.deployer.find(name)
+            if found is not None:
+                self.record(run_id, "created", deployment_id=found, found_by_name=True)
+                return True
+            if self._now() >= deadline:
+                self.record(run_id, "deleted", never_created=True)
+                return False
+            await self._sleep(self.patience.poll_s)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    async def tear_down(self, run_id: str) -> None:
+        """Delete what exists of the run and wait for the proof.
+
+        Raises the last error once ``delete_s`` has passed; the ledger then still says what may be alive.
+        """
+        deadline = self._now() + self.patience.delete_s
+        error: HarnessError = PlatformError(f"run {run_id} is still there after its deletion")
+        while self._now() < deadline:
+            try:
+                if await self._step_down(run_id):
+                    return
+            except PlatformError as refusal:
+                error = refusal
+                self.record(run_id, "delete-refused", detail=str(refusal))
+                await self._sleep(self.patience.retry_s)
+        raise error
+
+    async def _step_down(self, run_id: str) -> bool:
+        """One action towards the end; True when nothing is left to do."""
+        ledger = self.ledger(run_id)
+        action = next_action(ledger, stopping=True)
+        if action is Action.NOTHING:
+            return True
+        if action is Action.FIND:
+            if ledger.name is None:
+                raise InternalError(f"run {run_id} has an intent without a name")
+            await self._find(run_id, ledger.name)
+            return False
+        if ledger.deployment_id is None:
+            raise InternalError(f"run {run_id} is alive without an id")
+        if action is Action.DELETE:
+            await self._delete(run_id, ledger.deployment_id)
+            return False
+        return await self._confirm(run_id, ledger.deployment_id)
+
+    async def _delete(self, run_id: str, deployment_id: str) -> None:
+        self.record(run_id, "delete-intended")
+        try:
+            await self.deployer.delete(deployment_id)
+        except NotFoundError:
+            self.record(run_id, "deleted")
+        else:
+            self.record(run_id, "delete-sent")
+
+    async def _confirm(self, run_id: str, deployment_id: str) -> bool:
+        """Wait for the proof; after ``resend_s`` without it the deletion counts as lost and is sent again."""
+        again = self._now() + self.patience.resend_s
+        while self._now() < again:
+            if await self.deployer.is_gone(deployment_id):
+                self.record(run_id, "deleted")
+                return True
+            await self._sleep(self.patience.poll_s)
+        self.record(run_id, "delete-refused", detail="accepted, but the deployment is still there")
+        return False
+
+    async def keep_logs(self, run_id: str) -> list[str]:
+        """The engine's last log lines; [] when there are none to be had. Never raises for a platform failure."""
+        deployment_id = self.ledger(run_id).deployment_id
+        if deployment_id is None:
+            return []
+        try:
+            return list(await self.deployer.logs(deployment_id))
+        except HarnessError:
+            return []
+
+
+async def finish_first(work: Awaitable[T]) -> T:
+    """Await ``work`` to its end even when this task is cancelled meanwhile; the cancellation follows after."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is None:
+            raise CreatedWhileStopping(task.result()) from None
+        raise
+
+
+class CreatedWhileStopping(asyncio.CancelledError):
+    """A cancellation that arrived during a create which went through; carries what it returned."""

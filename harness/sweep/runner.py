@@ -1,0 +1,181 @@
+"""The run loop: provision, measure, tear down, as a pipeline that survives failures and interrupts.
+
+Deployments overlap up to a limit; measurements do not, unless told otherwise. Whatever happens to a run, its
+tear-down is awaited, and it ends with one event that accounts for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.errors import (
+    CapacityError,
+    EngineStartError,
+    ForbiddenError,
+    HarnessError,
+    LeftRunningError,
+    NetworkError,
+)
+from harness.sweep.deployers import Ready, Run
+from harness.sweep.interrupts import Interrupts, StopRequested
+from harness.sweep.lifecycle import Lifecycle
+from harness.sweep.states import Action, Ledger, Result, leftovers, next_action
+
+Measure = Callable[[Run, Ready], Awaitable[None]]
+KeepLogs = Callable[[str, Sequence[str]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``parallel_deployments`` may exist at a time, ``parallel_measurements`` may load at a time.
+
+    ``gpu_hours`` bounds what may still be launched: see ``sweep.budget``.
+    """
+
+    parallel_deployments: int = 2
+    parallel_measurements: int = 1
+
+
+@dataclass(slots=True)
+class SweepOutcome:
+    """How a sweep ended: the ledgers by run id, what may still be alive, and what ended it early, if anything."""
+
+    ledgers: Mapping[str, Ledger]
+    left_running: Sequence[Ledger] = field(default_factory=tuple)
+    interrupted_by: str | None = None
+    ended_by: HarnessError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 all measured or refused as planned, 1 a run failed, 3 could not finish or something may be alive."""
+        if self.left_running or self.interrupted_by or self.ended_by:
+            return 3
+        failed = any(ledger.result is Result.FAILED for ledger in self.ledgers.values())
+        return 1 if failed else 0
+
+
+class SweepRunner:
+    """Carries runs from plan to proof of deletion; ``admit`` says before each launch whether it may go ahead."""
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        *,
+        measure: Measure,
+        keep_logs: KeepLogs,
+        interrupts: Interrupts,
+        limits: Limits | None = None,
+        admit: Callable[[Run], str | None] = lambda run: None,
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._measure = measure
+        self._keep_logs = keep_logs
+        self._interrupts = interrupts
+        self._limits = limits or Limits()
+        self._admit = admit
+        self._measuring = asyncio.Semaphore(self._limits.parallel_measurements)
+        self._exhausted: dict[tuple[str, int], str] = {}
+        self._ended_by: HarnessError | None = None
+
+    async def run(self, runs: Sequence[Run]) -> SweepOutcome:
+        """Carry out all runs in order; returns when nothing of ours is left, or when told to let go."""
+        waiting = iter(runs)
+        workers = [
+            asyncio.create_task(self._work(waiting))
+            for _ in range(max(1, min(self._limits.parallel_deployments, len(runs))))
+        ]
+        everything = asyncio.create_task(_wait_all(workers), name="sweep")
+        abandoned = asyncio.create_task(_wait_for(self._interrupts.abandon), name="abandon")
+        await asyncio.wait({everything, abandoned}, return_when=asyncio.FIRST_COMPLETED)
+        abandoned.cancel()
+        for worker in workers:
+            worker.cancel()
+        ended = await asyncio.gather(*workers, return_exceptions=True)
+        for result in ended:
+            if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+                raise result
+        return self._outcome()
+
+    def _outcome(self) -> SweepOutcome:
+        ledgers = self._lifecycle.ledgers
+        return SweepOutcome(
+            dict(ledgers), leftovers(ledgers.values()), self._interrupts.first_signal, self._ended_by
+        )
+
+    async def _work(self, waiting: Iterator[Run]) -> None:
+        for run in waiting:
+            if self._interrupts.stop.is_set() or self._ended_by is not None:
+                return
+            try:
+                await self._carry(run)
+            except Exception:
+                self._interrupts.notice("a defect")
+                raise
+
+    async def _carry(self, run: Run) -> None:
+        """One run, start to end; a failure is its outcome, an unreachable platform ends the sweep after it."""
+        if next_action(self._lifecycle.ledger(run.id)) is Action.NOTHING:
+            return
+        reason = self._exhausted.get((run.cell.gpu_type, run.cell.gpu_count)) or self._admit(run)
+        if reason is not None:
+            self._lifecycle.record(run.id, "skipped", reason=reason)
+            return
+        try:
+            await self._provision_and_measure(run)
+        except StopRequested:
+            pass
+        except HarnessError as error:
+            self._account(run, error)
+        finally:
+            await self._end(run)
+
+    async def _provision_and_measure(self, run: Run) -> None:
+        ready = await self._interrupts.unless_stopped(self._lifecycle.provision(run))
+        async with self._measuring:
+            if self._interrupts.stop.is_set():
+                raise StopRequested
+            await self._interrupts.unless_stopped(self._measure(run, ready))
+        self._lifecycle.record(run.id, "measured")
+
+    def _account(self, run: Run, error: HarnessError) -> None:
+        """The one event that says why a run was not measured, and what follows for the others."""
+        cause = error.cause if isinstance(error, EngineStartError) else type(error).__name__
+        if isinstance(error, CapacityError):
+            cause = "no-capacity"
+            self._exhausted[run.cell.gpu_type, run.cell.gpu_count] = (
+                f"no capacity for {run.cell.gpu_type}: {error}"
+            )
+        elif isinstance(error, ForbiddenError | NetworkError):
+            self._ended_by = error
+        self._lifecycle.record(run.id, "failed", cause=cause, detail=str(error))
+
+    async def _end(self, run: Run) -> None:
+        """Keep the logs, delete, prove it; a deployment that will not go is left to the outcome's list."""
+        if not self._lifecycle.ledger(run.id).may_cost:
+            return
+        lines = await self._lifecycle.keep_logs(run.id)
+        if lines:
+            self._lifecycle.record(run.id, "engine-log", file=self._keep_logs(run.id, lines))
+        try:
+            await self._lifecycle.tear_down(run.id)
+        except HarnessError as error:
+            self._ended_by = self._ended_by or error
+
+
+async def _wait_all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    await asyncio.wait(tasks)
+
+
+async def _wait_for(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def require_nothing_left(outcome: SweepOutcome) -> None:
+    """Raise LeftRunningError naming every deployment that may still be alive."""
+    if outcome.left_running:
+        named = ", ".join(
+            f"{ledger.name} ({ledger.deployment_id or 'id unknown'})" for ledger in outcome.left_running
+        )
+        raise LeftRunningError(f"may still be running and cost money: {named}; run: harness cleanup")
