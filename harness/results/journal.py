@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.errors import ConfigError, HarnessError, InternalError, UsageError
-from harness.secret import Secret
+from harness.results.files import plain_json
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x68726E73  # "hrns": what `file` and we recognise a journal by
@@ -117,7 +117,7 @@ class Journal:
         """Add one event; on disk when this returns. ``data`` is plain JSON values; a Secret in it is refused."""
         if kind not in KINDS:
             raise InternalError(f"unknown journal event kind '{kind}'")
-        row = (self._clock(), run_id, kind, _encode(data or {}))
+        row = (self._clock(), run_id, kind, plain_json(data or {}))
         try:
             with self._mutex:
                 self._connection.execute(
@@ -214,26 +214,6 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
 def _read(connection: sqlite3.Connection) -> list[Event]:
     rows = connection.execute("SELECT seq, at_unix, run_id, kind, data FROM event ORDER BY seq")
     return [Event(seq, at_unix, run_id, kind, json.loads(data)) for seq, at_unix, run_id, kind, data in rows]
-
-
-def _encode(data: Mapping[str, Any]) -> str:
-    _refuse_secrets(data)
-    try:
-        return json.dumps(data, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InternalError(f"journal data is not plain JSON: {error}") from error
-
-
-def _refuse_secrets(value: object) -> None:
-    if isinstance(value, Secret):
-        raise InternalError("a secret was about to be written to the journal")
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            _refuse_secrets(key)
-            _refuse_secrets(item)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            _refuse_secrets(item)
 
 
 def _sync_folder(folder: Path) -> None:

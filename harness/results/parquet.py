@@ -1,0 +1,150 @@
+"""The records of one measured point as a Parquet file, and back. I/O.
+
+One row a request, its chunks as list columns; what belongs to the point is JSON in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.errors import ConfigError
+from harness.load.records import ClientStats, StageResult
+from harness.results.columns import (
+    COUNTS,
+    INSTANTS,
+    OPTIONAL_COUNTS,
+    TEXTS,
+    PointMeta,
+    RecordColumns,
+    columns_of,
+)
+from harness.results.files import plain_json, whole_file
+
+SCHEMA_VERSION = 1
+METADATA_KEY = b"harness"
+ROWS_PER_GROUP = 1 << 16
+
+
+def write_records(path: Path, result: StageResult, *, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write a point's records, whole or not at all.
+
+    ``metadata`` says whose point it is: run_id, cell_id, repeat, point, simulated; each may be left out by a
+    caller without a sweep. StoreError when the file cannot be written.
+    """
+    table = _table(result).replace_schema_metadata({METADATA_KEY: _encode_meta(result, metadata or {})})
+    with whole_file(path) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            row_group_size=ROWS_PER_GROUP,
+            use_dictionary=list(TEXTS),
+            store_schema=True,
+        )
+
+
+def read_meta(path: Path) -> PointMeta:
+    """The point's metadata alone, without its rows; ConfigError when the file is not one of ours."""
+    try:
+        return _decode_meta(path, pq.read_schema(path).metadata)
+    except (OSError, pa.ArrowException) as error:
+        raise ConfigError(f"cannot read '{path}': {_first_line(error)}") from error
+
+
+def read_records(path: Path) -> RecordColumns:
+    """A point's records as columns. ConfigError when the file is damaged, of another make or a newer schema."""
+    try:
+        table = pq.read_table(path, memory_map=True)
+    except (OSError, pa.ArrowException) as error:
+        raise ConfigError(f"cannot read '{path}': {_first_line(error)}") from error
+    meta = _decode_meta(path, table.schema.metadata)
+    try:
+        return _columns(meta, table)
+    except KeyError as error:
+        raise ConfigError(f"'{path}' has no column {error}") from error
+
+
+def _columns(meta: PointMeta, table: pa.Table) -> RecordColumns:
+    times = table.column("chunk_times_s").combine_chunks()
+    tokens = table.column("chunk_tokens").combine_chunks()
+    found = {name: table.column(name).to_numpy().astype(np.float64) for name in ("scheduled_s", *INSTANTS)}
+    found |= {name: table.column(name).to_numpy().astype(np.float64) for name in OPTIONAL_COUNTS}
+    found |= {name: table.column(name).to_numpy() for name in COUNTS}
+    found |= {name: np.array(table.column(name).to_pylist(), dtype=object) for name in TEXTS}
+    found["tokens_assumed"] = table.column("tokens_assumed").to_numpy()
+    return RecordColumns(
+        meta=meta,
+        columns=found,
+        chunk_offsets=times.offsets.to_numpy().astype(np.int64),
+        chunk_times_s=times.values.to_numpy(),
+        chunk_tokens=tokens.values.to_numpy(),
+    )
+
+
+def _table(result: StageResult) -> pa.Table:
+    records = result.records
+    found = columns_of(records)
+    arrays: dict[str, pa.Array] = {name: pa.array(found[name]) for name in COUNTS}
+    for name in ("scheduled_s", *INSTANTS):
+        arrays[name] = pa.array(found[name], from_pandas=True)
+    for name in OPTIONAL_COUNTS:
+        absent = np.isnan(found[name])
+        arrays[name] = pa.array(np.where(absent, 0, found[name]).astype(np.int64), mask=absent)
+    for name in TEXTS:
+        arrays[name] = pa.array(found[name], pa.string())
+    arrays["tokens_assumed"] = pa.array(found["tokens_assumed"])
+    offsets = np.zeros(len(records) + 1, np.int32)
+    np.cumsum([len(record.chunk_times_s) for record in records], out=offsets[1:])
+    for name, dtype in (("chunk_times_s", np.float64), ("chunk_tokens", np.int32)):
+        parts = [np.asarray(getattr(record, name), dtype) for record in records]
+        values = np.concatenate(parts) if parts else np.empty(0, dtype)
+        arrays[name] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
+    return pa.table(arrays)
+
+
+def _encode_meta(result: StageResult, metadata: Mapping[str, Any]) -> bytes:
+    meta = PointMeta(
+        run_id=metadata.get("run_id", ""),
+        cell_id=metadata.get("cell_id", ""),
+        repeat=metadata.get("repeat", 0),
+        point=metadata.get("point", 0),
+        simulated=metadata.get("simulated", False),
+        label=result.label,
+        stage=dict(result.stage),
+        window_start_s=result.window_start_s,
+        window_end_s=result.window_end_s,
+        started_at_unix=result.started_at_unix,
+        client=result.client,
+        probe=dict(result.probe),
+        server_metrics=None if result.server_metrics is None else dict(result.server_metrics),
+        interrupted=result.interrupted,
+    )
+    return plain_json({"schema_version": SCHEMA_VERSION, **asdict(meta)}).encode()
+
+
+def _decode_meta(path: Path, metadata: Mapping[bytes, bytes] | None) -> PointMeta:
+    if not metadata or METADATA_KEY not in metadata:
+        raise ConfigError(f"'{path}' is not a records file of this program")
+    document: dict[str, Any] = json.loads(metadata[METADATA_KEY])
+    version = document.pop("schema_version", None)
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise ConfigError(f"'{path}' has schema version {version}; this version reads up to {SCHEMA_VERSION}")
+    client_fields = {field.name for field in fields(ClientStats)}
+    known = {field.name for field in fields(PointMeta)}
+    try:
+        client = ClientStats(**{k: v for k, v in document.pop("client").items() if k in client_fields})
+        return PointMeta(client=client, **{key: value for key, value in document.items() if key in known})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"'{path}' has incomplete metadata: {error}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

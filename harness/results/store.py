@@ -1,0 +1,182 @@
+"""A run folder: where each thing that happened is kept. The format, key by key: ``results/README.md``. I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from harness.errors import ConfigError, UsageError
+from harness.results.files import StoreError, write_bytes, write_json
+from harness.results.journal import Event, Journal, is_being_written, read_events
+from harness.results.parquet import read_meta, read_records, write_records
+from harness.results.prices import PriceTable
+from harness.results.resolved import Resolved
+
+__all__ = ["RunFolder", "config_sha256", "load_prices", "read_meta", "read_records", "write_records"]
+
+# Everything a run folder may hold; `replace` removes these and refuses a folder with anything else in it.
+CONTENTS = (
+    "config.yaml", "resolved.json", "journal.sqlite", "records", "logs", "summary.json", "points.csv", "cells.csv",
+    "report.md", "report.html", "plots",
+)  # fmt: skip
+_RECORDS_NAME = re.compile(r"(?P<run>.+)-p(?P<point>\d+)\.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One sweep's folder. The paths below are its parts; only ``create`` writes."""
+
+    path: Path
+
+    @classmethod
+    def create(
+        cls, path: Path, *, config: bytes, resolved: Resolved, replace: bool = False
+    ) -> tuple[RunFolder, Journal]:
+        """A new folder with its configuration, and the journal open for writing.
+
+        UsageError when it holds a run already, unless ``replace``; and even then while that run is being written
+        or its journal shows deployments that may be alive, or when the folder holds files of others.
+        """
+        folder = cls(path)
+        folder._make_room(replace=replace)
+        try:
+            folder.records.mkdir(parents=True)
+            folder.logs.mkdir()
+        except OSError as error:
+            raise StoreError(f"cannot create '{path}': {error.strerror}") from error
+        journal = Journal.create(folder.journal_path)
+        write_bytes(path / "config.yaml", config)
+        write_json(path / "resolved.json", resolved.to_json())
+        return folder, journal
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run folder; ConfigError when there is none."""
+        if not path.is_dir():
+            raise ConfigError(f"no results folder at '{path}'")
+        if not (path / "resolved.json").is_file():
+            raise ConfigError(f"'{path}' is not a run folder: it has no resolved.json")
+        return cls(path)
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal."""
+        return self.path / "journal.sqlite"
+
+    @property
+    def records(self) -> Path:
+        """The folder of records files."""
+        return self.path / "records"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of engine logs."""
+        return self.path / "logs"
+
+    @property
+    def plots(self) -> Path:
+        """The folder of plots."""
+        return self.path / "plots"
+
+    def records_path(self, run_id: str, point: int) -> Path:
+        """Where the records of one load level of a run are; ``point`` is the level's index."""
+        return self.records / f"{run_id}-p{point}.parquet"
+
+    def log_path(self, run_id: str) -> Path:
+        """Where the engine's log lines of a run are."""
+        return self.logs / f"{run_id}.log"
+
+    def resolved(self) -> Resolved:
+        """What the sweep was asked to do; ConfigError when the file cannot be read."""
+        path = self.path / "resolved.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"cannot read '{path}': {error}") from error
+        if not isinstance(document, dict):
+            raise ConfigError(f"'{path}' is not a JSON object")
+        return Resolved.parse(document, source=str(path))
+
+    def events(self) -> list[Event]:
+        """The journal so far; empty when the folder has no journal (a folder of records alone)."""
+        return read_events(self.journal_path) if self.journal_path.exists() else []
+
+    def record_files(self) -> list[Path]:
+        """Every records file, by run and then by point number."""
+        found = [(match, path) for path in self.records.glob("*.parquet") if (match := _named(path))]
+        return [
+            path for match, path in sorted(found, key=lambda item: (item[0]["run"], int(item[0]["point"])))
+        ]
+
+    def _make_room(self, *, replace: bool) -> None:
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise UsageError(f"'{self.path}' is a file; results need a folder")
+        present = [entry.name for entry in self.path.iterdir()]
+        if not present:
+            return
+        strangers = [name for name in present if not name.startswith(CONTENTS)]
+        if strangers:
+            raise UsageError(f"'{self.path}' holds files that are not a run's: '{min(strangers)}'")
+        if not replace:
+            raise UsageError(f"'{self.path}' holds a run already; resume it, or name another folder")
+        if self.journal_path.exists():
+            if is_being_written(self.journal_path):
+                raise UsageError(f"'{self.path}' is in use: another process is writing its journal")
+            alive = maybe_alive(self.events())
+            if alive:
+                raise UsageError(
+                    f"'{self.path}' is kept: {len(alive)} of its deployments may still be alive; "
+                    "clean up first"
+                )
+        _remove(self.path / name for name in present)
+
+
+def maybe_alive(events: Iterable[Event]) -> list[str]:
+    """Runs whose journal shows a deployment intended or created and neither deleted nor known not to exist."""
+    created: dict[str, bool] = {}
+    for event in events:
+        if event.run_id is None:
+            continue
+        if event.kind == "create-intended":
+            created.setdefault(event.run_id, False)
+        elif event.kind == "created":
+            created[event.run_id] = True
+        elif event.kind == "deleted" or (event.kind == "failed" and not created.get(event.run_id, True)):
+            created.pop(event.run_id, None)
+    return sorted(created)
+
+
+def config_sha256(config: bytes) -> str:
+    """The hash by which a report names the configuration file it came from."""
+    return hashlib.sha256(config).hexdigest()
+
+
+def load_prices(path: Path) -> PriceTable:
+    """A price table from a YAML file (its form: ``configs/prices.yaml``); ConfigError when unusable."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise ConfigError(f"cannot read the price table '{path}': {reason}") from error
+    return PriceTable.parse(document, source=str(path))
+
+
+def _named(path: Path) -> re.Match[str] | None:
+    return _RECORDS_NAME.fullmatch(path.name)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError as error:
+            raise StoreError(f"cannot remove '{path}': {error.strerror}") from error
