@@ -28,6 +28,7 @@ KINDS = frozenset(
     {
         "sweep-started", "cell-refused", "create-intended", "created", "provisioning", "ready", "engine-log",
         "measuring-started", "point-finished", "measured", "failed", "skipped", "delete-intended", "delete-sent",
+        "delete-refused", "retried",
         "deleted", "sweep-interrupted", "sweep-finished",
     }
 )  # fmt: skip
