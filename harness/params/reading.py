@@ -1,0 +1,117 @@
+"""The result of reading a parameter list: arguments, and what the engine's parser would refuse. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.params.grammar import Option
+from harness.params.help import ParameterSpec
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Characters ``start`` to ``end`` (exclusive) of item ``index`` of the parameter list."""
+
+    index: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPart:
+    """One dotted item, ``--compilation-config.pass_config.x true``: its path, its value and where they stand."""
+
+    path: tuple[str, ...]
+    value: str
+    key_span: Span
+    value_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One use of a flag, as the engine reads it.
+
+    ``flag_text`` is what the user wrote (``--max_model-len``, ``-tp``, ``--no-enable-prefix-caching``), ``flag``
+    the engine's own spelling it stands for. ``values`` are the raw texts, ``converted`` what they mean: a bool for
+    a switch, a tuple for a flag that takes many, decoded JSON for structured values, True for ``--hf-token``
+    alone; None means null, or nothing when ``valid`` is false. ``parts`` is not empty when the value was given
+    as dotted keys; ``values`` then holds the JSON they merge to.
+    """
+
+    option: Option
+    flag_text: str
+    flag: str
+    values: tuple[str, ...]
+    converted: object
+    flag_span: Span
+    value_spans: tuple[Span, ...]
+    negated: bool = False
+    abbreviated: bool = False
+    valid: bool = True
+    parts: tuple[KeyPart, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The parameter's long name without dashes."""
+        return self.option.name
+
+    @property
+    def spec(self) -> ParameterSpec:
+        """The help document's entry."""
+        return self.option.spec
+
+    @property
+    def index(self) -> int:
+        """The item that holds the flag."""
+        return self.flag_span.index
+
+    @property
+    def value(self) -> str | None:
+        """The first raw value, or None for a switch."""
+        return self.values[0] if self.values else None
+
+    @property
+    def value_span(self) -> Span:
+        """Where the first value stands; the flag itself when there is none."""
+        return self.value_spans[0] if self.value_spans else self.flag_span
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason for the engine's parser to refuse the list.
+
+    ``kind`` is a constant of ``harness.params.problems``; ``text`` the user's own text it is about, ``detail`` and
+    ``choices`` what the rule needs to explain it.
+    """
+
+    kind: str
+    span: Span | None
+    text: str = ""
+    flag: str = ""
+    option: Option | None = None
+    detail: str = ""
+    choices: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A parameter list as the engine's parser reads it; accepted exactly when ``problems`` is empty.
+
+    ``arguments`` stand in the order the parser sees them; the last one of a name wins. ``by_name`` groups them.
+    """
+
+    arguments: tuple[Argument, ...]
+    problems: tuple[Problem, ...]
+    by_name: Mapping[str, tuple[Argument, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def accepted(self) -> bool:
+        """True when the engine's parser takes the list."""
+        return not self.problems
+
+    def last(self, name: str) -> Argument | None:
+        """The argument that decides parameter ``name``, or None when it is not given."""
+        found = self.by_name.get(name)
+        return found[-1] if found else None
