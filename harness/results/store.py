@@ -141,18 +141,14 @@ class RunFolder:
 
 
 def maybe_alive(events: Iterable[Event]) -> list[str]:
-    """Runs whose journal shows a deployment intended or created and neither deleted nor known not to exist."""
-    created: dict[str, bool] = {}
+    """Runs whose journal shows a deployment intended or created, and no proof that it is gone."""
+    alive: set[str] = set()
     for event in events:
-        if event.run_id is None:
-            continue
-        if event.kind == "create-intended":
-            created.setdefault(event.run_id, False)
-        elif event.kind == "created":
-            created[event.run_id] = True
-        elif event.kind == "deleted" or (event.kind == "failed" and not created.get(event.run_id, True)):
-            created.pop(event.run_id, None)
-    return sorted(created)
+        if event.run_id is not None and event.kind in ("create-intended", "created"):
+            alive.add(event.run_id)
+        elif event.run_id is not None and event.kind == "deleted":
+            alive.discard(event.run_id)
+    return sorted(alive)
 
 
 def config_sha256(config: bytes) -> str:

@@ -184,7 +184,7 @@ def test_a_run_whose_deployments_may_live_is_not_replaced(tmp_path: Path, cells:
     _, journal = RunFolder.create(path, config=b"", resolved=make_resolved(cells))
     with journal:
         journal.append("create-intended", run_id="a-r0")
-        journal.append("failed", run_id="a-r0")
+        journal.append("deleted", run_id="a-r0", data={"never_created": True})
         journal.append("create-intended", run_id="b-r0")
         journal.append("created", run_id="b-r0")
         journal.append("failed", run_id="b-r0")

@@ -1,0 +1,141 @@
+"""What became of every run a sweep planned, read off its journal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from harness.plan.cells import Cell
+from harness.results.journal import Event
+
+
+class State(StrEnum):
+    """How a run ended. ``INTERRUPTED``: begun, not settled; ``NOT_STARTED``: the sweep ended before its turn."""
+
+    MEASURED = "measured"
+    REFUSED = "refused"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
+    NOT_STARTED = "not started"
+
+
+@dataclass(frozen=True, slots=True)
+class RunAccount:
+    """One run: its state, why (None for a measured one), and what the journal says of its deployment.
+
+    ``phase`` is where a failed run failed; ``time_to_ready_s`` is from the create to a working completion, None when
+    it never came to that; ``points`` are the load levels whose records were finished; ``deleted`` is False while a
+    deployment may still be alive, None when none was ever intended.
+    """
+
+    run_id: str
+    cell_id: str
+    repeat: int
+    state: State = State.NOT_STARTED
+    cause: str | None = None
+    detail: str | None = None
+    phase: str | None = None
+    time_to_ready_s: float | None = None
+    points: tuple[int, ...] = ()
+    log_file: str | None = None
+    deleted: bool | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Cause and detail in one line."""
+        return ": ".join(part for part in (self.cause, self.detail) if part) or None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepAccount:
+    """Every planned run in the plan's order, repeats together. ``finished`` is False for a partial sweep.
+
+    ``interrupted_by`` names the signal that ended it, ``started_unix`` and ``ended_unix`` are the first and last event.
+    """
+
+    runs: tuple[RunAccount, ...]
+    finished: bool
+    interrupted_by: str | None
+    started_unix: float | None
+    ended_unix: float | None
+
+    def counts(self) -> dict[str, int]:
+        """Number of runs in each state that occurs, in the order of State."""
+        found = {state.value: sum(run.state is state for run in self.runs) for state in State}
+        return {state: count for state, count in found.items() if count}
+
+
+SETTLING: Mapping[str, State] = {
+    "measured": State.MEASURED,
+    "cell-refused": State.REFUSED,
+    "failed": State.FAILED,
+    "skipped": State.SKIPPED,
+}
+BEGINNING = ("create-intended", "created", "provisioning", "ready", "measuring-started", "retried")
+
+
+def account(cells: Iterable[Cell], *, repeats: int, events: Iterable[Event]) -> SweepAccount:
+    """The account of a sweep of these cells. Events of a cell (no repeat in their run id) hit all its repeats."""
+    cells = list(dict.fromkeys(cells))
+    runs = {
+        f"{cell.id}-r{repeat}": RunAccount(f"{cell.id}-r{repeat}", cell.id, repeat)
+        for cell in cells
+        for repeat in range(repeats)
+    }
+    finished, interrupted_by = False, None
+    events = list(events)
+    for event in events:
+        if event.kind == "sweep-finished":
+            finished = True
+        elif event.kind == "sweep-interrupted":
+            interrupted_by = str(event.data.get("signal", "an interrupt"))
+        elif event.kind in ("sweep-started", "sweep-resumed"):
+            finished, interrupted_by = False, None
+        for run_id in _targets(event, runs):
+            runs[run_id] = _after(runs[run_id], event)
+    return SweepAccount(
+        runs=tuple(runs.values()),
+        finished=finished and interrupted_by is None,
+        interrupted_by=interrupted_by,
+        started_unix=events[0].at_unix if events else None,
+        ended_unix=events[-1].at_unix if events else None,
+    )
+
+
+def _targets(event: Event, runs: Mapping[str, RunAccount]) -> list[str]:
+    if event.run_id in runs:
+        return [event.run_id] if event.run_id is not None else []
+    cell_id = event.run_id or event.data.get("cell_id")
+    if event.kind != "cell-refused" or cell_id is None:
+        return []
+    return [run_id for run_id, run in runs.items() if run.cell_id == cell_id]
+
+
+def _after(run: RunAccount, event: Event) -> RunAccount:
+    data = event.data
+    if event.kind in SETTLING and run.state is not State.MEASURED:
+        settled = SETTLING[event.kind]
+        if settled is State.MEASURED:
+            return replace(run, state=settled, cause=None, detail=None, phase=None)
+        return replace(
+            run,
+            state=settled,
+            cause=data.get("cause", data.get("reason")),
+            detail=data.get("detail") or "; ".join(data.get("diagnostics", ())) or None,
+            phase=data.get("phase"),
+        )
+    if event.kind in BEGINNING and run.state in (State.NOT_STARTED, State.FAILED, State.SKIPPED):
+        run = replace(run, state=State.INTERRUPTED, cause=None, detail=None, phase=None)
+    if event.kind == "ready":
+        run = replace(run, time_to_ready_s=data.get("time_to_ready_s"))
+    elif event.kind == "point-finished":
+        run = replace(run, points=tuple(sorted({*run.points, int(data["point"])})))
+    elif event.kind == "engine-log":
+        run = replace(run, log_file=data.get("file"))
+    elif event.kind in ("create-intended", "created"):
+        run = replace(run, deleted=False)
+    elif event.kind == "deleted":
+        run = replace(run, deleted=True)
+    return run
