@@ -1,0 +1,142 @@
+"""What a sweep file says, as types; ``load_config`` is the only way to make them from a file.
+
+Seconds inside; absent is None. The keys of the file, their meaning and their defaults: ``harness schema``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.plan.spans import LocatedText, Source
+
+AXES = ("gpu-type", "gpu-count", "replicas", "engine-version", "model", "parameters")
+
+AxisValue = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSet:
+    """A list of arguments under a name. ``group`` is the name of the set it was expanded from, often the same."""
+
+    name: str
+    group: str
+    items: tuple[LocatedText, ...] = field(default=(), compare=False)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The arguments as texts."""
+        return tuple(item.text for item in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The axes and how they are thinned and extended, by GitHub Actions' rules.
+
+    ``axes`` maps an axis to its values in the file's order (parameters by set name); ``exclude`` and ``include``
+    hold partial combinations. ``fixed`` has the axes given once, outside the matrix; ``sets`` every set by name.
+    """
+
+    axes: Mapping[str, tuple[AxisValue, ...]]
+    exclude: tuple[Mapping[str, AxisValue], ...] = ()
+    include: tuple[Mapping[str, AxisValue], ...] = ()
+    fixed: Mapping[str, AxisValue] = field(default_factory=dict)
+    sets: Mapping[str, ParameterSet] = field(default_factory=dict)
+    common: tuple[LocatedText, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LengthConfig:
+    """How many tokens: ``fixed`` uses ``mean`` alone, ``uniform`` needs ``minimum`` and ``maximum``."""
+
+    distribution: str
+    mean: float | None = None
+    stddev: float | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadConfig:
+    """What is asked of each endpoint. ``extra`` goes into every request body."""
+
+    input_tokens: LengthConfig = LengthConfig("fixed", mean=512)
+    output_tokens: LengthConfig = LengthConfig("fixed", mean=128)
+    api: str = "chat"
+    seed: int = 1
+    cache: str = "isolated"
+    prefix_tokens: int = 0
+    prefix_groups: int = 1
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadLevel:
+    """One level of load: ``concurrency`` (closed loop) or ``rate_per_s`` with its ``arrivals`` (open loop).
+
+    It lasts ``duration_s`` or ``requests``, exactly one of them, after ``warmup_s`` (None: the load client's own).
+    """
+
+    concurrency: int | None = None
+    rate_per_s: float | None = None
+    arrivals: str = "poisson"
+    burstiness: float = 1.0
+    duration_s: float | None = None
+    requests: int | None = None
+    warmup_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait for what, in seconds."""
+
+    ready_s: float = 1800.0
+    operation_s: float = 600.0
+    delete_s: float = 600.0
+    request_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class SweepConfig:
+    """A sweep file, checked. ``models`` maps a model id to the path of its config.json, ``engines`` an engine
+    version to the command of a local engine; paths are relative to nothing but the working directory."""
+
+    source: Source = field(repr=False)
+    name: str
+    matrix: Matrix
+    load: tuple[LoadLevel, ...]
+    workload: WorkloadConfig = WorkloadConfig()
+    timeouts: Timeouts = Timeouts()
+    question: str | None = None
+    zone: str | None = None
+    slo: str | None = None
+    repeats: int = 1
+    models: Mapping[str, str] = field(default_factory=dict)
+    engines: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The file, as it was named."""
+        return self.source.path
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file's text, in hex: which configuration a result belongs to."""
+        return hashlib.sha256(self.source.text.encode()).hexdigest()
+
+
+def load_config(path: str) -> SweepConfig:
+    """Reads and checks a sweep file (``-``: standard input); ConfigError with every finding's place otherwise."""
+    from harness.plan.config_reader import read_config
+    from harness.plan.findings import Findings
+    from harness.plan.source import parse, read_source
+
+    source = read_source(path)
+    findings = Findings(source)
+    documents = parse(source, findings)
+    config = read_config(source, documents, findings)
+    if config is None or findings.has_errors:
+        raise findings.failure()
+    return config

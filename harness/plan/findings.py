@@ -1,0 +1,81 @@
+"""Collects what is wrong with a file, each finding with its place. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from harness.diagnostics import Diagnostic, Severity, Stage
+from harness.errors import ConfigError
+from harness.plan.spans import Source, Span
+
+MAX_FINDINGS = 100
+
+
+class Findings:
+    """The findings of one file; lives while it is read. More than a hundred are counted, not kept."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.diagnostics: list[Diagnostic] = []
+        self.left_out = 0
+
+    def error(
+        self, code: str, span: Span, message: str, *, note: str | None = None, hint: str | None = None
+    ) -> None:
+        """Notes something that makes the file unusable; reading goes on to find more."""
+        self._add(self._diagnostic(code, Severity.ERROR, span, message, note=note, hint=hint))
+
+    def warning(
+        self, code: str, span: Span, message: str, *, note: str | None = None, hint: str | None = None
+    ) -> None:
+        """Notes something that is probably not what was meant."""
+        self._add(self._diagnostic(code, Severity.WARNING, span, message, note=note, hint=hint))
+
+    def fatal(self, span: Span, message: str, *, hint: str | None = None) -> ConfigError:
+        """The error to raise when reading cannot go on."""
+        self._add(self._diagnostic("syntax", Severity.ERROR, span, message, hint=hint))
+        return self.failure()
+
+    def failure(self) -> ConfigError:
+        """One ConfigError that carries every finding so far."""
+        count = sum(diagnostic.is_error for diagnostic in self.diagnostics) + self.left_out
+        noun = "error" if count == 1 else "errors"
+        return ConfigError(f"{self.source.path} cannot be used: {count} {noun}", diagnostics=self.diagnostics)
+
+    @property
+    def has_errors(self) -> bool:
+        """True when the file cannot be used."""
+        return any(diagnostic.is_error for diagnostic in self.diagnostics)
+
+    def _add(self, diagnostic: Diagnostic) -> None:
+        if len(self.diagnostics) < MAX_FINDINGS:
+            self.diagnostics.append(diagnostic)
+        else:
+            self.left_out += 1
+
+    def _diagnostic(
+        self,
+        code: str,
+        severity: Severity,
+        span: Span,
+        message: str,
+        *,
+        note: str | None = None,
+        hint: str | None = None,
+    ) -> Diagnostic:
+        return Diagnostic(
+            code=f"config-{code}",
+            severity=severity,
+            stage=Stage.STYLE,
+            message=message,
+            note=note,
+            hint=hint,
+            location=self.source.location(*span),
+        )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """``did you mean 'x'?`` for the known word closest to ``word``, or None."""
+    close = difflib.get_close_matches(word.lower().replace("_", "-"), list(known), n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else None
