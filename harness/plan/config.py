@@ -101,7 +101,8 @@ class Timeouts:
 @dataclass(frozen=True, slots=True)
 class SweepConfig:
     """A sweep file, checked. ``models`` maps a model id to the path of its config.json, ``engines`` an engine
-    version to the command of a local engine; paths are relative to nothing but the working directory."""
+    version to the command of a local engine, ``engine_environment`` is what such engines get besides this process's
+    own environment; paths are relative to nothing but the working directory."""
 
     source: Source = field(repr=False)
     name: str
@@ -115,6 +116,7 @@ class SweepConfig:
     repeats: int = 1
     models: Mapping[str, str] = field(default_factory=dict)
     engines: Mapping[str, str] = field(default_factory=dict)
+    engine_environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> str:

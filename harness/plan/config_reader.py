@@ -22,7 +22,7 @@ from harness.plan.spans import Source
 
 KEYS = (
     "name", "question", "zone", *AXES, "models", "matrix", "exclude", "include",
-    "workload", "load", "repeats", "slo", "timeouts", "engines",
+    "workload", "load", "repeats", "slo", "timeouts", "engines", "engine-environment",
 )  # fmt: skip
 WORKLOAD_KEYS = (
     "input-tokens", "output-tokens", "api", "seed", "cache", "prefix-tokens", "prefix-groups", "extra",
@@ -74,7 +74,10 @@ def read_config(source: Source, documents: Sequence[Node], findings: Findings) -
         if "repeats" in top
         else 1,
         models=_models(reader, top["models"]) if "models" in top else {},
-        engines=_engines(reader, top["engines"]) if "engines" in top else {},
+        engines=_texts(reader, top["engines"], "engines") if "engines" in top else {},
+        engine_environment=_texts(reader, top["engine-environment"], "engine-environment")
+        if "engine-environment" in top
+        else {},
     )
 
 
@@ -217,10 +220,11 @@ def _models(reader: Reader, node: Node) -> dict[str, str]:
     return paths
 
 
-def _engines(reader: Reader, node: Node) -> dict[str, str]:
-    commands: dict[str, str] = {}
-    for version, value in reader.entries(node, "engines").items():
-        command = reader.text(value, f"engines.{version}")
-        if command is not None:
-            commands[version] = command
-    return commands
+def _texts(reader: Reader, node: Node, name: str) -> dict[str, str]:
+    """A mapping of texts: what was read of it."""
+    texts: dict[str, str] = {}
+    for key, value in reader.entries(node, name).items():
+        text = reader.text(value, f"{name}.{key}")
+        if text is not None:
+            texts[key] = text
+    return texts
