@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from harness.errors import UsageError
+from harness.results.compare import (
+    Bar,
+    BarOutcome,
+    Change,
+    Sample,
+    Subject,
+    Verdict,
+    compare,
+    judge,
+)
+from harness.results.stats import Interval
+
+
+def subject(a: list[float], b: list[float], *, metric: str = "ttft_p50") -> Subject:
+    return Subject(
+        name="cell",
+        load="c8",
+        a=tuple(Sample(repeat, {metric: value}) for repeat, value in enumerate(a)),
+        b=tuple(Sample(repeat, {metric: value}) for repeat, value in enumerate(b)),
+    )
+
+
+def only_change(case: Subject, metric: str = "ttft_p50") -> Change:
+    changes = compare([case], rng=np.random.default_rng(1), metrics=[metric])
+    assert len(changes) == 1
+    return changes[0]
+
+
+def test_pairs_that_all_rise_alike_are_worse_although_the_runs_differ_widely() -> None:
+    # 1, 2 and 4 s each rise by 9, 10 and 11 %: unpaired these overlap wholly
+    change = only_change(subject([1.0, 2.0, 4.0], [1.09, 2.20, 4.44]))
+    logs = [math.log(1.09), math.log(1.10), math.log(1.11)]
+    assert change.method == "paired repeats"
+    assert change.relative == pytest.approx(math.exp(sum(logs) / 3) - 1)
+    assert change.interval is not None
+    # t(2) = 4.303, standard deviation of the logs 0.0091, so ± 2.26 % around 9.99 %
+    assert change.interval.low == pytest.approx(0.0755, abs=1e-3)
+    assert change.interval.high == pytest.approx(0.1249, abs=1e-3)
+    assert change.verdict is Verdict.WORSE
+
+
+def test_pairs_that_go_both_ways_are_not_distinguished() -> None:
+    assert only_change(subject([1.0, 1.0, 1.0], [1.2, 0.8, 1.1])).verdict is Verdict.NOT_DISTINGUISHED
+
+
+def test_a_rate_that_rises_is_better_and_a_latency_that_falls_is_too() -> None:
+    metric = "output_throughput"
+    assert only_change(subject([10, 20], [15, 30.1], metric=metric), metric).verdict is Verdict.BETTER
+    assert only_change(subject([1.0, 2.0], [0.5, 1.001])).verdict is Verdict.BETTER
+
+
+def test_one_run_without_blocks_has_a_change_but_no_interval() -> None:
+    change = only_change(subject([2.0], [3.0]))
+    assert (change.relative, change.interval, change.method) == (0.5, None, "none")
+    assert change.verdict is Verdict.NO_INTERVAL
+
+
+def block_sample(scale: float, *, seed: int) -> Sample:
+    rng = np.random.default_rng(seed)
+    values = scale * np.exp(rng.normal(0, 0.2, 800))
+    totals = rng.poisson(1000 * scale, 8).astype(float)
+    return Sample(
+        repeat=0,
+        estimates={"ttft_p50": float(np.median(values)), "output_throughput": float(totals.sum()) / 40},
+        blocks=8,
+        latencies={"ttft": (values, np.arange(800) // 100)},
+        totals={"output_throughput": totals},
+    )
+
+
+def test_within_one_run_a_large_change_is_seen_and_no_change_is_not() -> None:
+    a, same, larger = block_sample(1.0, seed=1), block_sample(1.0, seed=2), block_sample(1.3, seed=3)
+    for metric, grown in (("ttft_p50", Verdict.WORSE), ("output_throughput", Verdict.BETTER)):
+        still = only_change(Subject("cell", "c8", (a,), (same,)), metric)
+        assert (still.verdict, still.method) == (Verdict.NOT_DISTINGUISHED, "within one run")
+        change = only_change(Subject("cell", "c8", (a,), (larger,)), metric)
+        assert change.verdict is grown
+        assert change.interval is not None
+        assert change.interval.low < 0.3 < change.interval.high
+
+
+def test_the_interval_of_no_change_covers_zero_as_often_as_it_says() -> None:
+    covered = 0
+    for seed in range(200):
+        case = Subject(
+            "cell", "c8", (block_sample(1.0, seed=2 * seed),), (block_sample(1.0, seed=2 * seed + 1),)
+        )
+        change = only_change(case)
+        assert change.interval is not None
+        covered += not change.interval.excludes(0.0)
+    assert 0.92 <= covered / 200 <= 0.99
+
+
+def test_a_metric_that_one_side_lacks_is_left_out_and_an_unknown_one_refused() -> None:
+    case = Subject("cell", "c8", (Sample(0, {"ttft_p50": 1.0}),), (Sample(0, {}),))
+    assert compare([case], rng=np.random.default_rng(1)) == []
+    with pytest.raises(UsageError, match="unknown metric 'tttf_p50'"):
+        compare([case], rng=np.random.default_rng(1), metrics=["tttf_p50"])
+
+
+def change_of(relative: float, interval: tuple[float, float] | None) -> Change:
+    ends = None if interval is None else Interval(*interval)
+    verdict = Verdict.NO_INTERVAL
+    if ends is not None:
+        verdict = Verdict.WORSE if ends.excludes(0.0) else Verdict.NOT_DISTINGUISHED
+    return Change("cell", "c8", "ttft_p99", 1.0, 1.0 + relative, relative, ends, "x", verdict)
+
+
+@pytest.mark.parametrize(
+    ("relative", "interval", "outcome"),
+    [
+        (0.04, (0.03, 0.05), BarOutcome.HELD),
+        (0.08, (0.02, 0.14), BarOutcome.MISSED),
+        (0.08, (-0.02, 0.18), BarOutcome.INCONCLUSIVE),
+        (0.08, None, BarOutcome.INCONCLUSIVE),
+        (-0.50, (-0.60, -0.40), BarOutcome.HELD),
+    ],
+)
+def test_a_bar_is_missed_only_by_a_change_that_is_distinguished(
+    relative: float, interval: tuple[float, float] | None, outcome: BarOutcome
+) -> None:
+    assert judge(change_of(relative, interval), Bar.parse("ttft_p99 > +5%")) is outcome
+
+
+def test_bars_are_read_with_and_without_spaces_and_printed_alike() -> None:
+    assert Bar.parse("ttft_p99>+5%") == Bar.parse(" ttft_p99 > 5 % ") == Bar("ttft_p99", True, 0.05)
+    assert str(Bar.parse("output_throughput<-2.5%")) == "output_throughput < -2.5%"
+
+
+@pytest.mark.parametrize("text", ["ttft_p99", "ttft_p99 > 5", "> 5%", "ttft_p98 > 5%", "ttft_p99 = 5%", ""])
+def test_a_bar_that_cannot_be_read_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError):
+        Bar.parse(text)
