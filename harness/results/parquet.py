@@ -13,20 +13,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.errors import ConfigError
+from harness.load.columns import ABSENT, FLAGS, FLOATS, INTEGERS, TEXTS, Columns, columns_of
 from harness.load.records import ClientStats, StageResult
-from harness.results.columns import (
-    COUNTS,
-    INSTANTS,
-    OPTIONAL_COUNTS,
-    TEXTS,
-    PointMeta,
-    RecordColumns,
-    columns_of,
-)
 from harness.results.files import plain_json, whole_file
+from harness.results.point import Point, PointMeta
 
 SCHEMA_VERSION = 1
 METADATA_KEY = b"harness"
@@ -59,7 +53,7 @@ def read_meta(path: Path) -> PointMeta:
         raise ConfigError(f"cannot read '{path}': {_first_line(error)}") from error
 
 
-def read_records(path: Path) -> RecordColumns:
+def read_records(path: Path) -> Point:
     """A point's records as columns. ConfigError when the file is damaged, of another make or a newer schema."""
     try:
         table = pq.read_table(path, memory_map=True)
@@ -67,46 +61,41 @@ def read_records(path: Path) -> RecordColumns:
         raise ConfigError(f"cannot read '{path}': {_first_line(error)}") from error
     meta = _decode_meta(path, table.schema.metadata)
     try:
-        return _columns(meta, table)
+        return Point(meta, _columns(table))
     except KeyError as error:
         raise ConfigError(f"'{path}' has no column {error}") from error
 
 
-def _columns(meta: PointMeta, table: pa.Table) -> RecordColumns:
+def _columns(table: pa.Table) -> Columns:
     times = table.column("chunk_times_s").combine_chunks()
     tokens = table.column("chunk_tokens").combine_chunks()
-    found = {name: table.column(name).to_numpy().astype(np.float64) for name in ("scheduled_s", *INSTANTS)}
-    found |= {name: table.column(name).to_numpy().astype(np.float64) for name in OPTIONAL_COUNTS}
-    found |= {name: table.column(name).to_numpy() for name in COUNTS}
-    found |= {name: np.array(table.column(name).to_pylist(), dtype=object) for name in TEXTS}
-    found["tokens_assumed"] = table.column("tokens_assumed").to_numpy()
-    return RecordColumns(
-        meta=meta,
-        columns=found,
-        chunk_offsets=times.offsets.to_numpy().astype(np.int64),
+    return Columns(
+        floats={name: table.column(name).to_numpy().astype(np.float64) for name in FLOATS},
+        integers={name: pc.fill_null(table.column(name), ABSENT).to_numpy() for name in INTEGERS},
+        flags={name: table.column(name).to_numpy() for name in FLAGS},
+        outcomes=np.array(table.column("outcome").to_pylist(), dtype=np.str_),
+        details=table.column("detail").to_pylist(),
+        finish_reasons=table.column("finish_reason").to_pylist(),
+        offsets=times.offsets.to_numpy().astype(np.int64),
         chunk_times_s=times.values.to_numpy(),
         chunk_tokens=tokens.values.to_numpy(),
     )
 
 
 def _table(result: StageResult) -> pa.Table:
-    records = result.records
-    found = columns_of(records)
-    arrays: dict[str, pa.Array] = {name: pa.array(found[name]) for name in COUNTS}
-    for name in ("scheduled_s", *INSTANTS):
-        arrays[name] = pa.array(found[name], from_pandas=True)
-    for name in OPTIONAL_COUNTS:
-        absent = np.isnan(found[name])
-        arrays[name] = pa.array(np.where(absent, 0, found[name]).astype(np.int64), mask=absent)
-    for name in TEXTS:
-        arrays[name] = pa.array(found[name], pa.string())
-    arrays["tokens_assumed"] = pa.array(found["tokens_assumed"])
-    offsets = np.zeros(len(records) + 1, np.int32)
-    np.cumsum([len(record.chunk_times_s) for record in records], out=offsets[1:])
-    for name, dtype in (("chunk_times_s", np.float64), ("chunk_tokens", np.int32)):
-        parts = [np.asarray(getattr(record, name), dtype) for record in records]
-        values = np.concatenate(parts) if parts else np.empty(0, dtype)
-        arrays[name] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
+    columns = columns_of(result.records)
+    arrays: dict[str, pa.Array] = {}
+    for name in INTEGERS:
+        arrays[name] = pa.array(columns.integers[name], mask=columns.integers[name] == ABSENT)
+    for name in FLOATS:
+        arrays[name] = pa.array(columns.floats[name], from_pandas=True)
+    for name in FLAGS:
+        arrays[name] = pa.array(columns.flags[name])
+    texts = (columns.outcomes.tolist(), columns.details, columns.finish_reasons)
+    arrays |= {name: pa.array(values, pa.string()) for name, values in zip(TEXTS, texts, strict=True)}
+    offsets = pa.array(columns.offsets.astype(np.int32))
+    for name, values in (("chunk_times_s", columns.chunk_times_s), ("chunk_tokens", columns.chunk_tokens)):
+        arrays[name] = pa.ListArray.from_arrays(offsets, pa.array(values))
     return pa.table(arrays)
 
 

@@ -66,16 +66,16 @@ def test_a_stage_without_a_record_can_be_kept(tmp_path: Path, stage_maker: Stage
     stage = stage_maker(requests=9)
     stage.records = []
     write_records(tmp_path / "x.parquet", stage)
-    columns = read_records(tmp_path / "x.parquet")
-    assert len(columns) == 0
-    assert columns.to_stage_result().records == []
+    point = read_records(tmp_path / "x.parquet")
+    assert len(point) == 0
+    assert point.to_stage_result().records == []
 
 
 def test_chunks_of_a_request_are_found_by_its_offsets(tmp_path: Path, stage_maker: StageMaker) -> None:
     stage = stage_maker(requests=3, tokens=4, ttft_s=1.0, tpot_s=0.5, concurrency=3)
     write_records(tmp_path / "x.parquet", stage)
-    columns = read_records(tmp_path / "x.parquet")
-    assert columns.chunk_offsets.tolist() == [0, 4, 8, 12]
+    columns = read_records(tmp_path / "x.parquet").columns
+    assert columns.offsets.tolist() == [0, 4, 8, 12]
     np.testing.assert_allclose(columns.chunk_times_s[4:8], [1.0, 1.5, 2.0, 2.5])
     assert columns.chunk_tokens.tolist() == [1] * 12
 
