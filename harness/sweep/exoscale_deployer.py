@@ -104,6 +104,8 @@ class ExoscaleDeployer:
             deployment = await self._settled(deployment_id, on_state, left_s=deadline - self._clock())
         except StillPending as error:
             raise await self._failure(deployment_id, "timeout", str(error)) from error
+        except OperationFailed as error:
+            raise await self._failure(deployment_id, None, str(error)) from error
         if deployment.state == ERROR:
             raise await self._failure(
                 deployment_id, None, deployment.state_details or "the deployment is in error"
@@ -212,9 +214,6 @@ class ExoscaleDeployer:
                     f"delete-deployment ended in {operation.state}: {operation.message or ''}"
                 )
         return False
-
-    async def close(self) -> None:
-        """The client belongs to the caller."""
 
 
 class NotAnswering(Exception):

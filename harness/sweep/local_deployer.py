@@ -210,9 +210,6 @@ class LocalVllmDeployer:
             return True
         return not group_alive(int(group))
 
-    async def close(self) -> None:
-        """Nothing is held open between calls."""
-
 
 def identity_of(pid: int) -> str:
     """The deployment id of a local server."""

@@ -77,9 +77,6 @@ class MemoryPlatform:
         self._fault("gone")
         return deployment_id not in self.alive
 
-    async def close(self) -> None:
-        return
-
 
 @pytest.fixture
 def platform() -> MemoryPlatform:

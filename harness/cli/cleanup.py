@@ -1,0 +1,76 @@
+"""``harness cleanup``: delete what our journals say is ours and still alive."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+
+from harness.cli.clouds import CloudChoice
+from harness.errors import UsageError
+
+
+@click.command("cleanup", short_help="Delete what our journals say is ours and still alive.")
+@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--all", "everything", is_flag=True, help="Every run folder under results/.")
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Where --all looks.",
+)
+@click.option("--zone", metavar="ZONE", help="Exoscale zone  [the one the journal names]")
+@click.option("--account", metavar="NAME", help="Profile in exoscale.toml.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+def command(
+    folder: Path | None, *, everything: bool, root: Path, zone: str | None, account: str | None, as_json: bool
+) -> int:
+    """Delete every deployment that the journal in FOLDER names and that may still be alive, and prove it by a 404.
+
+    Nothing else is touched, whatever its name. Exit code 3 if anything remains.
+
+    \b
+    harness cleanup results/prod-20260301-0900
+    harness cleanup --all
+    """
+    from harness.cli.clouds import cloud_of_journal
+    from harness.sweep.cleanup import Cleaned, clean_folder, run_folders
+
+    if (folder is None) != everything:
+        raise UsageError("name one results folder, or use --all")
+    if folder is not None and not (folder / "journal.sqlite").is_file():
+        raise UsageError(f"{str(folder)!r} holds no journal: it is not a results folder of a sweep")
+    choice = CloudChoice(zone=zone, account=account)
+
+    async def clean() -> list[Cleaned]:
+        return [
+            await clean_folder(each, lambda path, started: cloud_of_journal(choice, path, started))
+            for each in (run_folders(root) if folder is None else [folder])
+        ]
+
+    cleaned = asyncio.run(clean())
+    remaining = [(one.folder, ledger, trouble) for one in cleaned for ledger, trouble in one.remaining]
+    if as_json:
+        document = [
+            {
+                "folder": str(one.folder),
+                "deleted": [ledger.name for ledger in one.deleted],
+                "remaining": [
+                    {"name": ledger.name, "id": ledger.deployment_id, "why": why}
+                    for ledger, why in one.remaining
+                ],
+            }
+            for one in cleaned
+        ]
+        click.echo(json.dumps(document, indent=2))
+    else:
+        deleted = sum(len(one.deleted) for one in cleaned)
+        click.echo(
+            f"{len(cleaned)} folders, {deleted} deployments deleted or proved gone, {len(remaining)} remaining"
+        )
+        for path, ledger, trouble in remaining:
+            click.echo(f"  {ledger.name} ({ledger.deployment_id or 'id unknown'}) of {path}: {trouble}")
+    return 3 if remaining else 0

@@ -1,0 +1,166 @@
+"""Which cloud a command talks to: the real one, the embedded one, or engines on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import ConfigError, UsageError
+from harness.secret import Secret
+
+if TYPE_CHECKING:
+    from harness.exoscale.credentials import Credentials
+    from harness.plan.config import SweepConfig, Timeouts
+    from harness.sweep.deployers import Deployer
+    from harness.sweep.lifecycle import Patience
+
+# A simulated cloud provisions this many times faster than a real one, and is polled as much more often.
+DEFAULT_TIME_SCALE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class CloudChoice:
+    """What the options said: at most one of ``simulate`` and ``local``; flags of the real cloud otherwise."""
+
+    simulate: bool = False
+    local: bool = False
+    zone: str | None = None
+    account: str | None = None
+    time_scale: float = DEFAULT_TIME_SCALE
+    seed: int = 0
+    faults: str | None = None
+    engines: Mapping[str, str] | None = None
+    model_paths: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """A deployer, how patient to be with it, and what a clean-up needs to find it again."""
+
+    deployer: Deployer
+    patience: Patience
+    where: Mapping[str, Any]
+
+
+def credentials(choice: CloudChoice, *, zone: str | None = None) -> Credentials:
+    """Flag, environment, profile: as the ``exo`` command resolves them."""
+    from harness.exoscale.credentials import Flags, resolve_credentials
+
+    flags = Flags(zone=choice.zone or zone, account=choice.account)
+    return resolve_credentials(flags, environ=os.environ, home=Path.home())
+
+
+@asynccontextmanager
+async def open_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -> AsyncIterator[Cloud]:
+    """The cloud the options chose, for the life of the block; an embedded one ends with it."""
+    if choice.simulate and choice.local:
+        raise UsageError("--simulate and --local exclude each other")
+    if choice.local:
+        yield local_cloud(choice, config, log_folder=log_folder)
+    elif choice.simulate:
+        async with _embedded(choice, config) as cloud:
+            yield cloud
+    else:
+        found = credentials(choice, zone=config.zone)
+        async with _exoscale(found, config.timeouts, simulated_pace=None) as cloud:
+            yield cloud
+
+
+@asynccontextmanager
+async def _embedded(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[Cloud]:
+    from harness.exoscale.credentials import Credentials
+    from harness.simulator.process import SimulatorProcess
+
+    with SimulatorProcess.start(
+        seed=choice.seed, time_scale=choice.time_scale, faults=choice.faults
+    ) as simulator:
+        found = Credentials(
+            simulator.api_key, Secret(simulator.api_secret), simulator.zone, simulator.endpoint
+        )
+        async with _exoscale(found, config.timeouts, simulated_pace=1.0 / choice.time_scale) as cloud:
+            yield cloud
+
+
+@asynccontextmanager
+async def _exoscale(
+    found: Credentials, timeouts: Timeouts, *, simulated_pace: float | None
+) -> AsyncIterator[Cloud]:
+    from harness.exoscale.client import ExoscaleClient
+    from harness.exoscale.urls import is_loopback
+    from harness.sweep.exoscale_deployer import CloudTiming, ExoscaleDeployer
+    from harness.sweep.lifecycle import Patience
+
+    simulated = is_loopback(found.endpoint)
+    pace = simulated_pace or (_asked_pace() if simulated else 1.0)
+    timing = CloudTiming(timeouts.ready_s, timeouts.operation_s, pace)
+    patience = Patience(
+        delete_s=timeouts.delete_s,
+        find_s=max(1.0, 60.0 * pace),
+        resend_s=max(2.0, 60.0 * pace),
+        poll_s=max(0.1, 3.0 * pace),
+        retry_s=max(0.2, 5.0 * pace),
+    )
+    where = {
+        "endpoint": found.endpoint,
+        "zone": found.zone,
+        "embedded": simulated_pace is not None,
+        "pace": pace,
+    }
+    async with ExoscaleClient(found) as client:
+        yield Cloud(ExoscaleDeployer(client, simulated=simulated, timing=timing), patience, where)
+
+
+def _asked_pace() -> float:
+    """How a simulated cloud that somebody else started is paced: its time scale, when the environment names it."""
+    try:
+        return 1.0 / float(os.environ.get("HARNESS_TIME_SCALE", "1"))
+    except (ValueError, ZeroDivisionError):
+        raise UsageError("HARNESS_TIME_SCALE is a number above 0") from None
+
+
+def local_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -> Cloud:
+    """Real engines on this machine; ConfigError when the config names a version without a command."""
+    from harness.sweep.lifecycle import Patience
+    from harness.sweep.local_deployer import LocalEngines, LocalVllmDeployer
+
+    commands = {**config.engines, **(choice.engines or {})}
+    for command in commands.values():
+        if shutil.which(os.path.expanduser(command)) is None:
+            raise ConfigError(f"{command!r} is not an executable; give one with --engine VERSION=COMMAND")
+    folders = {model: str(Path(path).parent) for model, path in config.models.items()}
+    paths = {**folders, **(choice.model_paths or {})}
+    engines = LocalEngines(commands, paths, config.engine_environment, config.timeouts.ready_s)
+    patience = Patience(delete_s=config.timeouts.delete_s, find_s=0.0, resend_s=30.0, poll_s=0.2, retry_s=1.0)
+    return Cloud(LocalVllmDeployer(engines, log_folder=log_folder), patience, {"engines": dict(commands)})
+
+
+@asynccontextmanager
+async def cloud_of_journal(
+    choice: CloudChoice, folder: Path, started: Mapping[str, Any]
+) -> AsyncIterator[tuple[Deployer, Patience]]:
+    """What a folder's sweep deployed with, from what its journal says of it."""
+    from harness.exoscale.credentials import Credentials
+    from harness.plan.config import Timeouts
+    from harness.sweep.lifecycle import Patience
+    from harness.sweep.local_deployer import LocalEngines, LocalVllmDeployer
+
+    if started.get("deployer") == "local":
+        deployer = LocalVllmDeployer(LocalEngines({}, {}, {}), log_folder=folder / "logs")
+        yield deployer, Patience(delete_s=120.0, find_s=0.0, resend_s=30.0, poll_s=0.2, retry_s=1.0)
+        return
+    embedded = bool(started.get("embedded"))
+    if embedded:
+        found = Credentials("EXOembedded", Secret("gone"), str(started["zone"]), str(started["endpoint"]))
+    else:
+        known = credentials(choice, zone=started.get("zone"))
+        endpoint = str(started.get("endpoint", known.endpoint))
+        found = Credentials(known.key, known.secret, str(started.get("zone", known.zone)), endpoint)
+    pace = float(started.get("pace", 1.0))
+    timeouts = Timeouts(delete_s=2.0 if embedded else Timeouts().delete_s)
+    async with _exoscale(found, timeouts, simulated_pace=pace if pace != 1.0 else None) as cloud:
+        yield cloud.deployer, cloud.patience

@@ -1,0 +1,176 @@
+"""``harness sweep``: deploy a matrix, load-test it, tear it down, compare."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.clouds import DEFAULT_TIME_SCALE, CloudChoice
+from harness.errors import UsageError
+from harness.units import parse_duration
+
+
+class DurationType(click.ParamType[float]):
+    """``90s``, ``5m``, ``1h30m`` as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds, or click's own complaint."""
+        try:
+            return parse_duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """``KEY=VALUE`` options as a mapping."""
+    found = {}
+    for value in values:
+        key, equals, rest = value.partition("=")
+        if not equals or not key or not rest:
+            raise click.BadParameter(f"{value!r} is not of the form KEY=VALUE", ctx=ctx, param=param)
+        found[key] = rest
+    return found
+
+
+@click.command("sweep", short_help="Deploy a matrix, load-test it, tear it down, compare.")
+@click.argument("config", required=False, type=click.Path())
+@click.option(
+    "--simulate", is_flag=True, help="Use the embedded cloud: nothing is paid for, every figure is simulated."
+)
+@click.option("--local", is_flag=True, help="Run each cell on a real `vllm serve` on this machine.")
+@click.option("--resume", type=click.Path(file_okay=False), metavar="DIR", help="Finish the sweep in DIR.")
+@click.option(
+    "--results", type=click.Path(file_okay=False), metavar="DIR", help="Folder to write  [results/NAME-TIME]"
+)
+@click.option("--replace", is_flag=True, help="Replace the run that the results folder holds.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before the first deployment.")
+@click.option(
+    "--parallel-deployments",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Deployments that may exist at a time; load tests still run one at a time.",
+)
+@click.option(
+    "--max-gpu-hours", type=click.FloatRange(min=0), metavar="H", help="Launch nothing beyond H GPU-hours."
+)
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    metavar="X",
+    help="Launch nothing beyond this cost; needs prices.",
+)
+@click.option(
+    "--prices", type=click.Path(dir_okay=False), metavar="FILE", help="Hourly prices, as configs/prices.yaml."
+)
+@click.option("--ttl", type=DurationType(), help="Tear everything down after this time, e.g. 2h.")
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    callback=pairs,
+    metavar="VERSION=COMMAND",
+    help="Command of a local engine version (--local).",
+)
+@click.option(
+    "--model-path",
+    "model_paths",
+    multiple=True,
+    callback=pairs,
+    metavar="MODEL=DIR",
+    help="Folder of a model on this machine (--local).",
+)
+@click.option("--zone", metavar="ZONE", help="Exoscale zone  [environment, profile or the config's]")
+@click.option("--account", metavar="NAME", help="Profile in exoscale.toml.")
+@click.option(
+    "--time-scale",
+    type=click.FloatRange(min=0.1),
+    default=DEFAULT_TIME_SCALE,
+    show_default=True,
+    help="How much faster than real a simulated cloud provisions.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated cloud.")
+@click.option(
+    "--faults", type=click.Path(dir_okay=False), metavar="FILE", help="Faults of the simulated cloud."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def command(
+    config: str | None,
+    *,
+    simulate: bool,
+    local: bool,
+    resume: str | None,
+    results: str | None,
+    replace: bool,
+    yes: bool,
+    parallel_deployments: int,
+    max_gpu_hours: float | None,
+    max_cost: float | None,
+    prices: str | None,
+    ttl: float | None,
+    engines: dict[str, str],
+    model_paths: dict[str, str],
+    zone: str | None,
+    account: str | None,
+    time_scale: float,
+    seed: int,
+    faults: str | None,
+    as_json: bool,
+) -> int:
+    """Deploy the matrix of CONFIG, load-test every deployment, tear it down, write the comparison.
+
+    Cells that cannot start are refused before anything is paid for. The first Ctrl-C stops launching, tears
+    down and reports what is there; the second prints what may still be alive and ends.
+
+    \b
+    harness sweep configs/demo.yaml --simulate
+    harness sweep configs/prod.yaml --max-gpu-hours 12 --ttl 4h
+    harness sweep --resume results/prod-20260301-0900
+    """
+    from harness.cli.sweeping import SweepRequest, run_sweep
+
+    if (config is None) == (resume is None) and resume is None:
+        raise UsageError("name a sweep config, or a folder with --resume")
+    choice = CloudChoice(
+        simulate=simulate,
+        local=local,
+        zone=zone,
+        account=account,
+        time_scale=time_scale,
+        seed=seed,
+        faults=faults,
+        engines=engines,
+        model_paths=model_paths,
+    )
+    request = SweepRequest(
+        config=config,
+        choice=choice,
+        resume=None if resume is None else Path(resume),
+        results=None if results is None else Path(results),
+        replace=replace,
+        confirmed=yes or simulate or local,
+        parallel=1 if local else parallel_deployments,
+        max_gpu_hours=max_gpu_hours,
+        max_cost=max_cost,
+        prices=None if prices is None else Path(prices),
+        ttl_s=ttl,
+    )
+    outcome = asyncio.run(run_sweep(request))
+    if as_json:
+        click.echo(json.dumps(outcome.summary, indent=2))
+    else:
+        click.echo(outcome.text)
+    return outcome.exit_code
+
+
+def default_results(name: str) -> Path:
+    """``results/<name>-<UTC time>``: never an existing sweep's folder."""
+    return Path("results") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"

@@ -1,0 +1,267 @@
+"""What ``harness sweep`` does between its options and its exit code: check, agree, carry out, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.clouds import Cloud, CloudChoice, open_cloud
+from harness.cli.progress import SweepView
+from harness.cli.sweep import default_results
+from harness.errors import ConfigError, UsageError
+from harness.plan.cells import Cell
+from harness.plan.config import SweepConfig, load_config
+from harness.results.files import write_json
+from harness.results.journal import Journal, read_events
+from harness.results.prices import PriceTable
+from harness.results.report import write_reports
+from harness.results.store import RunFolder, load_prices
+from harness.sweep.budget import Budget, PriceOf, RunEstimate, estimate_run
+from harness.sweep.conduct import Conduct, conduct, plan_runs, refuse, resolve, start_folder
+from harness.sweep.deployers import run_id
+from harness.sweep.loads import load_seconds
+from harness.sweep.preflight import Preflight, preflight
+from harness.sweep.runner import Limits, SweepOutcome, require_nothing_left
+from harness.sweep.states import Ledger, Result, replay
+from harness.units import format_duration
+
+# Guesses for the plan before anything was measured: a cold start of an 8B model, one request, a deletion.
+READY_GUESS_S = 300.0
+REQUEST_GUESS_S = 10.0
+DELETE_GUESS_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """The options of one call."""
+
+    config: str | None
+    choice: CloudChoice
+    resume: Path | None = None
+    results: Path | None = None
+    replace: bool = False
+    confirmed: bool = False
+    parallel: int = 2
+    max_gpu_hours: float | None = None
+    max_cost: float | None = None
+    prices: Path | None = None
+    ttl_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the command prints and returns."""
+
+    exit_code: int
+    text: str
+    summary: Mapping[str, Any]
+
+
+async def run_sweep(request: SweepRequest) -> Ended:
+    """Carry out one call of ``harness sweep``."""
+    request, path = recall(request)
+    config = load_config(path)
+    plan = preflight(config, managed=not request.choice.local)
+    tell_findings(plan)
+    prices = None if request.prices is None else load_prices(request.prices)
+    budget = make_budget(config, plan.accepted, request, prices=prices)
+    agree(config, plan, budget, request)
+    folder_path = request.resume or request.results or default_results(config.name)
+    async with open_cloud(request.choice, config, log_folder=folder_path / "logs") as cloud:
+        resolved = resolve(config, plan, cloud.deployer, prices=prices)
+        if request.resume is None:
+            folder, journal = start_folder(folder_path, config, plan, resolved, replace=request.replace)
+            ledgers: Mapping[str, Ledger] = {}
+        else:
+            folder, journal, ledgers = reopen(request.resume, config, plan)
+            write_json(folder_path / "resolved.json", resolved.to_json())
+        with journal:
+            outcome = await carry_out(
+                request, config, plan, cloud, folder, journal, budget=budget, ledgers=ledgers
+            )
+    return close(folder, plan, outcome)
+
+
+def recall(request: SweepRequest) -> tuple[SweepRequest, str]:
+    """The request with what a resumed folder's journal says of its cloud, and the config to read."""
+    if request.resume is None:
+        assert request.config is not None, "the command demands one of the two"
+        return request, request.config
+    RunFolder.open(request.resume)
+    started = next(
+        (e.data for e in read_events(request.resume / "journal.sqlite") if e.kind == "sweep-started"), {}
+    )
+    choice = replace(
+        request.choice,
+        local=request.choice.local or started.get("deployer") == "local",
+        simulate=request.choice.simulate or bool(started.get("embedded")),
+    )
+    path = request.config or started.get("config")
+    if path is None or not Path(path).is_file():
+        raise ConfigError(
+            f"the config of {str(request.resume)!r} is not at {path!r} any more; name it before --resume"
+        )
+    return replace(request, choice=choice), path
+
+
+def reopen(
+    path: Path, config: SweepConfig, plan: Preflight
+) -> tuple[RunFolder, Journal, Mapping[str, Ledger]]:
+    """The folder of an earlier attempt; UsageError when it measured something else than the config asks for now."""
+    folder = RunFolder.open(path)
+    before = folder.resolved()
+    from harness.sweep.loads import stages, workload
+
+    now = (
+        workload(config.workload).to_json(),
+        tuple(stage.to_json() for stage in stages(config)),
+        config.workload.seed,
+    )
+    if now != (dict(before.workload), tuple(dict(level) for level in before.load), before.seed):
+        raise UsageError(
+            f"the workload or the load levels changed since {str(path)!r} was begun; start a new sweep"
+        )
+    journal = Journal.open(folder.journal_path)
+    ledgers = replay(journal.events())
+    fresh = tuple(refusal for refusal in plan.refused if run_id(refusal.cell, 0) not in ledgers)
+    refuse(journal, replace(plan, refused=fresh), repeats=config.repeats)
+    return folder, journal, ledgers
+
+
+async def carry_out(
+    request: SweepRequest,
+    config: SweepConfig,
+    plan: Preflight,
+    cloud: Cloud,
+    folder: RunFolder,
+    journal: Journal,
+    *,
+    budget: Budget,
+    ledgers: Mapping[str, Ledger],
+) -> SweepOutcome:
+    """Conduct the runs under the live view."""
+    todo = [
+        run
+        for run in plan_runs(plan.accepted, config.repeats, token="")
+        if ledgers.get(run.id, Ledger(run.id)).result is not Result.MEASURED
+    ]
+    with SweepView(todo) as view:
+        how = Conduct(
+            limits=Limits(parallel_deployments=request.parallel),
+            patience=cloud.patience,
+            budget=budget,
+            ttl_s=request.ttl_s,
+            where={**cloud.where, "config": config.path},
+            notice=view.notice,
+            on_progress=view.progress,
+            on_interrupt=lambda name: view.say(f"{name}: tearing down; once more to let go"),
+        )
+        return await conduct(config, plan, cloud.deployer, folder, journal, how, ledgers=ledgers)
+
+
+def tell_findings(plan: Preflight) -> None:
+    """Every refused cell with its reason, every distinct warning, on stderr."""
+    for finding in plan.warnings:
+        click.echo(f"{finding.severity}[{finding.code}]: {finding.message}", err=True)
+    for refusal in plan.refused:
+        click.echo(f"refused {refusal.cell.label}: {refusal.reason}", err=True)
+
+
+def make_budget(
+    config: SweepConfig, cells: Sequence[Cell], request: SweepRequest, *, prices: PriceTable | None
+) -> Budget:
+    """Estimates of every run, under the limits of the call. UsageError for a cost limit without prices."""
+    if request.max_cost is not None and prices is None:
+        raise UsageError("--max-cost needs --prices FILE, such as configs/prices.yaml")
+    estimates = estimate_runs(config, cells, price_of(prices), time_scale=scale_of(request.choice))
+    return Budget(estimates, max_gpu_hours=request.max_gpu_hours, max_cost=request.max_cost)
+
+
+def scale_of(choice: CloudChoice) -> float:
+    """How much faster than real provisioning goes."""
+    return choice.time_scale if choice.simulate else 1.0
+
+
+def price_of(prices: PriceTable | None) -> PriceOf:
+    """The hourly price of a whole deployment, None where the table has none."""
+
+    def hourly(cell: Cell) -> float | None:
+        each = None if prices is None else prices.per_replica_hour(cell.gpu_type, cell.gpu_count)
+        return None if each is None else each * cell.replicas
+
+    return hourly
+
+
+def estimate_runs(
+    config: SweepConfig, cells: Sequence[Cell], price: PriceOf, *, time_scale: float = 1.0
+) -> dict[str, RunEstimate]:
+    """Seconds, GPU-hours and cost of every run, by run id."""
+    load_s = load_seconds(config, request_s=REQUEST_GUESS_S)
+    return {
+        run_id(cell, repeat): estimate_run(
+            cell,
+            ready_s=READY_GUESS_S / time_scale,
+            load_s=load_s,
+            delete_s=DELETE_GUESS_S / time_scale,
+            price=price,
+        )
+        for repeat in range(config.repeats)
+        for cell in cells
+    }
+
+
+def agree(config: SweepConfig, plan: Preflight, budget: Budget, request: SweepRequest) -> None:
+    """Say what is about to be launched and, where it costs money, ask."""
+    estimates = budget.estimates.values()
+    hours = sum(estimate.gpu_hours for estimate in estimates)
+    costs = [estimate.cost for estimate in estimates]
+    cost = "" if not costs or None in costs else f", about {sum(filter(None, costs)):.2f} by the price file"
+    at_once = max(1, min(request.parallel, len(plan.accepted)))
+    wall = sum(estimate.seconds for estimate in estimates) / at_once
+    click.echo(
+        f"{config.name}: {plan.cells} cells, {len(plan.accepted)} to run x {config.repeats}, "
+        f"{len(plan.refused)} refused; "
+        f"about {format_duration(wall)} and {hours:.2f} GPU-hours{cost}"
+        f"{' (simulated)' if request.choice.simulate else ''}",
+        err=True,
+    )
+    if not request.confirmed and plan.accepted:
+        click.confirm("Launch these deployments?", abort=True, err=True)
+
+
+def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
+    """Write the reports, whatever happened, then say what remains."""
+    written = write_reports(folder)
+    by_result = dict.fromkeys(Result, 0)
+    for ledger in outcome.ledgers.values():
+        by_result[ledger.result] += 1
+    summary = {
+        "results": str(folder.path),
+        "reports": [str(path) for path in written],
+        "measured": by_result[Result.MEASURED],
+        "failed": by_result[Result.FAILED],
+        "skipped": by_result[Result.SKIPPED],
+        "refused": len(plan.refused),
+        "interrupted_by": outcome.interrupted_by,
+        "left_running": [ledger.name for ledger in outcome.left_running],
+    }
+    text = (
+        f"{summary['measured']} measured, {summary['failed']} failed, {summary['skipped']} skipped, "
+        f"{summary['refused']} refused; nothing left running\n" + "\n".join(f"  {path}" for path in written)
+    )
+    if outcome.left_running:
+        require_nothing_left(outcome)
+    if outcome.ended_by is not None:
+        click.echo(f"error: the sweep ended early: {outcome.ended_by}", err=True)
+    if outcome.interrupted_by is not None:
+        click.echo(
+            f"interrupted by {outcome.interrupted_by}; resume: harness sweep --resume {folder.path}", err=True
+        )
+    code = outcome.exit_code
+    if code == 0 and not plan.accepted:
+        code = 1
+    return Ended(code, text, summary)

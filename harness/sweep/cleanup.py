@@ -1,0 +1,67 @@
+"""Delete what our journals say is ours and may still be alive, and nothing else; prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError, NetworkError
+from harness.results.journal import Journal
+from harness.sweep.deployers import Deployer
+from harness.sweep.lifecycle import Lifecycle, Patience
+from harness.sweep.states import Ledger, leftovers, replay
+
+CloudFor = Callable[[Path, Mapping[str, Any]], AbstractAsyncContextManager[tuple[Deployer, Patience]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """One folder's clean-up: what was deleted, what remains and why."""
+
+    folder: Path
+    deleted: tuple[Ledger, ...]
+    remaining: tuple[tuple[Ledger, str], ...]
+
+
+async def clean_folder(folder: Path, cloud_for: CloudFor) -> Cleaned:
+    """Tear down every run of one folder's journal that may still cost. JournalBusy while its sweep is running."""
+    with Journal.open(folder / "journal.sqlite") as journal:
+        events = journal.events()
+        ledgers = replay(events)
+        alive = leftovers(ledgers.values())
+        if not alive:
+            return Cleaned(folder, (), ())
+        started = next((event.data for event in events if event.kind == "sweep-started"), {})
+        async with cloud_for(folder, started) as (deployer, patience):
+            lifecycle = Lifecycle(deployer, journal, ledgers=ledgers, patience=patience)
+            remaining = [
+                (ledger, trouble)
+                for ledger in alive
+                if (trouble := await _end(lifecycle, ledger.run_id, embedded=bool(started.get("embedded"))))
+            ]
+    kept = {ledger.run_id for ledger, _ in remaining}
+    return Cleaned(folder, tuple(ledger for ledger in alive if ledger.run_id not in kept), tuple(remaining))
+
+
+async def _end(lifecycle: Lifecycle, run_id: str, *, embedded: bool) -> str | None:
+    """Why the run's deployment remains, or None once it is gone. An embedded cloud ended with its sweep."""
+    try:
+        await lifecycle.tear_down(run_id)
+    except NetworkError as error:
+        if embedded:
+            lifecycle.record(run_id, "deleted", embedded_cloud_ended=True)
+            return None
+        return str(error)
+    except HarnessError as error:
+        return str(error)
+    return None
+
+
+def run_folders(root: Path) -> Iterable[Path]:
+    """Every folder under ``root`` (or ``root`` itself) that holds a journal."""
+    if (root / "journal.sqlite").is_file():
+        return [root]
+    return sorted(path.parent for path in root.glob("*/journal.sqlite"))

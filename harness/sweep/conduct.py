@@ -1,0 +1,184 @@
+"""From a checked plan to an outcome on disk: writes the folder, carries out the runs, closes the books."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.plan.cells import Cell
+from harness.plan.config import SweepConfig
+from harness.results.files import write_bytes
+from harness.results.journal import Journal
+from harness.results.prices import PriceTable
+from harness.results.resolved import Resolved
+from harness.results.store import RunFolder
+from harness.sweep.budget import Budget
+from harness.sweep.deployers import Deployer, Run, run_id
+from harness.sweep.interrupts import Interrupts
+from harness.sweep.lifecycle import Lifecycle, Notice, Patience
+from harness.sweep.loads import stages, workload
+from harness.sweep.measure import LoadPlan, Measurer, OnProgress
+from harness.sweep.preflight import Preflight
+from harness.sweep.runner import Limits, SweepOutcome, SweepRunner
+from harness.sweep.states import Ledger, Result, leftovers
+
+NAME_PREFIX = "harness"
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How a sweep is carried out. ``where`` goes into the journal so that a clean-up finds the same cloud again."""
+
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
+    budget: Budget | None = None
+    ttl_s: float | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
+    notice: Notice = lambda run_id, kind, data: None
+    on_progress: OnProgress = lambda run_id, point, progress: None
+    on_interrupt: Callable[[str], None] = lambda name: None
+
+
+def plan_runs(cells: Sequence[Cell], repeats: int, *, token: str) -> list[Run]:
+    """Every cell's repeats, interleaved (all cells once, then all again), each with a name of its own."""
+    return [
+        Run(cell, repeat, f"{NAME_PREFIX}-{token}-{run_id(cell, repeat)}")
+        for repeat in range(repeats)
+        for cell in cells
+    ]
+
+
+def resolve(
+    config: SweepConfig, plan: Preflight, deployer: Deployer, *, prices: PriceTable | None
+) -> Resolved:
+    """What this sweep was asked to do, for ``resolved.json``; refused cells are in it too."""
+    return Resolved(
+        name=config.name,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        simulated=deployer.simulated,
+        deployer=deployer.kind,
+        cells=(*plan.accepted, *(refusal.cell for refusal in plan.refused)),
+        question=config.question,
+        zone=config.zone,
+        seed=config.workload.seed,
+        slo=config.slo,
+        workload=workload(config.workload).to_json(),
+        load=tuple(stage.to_json() for stage in stages(config)),
+        repeats=config.repeats,
+        config_sha256=config.sha256,
+        prices=prices,
+    )
+
+
+def start_folder(
+    path: Path, config: SweepConfig, plan: Preflight, resolved: Resolved, *, replace: bool
+) -> tuple[RunFolder, Journal]:
+    """A new run folder with every refused cell accounted for."""
+    folder, journal = RunFolder.create(
+        path, config=config.source.text.encode(), resolved=resolved, replace=replace
+    )
+    refuse(journal, plan, repeats=config.repeats)
+    return folder, journal
+
+
+def refuse(journal: Journal, plan: Preflight, *, repeats: int) -> None:
+    """One event per refused run, with its reason and all findings."""
+    for refusal in plan.refused:
+        findings = [f"{finding.code}: {finding.message}" for finding in refusal.findings]
+        for repeat in range(repeats):
+            data = {"reason": refusal.reason, "cause": refusal.findings[0].code, "diagnostics": findings}
+            journal.append("cell-refused", run_id=run_id(refusal.cell, repeat), data=data)
+
+
+async def conduct(
+    config: SweepConfig,
+    plan: Preflight,
+    deployer: Deployer,
+    folder: RunFolder,
+    journal: Journal,
+    how: Conduct,
+    *,
+    ledgers: Mapping[str, Ledger] | None = None,
+) -> SweepOutcome:
+    """Carry out the accepted cells; every deployment is gone or named in the outcome when this returns."""
+    token = secrets.token_hex(4)
+    runs = plan_runs(plan.accepted, config.repeats, token=token)
+    started = {"token": token, "runs": len(runs), "deployer": deployer.kind, "simulated": deployer.simulated}
+    journal.append("sweep-started", data={**started, **how.where})
+    interrupts = Interrupts(on_first=_journaled(journal, how.on_interrupt))
+    lifecycle = Lifecycle(deployer, journal, ledgers=ledgers, patience=how.patience, notice=how.notice)
+    load = LoadPlan(stages(config), workload(config.workload), config.workload.seed, token)
+    runner = SweepRunner(
+        lifecycle,
+        measure=Measurer(load, folder, lifecycle, simulated=deployer.simulated, on_progress=how.on_progress),
+        keep_logs=_log_writer(folder),
+        interrupts=interrupts,
+        limits=how.limits,
+        admit=_admission(how.budget),
+    )
+    with interrupts.installed(), _Watchdog(interrupts, how.ttl_s):
+        await _adopt_leftovers(lifecycle, runs)
+        outcome = await runner.run(runs)
+    journal.append("sweep-finished", data={"counts": counts(outcome.ledgers.values(), runs)})
+    return outcome
+
+
+async def _adopt_leftovers(lifecycle: Lifecycle, runs: Sequence[Run]) -> None:
+    """Delete what an earlier, dead attempt left alive; its runs are done again under new names."""
+    for ledger in leftovers(lifecycle.ledgers.values()):
+        await lifecycle.tear_down(ledger.run_id)
+    for run in runs:
+        if lifecycle.ledger(run.id).result in (Result.FAILED, Result.SKIPPED):
+            lifecycle.record(run.id, "retried")
+
+
+def _journaled(journal: Journal, then: Callable[[str], None]) -> Callable[[str], None]:
+    def on_first(name: str) -> None:
+        journal.append("sweep-interrupted", data={"signal": name})
+        then(name)
+
+    return on_first
+
+
+def _admission(budget: Budget | None) -> Callable[[Run], str | None]:
+    return lambda run: None if budget is None else budget.admit(run.id)
+
+
+def _log_writer(folder: RunFolder) -> Callable[[str, Sequence[str]], str]:
+    def write(run: str, lines: Sequence[str]) -> str:
+        path = folder.log_path(run)
+        write_bytes(path, ("\n".join(lines) + "\n").encode())
+        return f"logs/{path.name}"
+
+    return write
+
+
+class _Watchdog:
+    """Asks to stop after ``ttl_s``, as a signal would."""
+
+    def __init__(self, interrupts: Interrupts, ttl_s: float | None) -> None:
+        self._interrupts = interrupts
+        self._ttl_s = ttl_s
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> None:
+        if self._ttl_s is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._ttl_s, self._interrupts.notice, "the time limit")
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def counts(ledgers: Iterable[Ledger], runs: Sequence[Run]) -> dict[str, int]:
+    """Runs by result; the planned ones that were never begun count as pending."""
+    by_id = {ledger.run_id: ledger.result for ledger in ledgers}
+    for run in runs:
+        by_id.setdefault(run.id, Result.PENDING)
+    return {result.value: sum(each is result for each in by_id.values()) for result in Result}

@@ -1,0 +1,81 @@
+"""One run's load test: probe the endpoint, run each level in a process of its own, write each point as it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.load.probe import probe_endpoint
+from harness.load.session import LoadJob, Progress, measure_in_process
+from harness.load.stage import Stage
+from harness.load.workload import Workload
+from harness.results.store import RunFolder, write_records
+from harness.sweep.deployers import Ready, Run
+from harness.sweep.lifecycle import Lifecycle
+
+OnProgress = Callable[[str, int, Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """What every run is loaded with. ``salt`` keeps this sweep's prompts apart from any other's in a shared cache."""
+
+    stages: Sequence[Stage]
+    workload: Workload
+    seed: int
+    salt: str
+
+
+class Measurer:
+    """Measures runs and writes their points; a point is finished once its file and its event are on disk."""
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        folder: RunFolder,
+        lifecycle: Lifecycle,
+        *,
+        simulated: bool,
+        on_progress: OnProgress = lambda run_id, point, progress: None,
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._lifecycle = lifecycle
+        self._simulated = simulated
+        self._on_progress = on_progress
+
+    async def __call__(self, run: Run, ready: Ready) -> None:
+        """All levels of one run that are not on disk yet, in order."""
+        done = self._lifecycle.ledger(run.id).points
+        probe = await probe_endpoint(
+            ready.endpoint, api=self._plan.workload.api, salt=f"{self._plan.salt}/{run.id}"
+        )
+        for point, stage in enumerate(self._plan.stages):
+            if point in done:
+                continue
+            self._lifecycle.record(run.id, "measuring-started", point=point, label=stage.label)
+            job = LoadJob(
+                endpoint=ready.endpoint,
+                stage=stage,
+                workload=self._plan.workload,
+                probe=probe,
+                seed=self._plan.seed + point,
+                salt=f"{self._plan.salt}/{run.id}/{point}",
+            )
+            result = await measure_in_process(job, on_progress=self._tell(run.id, point))
+            path = self._folder.records_path(run.id, point)
+            write_records(path, result, metadata=self._metadata(run, point))
+            self._lifecycle.record(run.id, "point-finished", point=point, file=f"records/{path.name}")
+
+    def _tell(self, run_id: str, point: int) -> Callable[[Progress], None]:
+        return lambda progress: self._on_progress(run_id, point, progress)
+
+    def _metadata(self, run: Run, point: int) -> dict[str, Any]:
+        return {
+            "run_id": run.id,
+            "cell_id": run.cell.id,
+            "repeat": run.repeat,
+            "point": point,
+            "simulated": self._simulated,
+        }

@@ -1,0 +1,111 @@
+"""Everything that can be known before the first create: which cells cannot start, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.diagnostics import Diagnostic, Stage
+from harness.errors import ConfigError
+from harness.params.lint import lint_parameters
+from harness.plan.cells import Cell
+from harness.plan.config import SweepConfig
+from harness.plan.matrix import expand
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A cell that is not deployed. ``findings`` are the errors that say why; ``reason`` is the first in one line."""
+
+    cell: Cell
+    findings: tuple[Diagnostic, ...]
+
+    @property
+    def reason(self) -> str:
+        """``does-not-fit: …`` and how many more."""
+        first = self.findings[0]
+        more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
+        return f"{first.code}: {first.message}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """The cells to run, in the file's order, and those refused. ``warnings`` are distinct findings below an error."""
+
+    accepted: tuple[Cell, ...]
+    refused: tuple[Refusal, ...]
+    warnings: tuple[Diagnostic, ...]
+
+    @property
+    def cells(self) -> int:
+        """How many cells the file asks for."""
+        return len(self.accepted) + len(self.refused)
+
+
+def preflight(config: SweepConfig, *, managed: bool) -> Preflight:
+    """Lint every cell. ``managed``: the deployment is a platform's, whose own rules hold too."""
+    models = read_model_configs(config.models)
+    accepted, refused = [], []
+    warnings: dict[tuple[str, str], Diagnostic] = {}
+    linted: dict[tuple[Any, ...], tuple[Diagnostic, ...]] = {}
+    for cell in unique(expand(config)):
+        key = (cell.parameters, cell.engine_version, cell.gpu_type, cell.gpu_count, cell.replicas, cell.model)
+        if key not in linted:
+            linted[key] = tuple(relevant(lint_cell(cell, models), managed=managed))
+        errors = tuple(finding for finding in linted[key] if finding.is_error)
+        for finding in linted[key]:
+            if not finding.is_error:
+                warnings.setdefault((finding.code, finding.message), finding)
+        if errors:
+            refused.append(Refusal(cell, errors))
+        else:
+            accepted.append(cell)
+    return Preflight(tuple(accepted), tuple(refused), tuple(warnings.values()))
+
+
+def lint_cell(cell: Cell, models: Mapping[str, Mapping[str, Any]]) -> Sequence[Diagnostic]:
+    """The findings on one cell's parameters, with all that is known of where they would run."""
+    return lint_parameters(
+        cell.parameters,
+        engine_version=cell.engine_version,
+        gpu_type=cell.gpu_type,
+        gpu_count=cell.gpu_count,
+        replicas=cell.replicas,
+        model=cell.model,
+        model_config=models.get(cell.model),
+    )
+
+
+def relevant(findings: Iterable[Diagnostic], *, managed: bool) -> Iterable[Diagnostic]:
+    """Findings that count here: the platform's rules do not bind an engine that is started by hand."""
+    return (finding for finding in findings if managed or finding.stage is not Stage.PLATFORM)
+
+
+def unique(cells: Iterable[Cell]) -> Iterable[Cell]:
+    """Cells without those that deploy the same as an earlier one."""
+    seen: set[str] = set()
+    for cell in cells:
+        if cell.id not in seen:
+            seen.add(cell.id)
+            yield cell
+
+
+def read_model_configs(paths: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """The config.json of each model that names one; ConfigError for a file that cannot be read."""
+    return {model: read_model_config(path) for model, path in paths.items()}
+
+
+def read_model_config(path: str) -> Mapping[str, Any]:
+    """One model's config.json."""
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the model's config {path!r}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"the model's config {path!r} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"the model's config {path!r} is not a JSON object")
+    return document
