@@ -1,1 +1,1 @@
-"""What a cell should do: memory, step time, scheduling; the GPU and model tables behind it."""
+"""What a deployment should do before it is paid for: memory, step time, scheduling; and the tables behind it."""

@@ -1,0 +1,210 @@
+"""What the equations need of a model, from its ``config.json``. Pure.
+
+Covered: decoder-only transformers, dense or mixture of experts, with multi-head or grouped-query attention, sliding
+windows and the usual quantisations. Latent attention (MLA), state-space and linear-attention layers, encoders and
+multimodal towers have other memory and other kernels: they are refused with the reason, not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Shape of a model. ``ffn`` is a dense layer's width; with ``experts`` the widths are ``expert_ffn``.
+
+    ``sliding_layers`` of the layers see only the last ``sliding_window`` tokens. ``quantization`` and
+    ``weight_bits`` are what the model's own files declare, None for plain 16-bit weights. ``dtype`` is the
+    declared type of the activations.
+    """
+
+    name: str
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    vocab: int
+    max_position: int
+    tied: bool = False
+    experts: int = 0
+    experts_per_token: int = 0
+    expert_ffn: int = 0
+    shared_expert_ffn: int = 0
+    sliding_window: int | None = None
+    sliding_layers: int = 0
+    quantization: str | None = None
+    weight_bits: int | None = None
+    dtype: str = "bfloat16"
+
+    @property
+    def attention_parameters(self) -> int:
+        """Weights of the attention projections, all layers."""
+        return self.layers * 2 * self.hidden * self.head_dim * (self.heads + self.kv_heads)
+
+    @property
+    def expert_parameters(self) -> int:
+        """Weights of one expert over all layers; 0 for a dense model."""
+        return self.layers * 3 * self.hidden * self.expert_ffn if self.experts else 0
+
+    @property
+    def shared_parameters(self) -> int:
+        """Linear weights that every token meets: attention, and a dense or shared feed-forward, and routers."""
+        if not self.experts:
+            return self.attention_parameters + self.layers * 3 * self.hidden * self.ffn
+        router = self.layers * self.hidden * self.experts
+        return self.attention_parameters + router + self.layers * 3 * self.hidden * self.shared_expert_ffn
+
+    @property
+    def linear_parameters(self) -> int:
+        """All linear weights (P_lin), embeddings apart."""
+        return self.shared_parameters + self.experts * self.expert_parameters
+
+    @property
+    def active_parameters(self) -> int:
+        """Linear weights multiplied per token (P_act)."""
+        return self.shared_parameters + self.experts_per_token * self.expert_parameters
+
+    @property
+    def embedding_parameters(self) -> int:
+        """Input embedding and, unless tied, the output head."""
+        return self.vocab * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def active_ffn(self) -> int:
+        """Feed-forward width a token passes through."""
+        return self.experts_per_token * self.expert_ffn + self.shared_expert_ffn if self.experts else self.ffn
+
+    def renamed(
+        self,
+        name: str,
+        *,
+        quantization: str | None = None,
+        weight_bits: int | None = None,
+        sliding_window: int | None = None,
+        sliding_layers: int = 0,
+    ) -> ModelFacts:
+        """The same shape under another name, with what that name's files declare."""
+        return replace(
+            self,
+            name=name,
+            quantization=quantization,
+            weight_bits=weight_bits,
+            sliding_window=sliding_window,
+            sliding_layers=sliding_layers,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NotCovered:
+    """Why the equations say nothing about a model; ``reason`` is one lower-case clause."""
+
+    reason: str
+
+
+_REFUSED_KEYS = {
+    "kv_lora_rank": "latent attention (MLA) stores its cache another way",
+    "vision_config": "a vision tower is outside the equations",
+    "audio_config": "an audio tower is outside the equations",
+    "mamba_d_state": "state-space layers keep no KV cache",
+    "ssm_state_size": "state-space layers keep no KV cache",
+    "linear_num_key_heads": "linear-attention layers keep no KV cache",
+    "state_size": "state-space layers keep no KV cache",
+}
+_SHAPE_KEYS = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")
+_FOUR_BIT = {"awq", "gptq", "mxfp4", "bitsandbytes"}
+
+
+def from_config(config: Mapping[str, object], *, name: str = "config.json") -> ModelFacts | NotCovered:
+    """Facts from a parsed Hugging Face ``config.json``, or why there are none."""
+    refused = _refusal(config)
+    if refused is not None:
+        return refused
+    layers = _integer(config, "num_hidden_layers")
+    heads = _integer(config, "num_attention_heads")
+    hidden = _integer(config, "hidden_size")
+    experts = _integer(config, "num_experts") or _integer(config, "num_local_experts")
+    ffn = _integer(config, "intermediate_size")
+    window, windowed = _sliding(config, layers)
+    method, bits = _quantization(config.get("quantization_config"))
+    dtype = config.get("dtype") or config.get("torch_dtype")
+    return ModelFacts(
+        name=name,
+        layers=layers,
+        hidden=hidden,
+        heads=heads,
+        kv_heads=_integer(config, "num_key_value_heads") or heads,
+        head_dim=_integer(config, "head_dim") or hidden // heads,
+        ffn=ffn,
+        vocab=_integer(config, "vocab_size"),
+        max_position=_integer(config, "max_position_embeddings") or 2048,
+        tied=config.get("tie_word_embeddings") is True,
+        experts=experts,
+        experts_per_token=(_integer(config, "num_experts_per_tok") or 1) if experts else 0,
+        expert_ffn=(_integer(config, "moe_intermediate_size") or ffn) if experts else 0,
+        shared_expert_ffn=_integer(config, "shared_expert_intermediate_size") if experts else 0,
+        sliding_window=window,
+        sliding_layers=windowed,
+        quantization=method,
+        weight_bits=bits,
+        dtype=dtype if isinstance(dtype, str) else "bfloat16",
+    )
+
+
+def _refusal(config: Mapping[str, object]) -> NotCovered | None:
+    for key, reason in _REFUSED_KEYS.items():
+        if config.get(key) is not None:
+            return NotCovered(reason)
+    if config.get("is_encoder_decoder") is True:
+        return NotCovered("an encoder-decoder model is outside the equations")
+    types = config.get("layer_types")
+    if isinstance(types, list | tuple):
+        strange = sorted({str(kind) for kind in types} - {"full_attention", "sliding_attention"})
+        if strange:
+            return NotCovered(f"layers of type {', '.join(strange)} are outside the equations")
+    for key in _SHAPE_KEYS:
+        if _integer(config, key) <= 0:
+            return NotCovered(f"the configuration does not give {key}")
+    if _integer(config, "first_k_dense_replace") or _integer(config, "n_routed_experts"):
+        return NotCovered("a model with dense and expert layers mixed is outside the equations")
+    if not _integer(config, "intermediate_size") and not _integer(config, "moe_intermediate_size"):
+        return NotCovered("the configuration does not give intermediate_size")
+    return None
+
+
+def _integer(config: Mapping[str, object], key: str) -> int:
+    """The integer under a key, 0 where it is absent, null or something else."""
+    value = config.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _sliding(config: Mapping[str, object], layers: int) -> tuple[int | None, int]:
+    """Window and number of layers that have it; a window that is switched off does not count."""
+    window = _integer(config, "sliding_window")
+    if not window or config.get("use_sliding_window") is False:
+        return None, 0
+    types = config.get("layer_types")
+    if isinstance(types, list | tuple):
+        windowed = sum(1 for kind in types if kind == "sliding_attention")
+        return (window, windowed) if windowed else (None, 0)
+    return window, layers
+
+
+def _quantization(declared: object) -> tuple[str | None, int | None]:
+    """Method and bits per weight from ``quantization_config``."""
+    if not isinstance(declared, Mapping) or not isinstance(declared.get("quant_method"), str):
+        return None, None
+    method = str(declared["quant_method"]).lower()
+    bits = declared.get("bits")
+    if isinstance(bits, int):
+        return method, bits
+    groups = declared.get("config_groups")
+    if isinstance(groups, Mapping):
+        for group in groups.values():
+            weights = group.get("weights") if isinstance(group, Mapping) else None
+            if isinstance(weights, Mapping) and isinstance(weights.get("num_bits"), int):
+                return method, int(weights["num_bits"])
+    return method, 4 if method in _FOUR_BIT else 8

@@ -1,0 +1,72 @@
+"""A request as the scheduler sees it, and what one iteration did to such requests. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+from harness.forecast.step import Batch
+
+
+class Request:
+    """One request inside the scheduler. ``output_tokens`` is how many it will generate, known in advance.
+
+    ``hashes`` name the contents of its full blocks in order, each with all that precedes it, prompt first and then
+    what it will generate, as far as the caller knows it; empty when nothing can be shared. ``payload`` is the
+    caller's own.
+    """
+
+    __slots__ = (
+        "admitted",
+        "base",
+        "cached_tokens",
+        "computed",
+        "finish_clock",
+        "generated",
+        "hashes",
+        "held",
+        "named",
+        "order",
+        "output_tokens",
+        "payload",
+        "preemptions",
+        "prompt_tokens",
+        "steady",
+    )
+
+    def __init__(
+        self,
+        prompt_tokens: int,
+        output_tokens: int,
+        *,
+        hashes: Sequence[Hashable] = (),
+        payload: object = None,
+    ) -> None:
+        self.prompt_tokens = prompt_tokens
+        self.output_tokens = output_tokens
+        self.hashes = hashes
+        self.payload = payload
+        self.cached_tokens = 0
+        self.preemptions = 0
+        self.admitted = False
+        # While a prompt is computed: tokens computed, tokens generated before. While decoding: see base.
+        self.computed = 0
+        self.generated = 0
+        self.steady = False
+        self.base = 0
+        self.finish_clock = -1
+        self.order = -1
+        self.held = 0
+        self.named: list[Hashable] = []
+
+
+@dataclass(slots=True)
+class Iteration:
+    """What one iteration did. ``first`` sampled the token that ends their prompt, ``ended`` have their last one."""
+
+    batch: Batch
+    gained: int = 1
+    admitted: list[Request] = field(default_factory=list)
+    first: list[Request] = field(default_factory=list)
+    ended: list[Request] = field(default_factory=list)
+    preempted: list[Request] = field(default_factory=list)
