@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from harness.load.session import Progress
+from harness.load.monitor import Progress
 from harness.sweep.deployers import Run
 from harness.units import format_duration
 
@@ -83,7 +83,7 @@ class SweepView:
         """Follow a load test."""
         row = self._rows.get(run_id)
         if row is not None:
-            row.detail = f"{progress.label}: {progress.summary()}"
+            row.detail = told(progress)
 
     def say(self, text: str) -> None:
         """A line above the table."""
@@ -123,3 +123,13 @@ class SweepView:
                 row.run.cell.label, shown, format_duration(self._clock() - row.since), row.detail[:60]
             )
         return table
+
+
+def told(progress: Progress) -> str:
+    """What a load test says now, short enough for a table."""
+    words = [progress.phase, f"{progress.in_flight} in flight", f"{progress.output_tok_s:.0f} tok/s"]
+    if progress.ttft_s is not None:
+        words.append(f"TTFT {progress.ttft_s * 1000:.0f} ms")
+    if progress.failed:
+        words.append(f"{progress.failed} failed")
+    return ", ".join(words)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.load.monitor import Progress
 from harness.load.probe import probe_endpoint
-from harness.load.session import LoadJob, Progress, measure_in_process
+from harness.load.scrape import growth, read_metrics
+from harness.load.session import LoadJob, measure_in_process
 from harness.load.stage import Stage
 from harness.load.workload import Workload
 from harness.results.store import RunFolder, write_records
@@ -48,9 +50,8 @@ class Measurer:
     async def __call__(self, run: Run, ready: Ready) -> None:
         """All levels of one run that are not on disk yet, in order."""
         done = self._lifecycle.ledger(run.id).points
-        probe = await probe_endpoint(
-            ready.endpoint, api=self._plan.workload.api, salt=f"{self._plan.salt}/{run.id}"
-        )
+        salt = f"{self._plan.salt}/{run.id}"
+        probe = await probe_endpoint(ready.endpoint, workload=self._plan.workload, salt=salt)
         for point, stage in enumerate(self._plan.stages):
             if point in done:
                 continue
@@ -61,9 +62,13 @@ class Measurer:
                 workload=self._plan.workload,
                 probe=probe,
                 seed=self._plan.seed + point,
-                salt=f"{self._plan.salt}/{run.id}/{point}",
+                cache_salt=f"{salt}/{point}",
             )
+            before = await read_metrics(ready.endpoint)
             result = await measure_in_process(job, on_progress=self._tell(run.id, point))
+            after = await read_metrics(ready.endpoint)
+            if before is not None and after is not None:
+                result.server_metrics = growth(before, after)
             path = self._folder.records_path(run.id, point)
             write_records(path, result, metadata=self._metadata(run, point))
             self._lifecycle.record(run.id, "point-finished", point=point, file=f"records/{path.name}")

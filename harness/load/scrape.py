@@ -1,0 +1,54 @@
+"""The server's own ``/metrics``, where it shows them: what its counters grew by while we loaded it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import httpx
+
+from harness.load.records import Endpoint
+
+# Counters and histogram parts grow; of the rest these are worth a look as they stand.
+GROWING = ("_total", "_sum", "_count")
+GAUGES = ("vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc")
+
+
+def parse_metrics(text: str) -> dict[str, float]:
+    """Prometheus text as name to value, summed over labels; buckets, comments and lines that are none left out."""
+    found: dict[str, float] = defaultdict(float)
+    for line in text.splitlines():
+        name, _, rest = line.partition("{") if "{" in line else line.partition(" ")
+        if not name.startswith("vllm:") or not (name.endswith(GROWING) or name in GAUGES):
+            continue
+        try:
+            found[name] += float(rest.rpartition("}")[2].split()[0] if "}" in rest else rest.split()[0])
+        except (ValueError, IndexError):
+            continue
+    return dict(found)
+
+
+def growth(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float] | None:
+    """What grew by how much, gauges as they stand after; None when a counter went back: the engine restarted."""
+    grown: dict[str, float] = {}
+    for name, value in after.items():
+        if name in GAUGES:
+            grown[name] = value
+            continue
+        grown[name] = value - before.get(name, 0.0)
+        if grown[name] < 0:
+            return None
+    return grown
+
+
+async def read_metrics(endpoint: Endpoint, *, timeout_s: float = 5.0) -> dict[str, float] | None:
+    """The endpoint's metrics now; None when it does not show them, as behind most gateways."""
+    headers = {"Authorization": f"Bearer {endpoint.key.reveal()}"} if endpoint.key else {}
+    url = endpoint.url.rstrip("/").removesuffix("/v1") + "/metrics"
+    try:
+        async with httpx.AsyncClient(timeout=timeout_s, verify=endpoint.ca_file or True) as client:
+            answer = await client.get(url, headers=headers)
+    except (httpx.HTTPError, OSError):
+        return None
+    found = parse_metrics(answer.text) if answer.status_code == 200 else {}
+    return found or None
