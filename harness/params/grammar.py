@@ -82,9 +82,8 @@ class Grammar:
     """Every flag of one engine version.
 
     ``by_flag`` maps each spelling, in the order the engine registers them, to its option; ``names`` maps each long
-    name. ``dotted_optimization``: ``-O.key`` is short for ``-cc.key``. ``reasoning_parsers`` is not None when the
-    parser checks the name inside ``--structured-outputs-config``. ``reference_version`` is the version whose grammar
-    file was used, which may be the nearest known one.
+    name. ``dotted_optimization``: ``-O.key`` is short for ``-cc.key``. ``reference_version`` is the version whose
+    grammar file was used, which may be the nearest known one.
     """
 
     version: str
@@ -93,8 +92,8 @@ class Grammar:
     by_flag: Mapping[str, Option] = field(repr=False)
     names: Mapping[str, Option] = field(repr=False)
     schemas: Mapping[str, Schema] = field(repr=False)
+    sorted_flags: tuple[str, ...] = field(repr=False)
     dotted_optimization: bool = False
-    removed: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def is_exact(self) -> bool:
@@ -105,9 +104,15 @@ class Grammar:
 HELP_SPEC = ParameterSpec(name="help", flags=("-h", "--help"), type=None)
 
 
-def build_grammar(help: EngineHelp, facts: Mapping[str, Any], *, reference_version: str) -> Grammar:
+def build_grammar(
+    help: EngineHelp,
+    facts: Mapping[str, Any],
+    *,
+    reference_version: str,
+    reasoning_parsers: Sequence[str] = (),
+) -> Grammar:
     """The grammar of ``help.version`` from its help document and a decoded grammar file."""
-    schemas = parse_schemas(facts.get("schemas", {}))
+    schemas = parse_schemas(facts.get("schemas", {}), reasoning_parsers=reasoning_parsers)
     options = [Option(HELP_SPEC, HELP_SPEC.flags, Arity.HELP)]
     options += [_option(spec, facts, schemas) for spec in help.parameters if spec.name != "help"]
     by_flag = {flag: option for option in options for flag in option.flags}
@@ -119,7 +124,7 @@ def build_grammar(help: EngineHelp, facts: Mapping[str, Any], *, reference_versi
         names={option.name: option for option in options},
         schemas=schemas,
         dotted_optimization=bool(facts.get("dotted-optimization-level", False)),
-        removed=dict(facts.get("replacements", {})),
+        sorted_flags=tuple(sorted(by_flag)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from harness.params.grammar import Option
 from harness.params.help import ParameterSpec
@@ -77,15 +78,36 @@ class Argument:
         return self.value_spans[0] if self.value_spans else self.flag_span
 
 
+class ProblemKind(StrEnum):
+    """Why the engine's parser refuses a list."""
+
+    UNKNOWN_FLAG = "unknown-flag"
+    AMBIGUOUS = "ambiguous"
+    MISSING_VALUE = "missing-value"
+    VALUE_FOR_SWITCH = "value-for-switch"
+    STRAY = "stray"
+    WRONG_TYPE = "wrong-type"
+    NOT_ALLOWED = "not-allowed"
+    MALFORMED_JSON = "malformed-json"
+    UNKNOWN_KEY = "unknown-key"
+    MISTYPED_KEY = "mistyped-key"
+    CONDITION = "condition"
+    HELP = "help"
+    CONFIG_FILE = "config-file"
+    MODEL = "model"
+    DOTTED_WITHOUT_VALUE = "dotted-without-value"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One reason for the engine's parser to refuse the list.
 
-    ``kind`` is a constant of ``harness.params.problems``; ``text`` the user's own text it is about, ``detail`` and
-    ``choices`` what the rule needs to explain it.
+    ``text`` is the user's own text it is about, ``flag`` the engine's spelling of the flag (for an ambiguous one, what
+    was written), ``detail`` and ``choices`` what the rule needs to explain it, ``path`` the keys inside a structured
+    value, ``offset`` where JSON's reader stopped in ``text``. A value problem's ``flag_span`` is its flag's place.
     """
 
-    kind: str
+    kind: ProblemKind
     span: Span | None
     text: str = ""
     flag: str = ""
@@ -93,6 +115,8 @@ class Problem:
     detail: str = ""
     choices: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
+    offset: int | None = None
+    flag_span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
