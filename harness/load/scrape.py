@@ -22,9 +22,10 @@ def parse_metrics(text: str) -> dict[str, float]:
         if not name.startswith("vllm:") or not (name.endswith(GROWING) or name in GAUGES):
             continue
         try:
-            found[name] += float(rest.rpartition("}")[2].split()[0] if "}" in rest else rest.split()[0])
+            value = float(rest.rpartition("}")[2].split()[0] if "}" in rest else rest.split()[0])
         except (ValueError, IndexError):
             continue
+        found[name] += value
     return dict(found)
 
 
