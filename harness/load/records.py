@@ -57,11 +57,15 @@ class RequestRecord:
     """One request from its schedule to its end. The meaning of each instant: ``results/README.md``.
 
     ``chunk_times_s`` (float64) and ``chunk_tokens`` (int32) have one entry per token-bearing chunk;
-    ``tokens_assumed`` is True when the server gave no count per chunk and 1 was taken for each.
+    ``tokens_assumed`` is True when the server gave no count per chunk and 1 was taken for each. A ``warmup``
+    request keeps the server busy and its tokens count where they arrive; it is in no latency and no count of
+    requests. ``outcome`` is as of the window's end: a request that ended in the drain is unfinished, its token
+    counts stay. ``retries`` counts reused connections the server had closed; the clock starts with the last send.
     """
 
     index: int
     scheduled_s: float
+    warmup: bool = False
     sent_s: float | None = None
     connected_s: float | None = None
     headers_s: float | None = None
@@ -87,6 +91,8 @@ class RequestRecord:
     kernel_reads: int = 0
     user_reads: int = 0
     coalesced_reads: int = 0
+    token_reads: int = 0
+    retries: int = 0
 
     @property
     def ttft_s(self) -> float | None:
@@ -112,8 +118,10 @@ class RequestRecord:
 class ClientStats:
     """How the client itself did during a stage: what the verdict rests on.
 
-    ``coalesced_read_share`` is the share of reads that carried more than one event; ``loop_lag_p99_s`` how late
-    the event loop served its timers; ``cpu_share`` CPU seconds per wall second of the busiest client process.
+    ``clock`` is ``kernel`` or ``user``. ``coalesced_read_share`` is the share of token-bearing reads that carried
+    more than one token-bearing event; ``loop_lag_p99_s`` how late the event loop served its timers; ``cpu_share``
+    CPU seconds per wall second of the busiest client process. ``queued`` counts requests held back by the limit on
+    requests in flight, ``retries`` reused connections that the server had closed.
     """
 
     clock: str
@@ -125,6 +133,8 @@ class ClientStats:
     coalesced_read_share: float
     connections_opened: int
     processes: int = 1
+    queued: int = 0
+    retries: int = 0
 
 
 @dataclass(slots=True)

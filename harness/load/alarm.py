@@ -1,0 +1,66 @@
+"""Waking up at an instant to within some tens of microseconds: event-loop timers round to a millisecond."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import struct
+import sys
+import time
+
+from harness.load.response import NS_PER_S
+
+CLOCK_MONOTONIC = 1
+TFD_NONBLOCK, TFD_CLOEXEC, TFD_TIMER_ABSTIME = 0o4000, 0o2000000, 1
+# struct itimerspec: interval and first expiry, each seconds and nanoseconds.
+ITIMERSPEC = struct.Struct("@llll")
+
+
+class Alarm:
+    """Waits for instants of ``time.monotonic_ns``, one at a time. ``close`` frees its descriptor.
+
+    Uses a timerfd where the system has one, else the loop's own timer, which is up to a millisecond late.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._libc: ctypes.CDLL | None = None
+        self._fd = -1
+        self._waiter: asyncio.Future[None] | None = None
+        if sys.platform == "linux":
+            libc = ctypes.CDLL(None, use_errno=True)
+            self._fd = libc.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
+        if self._fd >= 0:
+            self._libc = libc
+            self._loop.add_reader(self._fd, self._on_expiry)
+
+    async def wait_until(self, instant_ns: int) -> None:
+        """Return at ``instant_ns``, at once when that is past."""
+        remaining_ns = instant_ns - time.monotonic_ns()
+        if remaining_ns <= 0:
+            await asyncio.sleep(0)  # a long run of late arrivals must not starve the sockets
+            return
+        if self._libc is None:
+            await asyncio.sleep(remaining_ns / NS_PER_S)
+            return
+        self._waiter = self._loop.create_future()
+        expiry = ITIMERSPEC.pack(0, 0, *divmod(instant_ns, NS_PER_S))
+        if self._libc.timerfd_settime(self._fd, TFD_TIMER_ABSTIME, expiry, None) != 0:
+            await asyncio.sleep(remaining_ns / NS_PER_S)
+            return
+        await self._waiter
+
+    def _on_expiry(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._fd, 8)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def close(self) -> None:
+        """Free the descriptor; harmless when done before."""
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,60 @@
+"""Is a window in a steady state? Tests for a trend of TTFT and of tokens per second. Pure.
+
+A trend counts when it is both significant (t above 3) and large (a fifth of the mean between the ends).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from harness.load.summary import Floats
+
+SIGNIFICANT_T = 3.0
+LARGE_CHANGE = 0.2
+FEWEST_POINTS = 10
+BINS = 12
+
+
+def trend(times: Floats, values: Floats) -> float | None:
+    """Change over the span relative to the mean, when it is significant and large; else None.
+
+    Significance by Spearman's rank correlation, the size by a straight line through the values.
+    """
+    if len(values) < FEWEST_POINTS or values.mean() == 0 or np.ptp(times) == 0 or np.ptp(values) == 0:
+        return None
+    correlation = float(np.corrcoef(_ranks(times), _ranks(values))[0, 1])
+    t = abs(correlation) * math.sqrt((len(values) - 2) / max(1 - correlation**2, 1e-12))
+    slope = float(np.polyfit(times, values, 1)[0])
+    change = slope * float(np.ptp(times)) / float(values.mean())
+    return change if t > SIGNIFICANT_T and abs(change) > LARGE_CHANGE else None
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks from 0, ties sharing their mean."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks: Floats = (ends - (counts + 1) / 2)[inverse]
+    return ranks
+
+
+def drifts(
+    sent_s: Floats, ttft_s: Floats, *, token_times_s: Floats, tokens: Floats, window: tuple[float, float]
+) -> tuple[str, ...]:
+    """What drifts over the window, in words; empty when it looks steady."""
+    found = []
+    known = ~np.isnan(ttft_s)
+    ttft_change = trend(sent_s[known], ttft_s[known])
+    if ttft_change is not None:
+        found.append(
+            f"TTFT {'rises' if ttft_change > 0 else 'falls'} by {abs(ttft_change):.0%} over the window"
+        )
+    edges = np.linspace(*window, BINS + 1)
+    rates = np.histogram(token_times_s, bins=edges, weights=tokens)[0]
+    rate_change = trend((edges[:-1] + edges[1:]) / 2, rates)
+    if rate_change is not None:
+        found.append(
+            f"tokens/s {'rise' if rate_change > 0 else 'fall'} by {abs(rate_change):.0%} over the window"
+        )
+    return tuple(found)

@@ -1,0 +1,300 @@
+"""Run one stage against one endpoint on the running event loop: warm-up, window, drain.
+
+The driver decides when requests go and keeps what became of them; it reads nothing of a response until it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+
+from harness.load.alarm import Alarm
+from harness.load.arrivals import ClosedLoop
+from harness.load.monitor import CpuMeter, LoopLag, Progress, Tally, client_stats
+from harness.load.pool import Pool, raise_open_file_limit
+from harness.load.probe import Probe
+from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
+from harness.load.request import RequestForm, post_bytes, request_body
+from harness.load.response import NS_PER_S, Response, complete_record
+from harness.load.stage import Stage
+from harness.load.target import Target, resolve
+from harness.load.timetable import open_loop_times
+from harness.load.workload import RequestSource, RequestSpec, Workload
+from harness.secret import Secret
+
+OnProgress = Callable[[Progress], None]
+PROGRESS_S = 0.25
+READY_REQUESTS = 256
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 1.0
+
+
+async def run_stage(
+    endpoint: Endpoint,
+    stage: Stage,
+    workload: Workload,
+    *,
+    probe: Probe,
+    seed: int = 0,
+    cache_salt: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> StageResult:
+    """Measure one load level.
+
+    ``cache_salt`` None draws a fresh one, so that no two stages share a prefix cache. Failed requests are records;
+    only an unusable URL or an unknown host raises (UsageError, NetworkError).
+    """
+    raise_open_file_limit()
+    target = await resolve(endpoint.url, ca_file=endpoint.ca_file)
+    source = RequestSource(
+        workload, probe.calibration, seed, cache_salt or secrets.token_hex(8), salted=probe.cache_salt
+    )
+    run = _StageRun(
+        stage, source, Supply(source, target, form=probe.form(workload), key=endpoint.key), Pool(target)
+    )
+    result = await run.measure(on_progress, seed=seed)
+    result.probe = probe.to_json()
+    return result
+
+
+class Supply:
+    """Requests made ready ahead of their time, so that making them delays none."""
+
+    def __init__(
+        self, source: RequestSource, target: Target, *, form: RequestForm, key: Secret | None
+    ) -> None:
+        self._source, self._target, self._form, self._key = source, target, form, key
+        self._ready: dict[bool, deque[tuple[RequestSpec, bytes]]] = {False: deque(), True: deque()}
+        self._made = {False: 0, True: 0}
+
+    def prepare(self, count: int, *, warmup: bool) -> None:
+        """Have ``count`` more requests ready."""
+        for _ in range(min(count, READY_REQUESTS)):
+            self._ready[warmup].append(self._make(warmup))
+
+    def take(self, *, warmup: bool) -> tuple[RequestSpec, bytes]:
+        """The next request and its bytes; its successor is made when the loop is next free."""
+        ready = self._ready[warmup]
+        taken = ready.popleft() if ready else self._make(warmup)
+        asyncio.get_running_loop().call_soon(lambda: ready.append(self._make(warmup)))
+        return taken
+
+    def _make(self, warmup: bool) -> tuple[RequestSpec, bytes]:
+        spec = self._source.request(self._made[warmup], warmup=warmup)
+        self._made[warmup] += 1
+        body = request_body(
+            self._form, prompt=spec.prompt, output_tokens=spec.output_tokens, cache_salt=spec.cache_salt
+        )
+        return spec, post_bytes(self._target, api=self._form.api, body=body, key=self._key)
+
+
+class _StageRun:
+    """One stage while it runs."""
+
+    def __init__(self, stage: Stage, source: RequestSource, supply: Supply, pool: Pool) -> None:
+        self.stage, self.source, self.supply, self.pool = stage, source, supply, pool
+        self.records: list[RequestRecord] = []
+        self.tally = Tally()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.issued = 0
+        self.queued = 0
+        self.phase = "warm-up" if stage.warmup_s else "measure"
+        self.origin_ns = 0
+        self.window_start_s = stage.warmup_s
+        self.window_end_s = float("inf")
+        if stage.duration_s is not None:
+            self.window_end_s = stage.warmup_s + stage.duration_s
+
+    def now_s(self) -> float:
+        """Seconds since the stage's origin."""
+        return (time.monotonic_ns() - self.origin_ns) / NS_PER_S
+
+    async def measure(self, on_progress: OnProgress | None, *, seed: int) -> StageResult:
+        """The whole stage."""
+        arrivals = self.stage.arrivals
+        width = arrivals.concurrency if isinstance(arrivals, ClosedLoop) else 32
+        self.supply.prepare(width, warmup=self.stage.warmup_s > 0)
+        self.supply.prepare(width, warmup=False)
+        # Connections opened beforehand keep the opening burst of handshakes out of the first requests.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.stage.timeout_s):
+                await self.pool.warm(width)
+        lag, meter = LoopLag(), CpuMeter()
+        lag.start()
+        self.origin_ns = time.monotonic_ns()
+        started_at_unix = time.time()
+        reporter = asyncio.ensure_future(self._report(on_progress)) if on_progress else None
+        try:
+            await self._drive(seed)
+            await self._drain()
+        finally:
+            if reporter is not None:
+                reporter.cancel()
+            await self._cancel_all()
+            loop_lag_p99_s = lag.stop()
+            self.pool.close()
+        self._close_window()
+        stats = client_stats(
+            self.records,
+            meter=meter,
+            loop_lag_p99_s=loop_lag_p99_s,
+            connections_opened=self.pool.opened,
+            queued=self.queued,
+        )
+        return StageResult(
+            label=self.stage.label,
+            stage={**self.stage.to_json(), "workload": self.source.workload.described()},
+            records=sorted(self.records, key=lambda record: record.scheduled_s),
+            window_start_s=self.window_start_s,
+            window_end_s=self.window_end_s,
+            started_at_unix=started_at_unix,
+            client=stats,
+        )
+
+    # When
+
+    async def _drive(self, seed: int) -> None:
+        """Send until the window ends, by time or by number; returns with requests still in flight."""
+        arrivals = self.stage.arrivals
+        if isinstance(arrivals, ClosedLoop):
+            users = [asyncio.ensure_future(self._user()) for _ in range(arrivals.concurrency)]
+            self.tasks.update(users)
+            await self._until_window_end(asyncio.wait(users))
+        else:
+            await self._until_window_end(self._open_loop(seed))
+
+    async def _until_window_end(self, work: Awaitable[object]) -> None:
+        remaining_s = self.window_end_s - self.now_s()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if remaining_s == float("inf") else remaining_s):
+                await work
+
+    async def _user(self) -> None:
+        """One closed-loop user: the next request when the last one ended, with a pause after failures."""
+        free_ns = self.origin_ns
+        backoff_s = FIRST_BACKOFF_S
+        while True:
+            warmup = self.now_s() < self.window_start_s
+            if not warmup and not self._may_issue():
+                return
+            record = await self._send(free_ns, warmup=warmup)
+            if record.outcome.is_failure:
+                await asyncio.sleep(backoff_s)
+                backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
+            else:
+                backoff_s = FIRST_BACKOFF_S
+            free_ns = time.monotonic_ns()
+
+    def _may_issue(self) -> bool:
+        """Count one more measured request, unless the stage has had its number or its time."""
+        if self.now_s() >= self.window_end_s:
+            return False
+        if self.stage.requests is not None and self.issued >= self.stage.requests:
+            return False
+        self.issued += 1
+        return True
+
+    async def _open_loop(self, seed: int) -> None:
+        """Send on schedule; with a number of requests, returns when all of them ended."""
+        rng = np.random.Generator(np.random.PCG64([seed, 0]))
+        times_s, warmups = open_loop_times(self.stage, rng=rng)
+        limit = self.stage.max_in_flight
+        gate = asyncio.Semaphore(limit) if limit is not None else None
+        alarm = Alarm()
+        try:
+            for number, time_s in enumerate(times_s.tolist()):
+                scheduled_ns = self.origin_ns + round(time_s * NS_PER_S)
+                await alarm.wait_until(scheduled_ns)
+                if gate is not None:
+                    self.queued += gate.locked()
+                    await gate.acquire()
+                task = asyncio.ensure_future(self._scheduled(scheduled_ns, gate, warmup=number < warmups))
+                self.tasks.add(task)
+                task.add_done_callback(self.tasks.discard)
+        finally:
+            alarm.close()
+        if self.stage.requests is not None and self.tasks:
+            await asyncio.wait(set(self.tasks))
+        elif self.window_end_s != float("inf"):
+            await asyncio.sleep(max(self.window_end_s - self.now_s(), 0))
+
+    async def _scheduled(self, scheduled_ns: int, gate: asyncio.Semaphore | None, *, warmup: bool) -> None:
+        try:
+            await self._send(scheduled_ns, warmup=warmup)
+        finally:
+            if gate is not None:
+                gate.release()
+
+    # What
+
+    async def _send(self, scheduled_ns: int, *, warmup: bool) -> RequestRecord:
+        """One request from its schedule to its record."""
+        spec, request = self.supply.take(warmup=warmup)
+        record = RequestRecord(
+            index=spec.index,
+            scheduled_s=(scheduled_ns - self.origin_ns) / NS_PER_S,
+            warmup=warmup,
+            input_tokens_asked=spec.input_tokens,
+            output_tokens_asked=spec.output_tokens,
+        )
+        self.records.append(record)
+        response = Response()
+        self.tally.in_flight += 1
+        try:
+            async with asyncio.timeout(self.stage.timeout_s):
+                await self.pool.exchange(request, response)
+        except TimeoutError:
+            response.fail(Outcome.TIMEOUT, f"not finished after {self.stage.timeout_s:g} s")
+        except asyncio.CancelledError:
+            response.fail(Outcome.UNFINISHED, "in flight when the stage ended")
+            raise
+        finally:
+            self.tally.in_flight -= 1
+            if response.ended_ns is None:
+                response.ended_ns = time.monotonic_ns()
+            streamed = self.source.workload.streamed
+            complete_record(record, response, streamed=streamed, origin_ns=self.origin_ns)
+            self.tally.ended(record)
+        return record
+
+    # The end
+
+    async def _drain(self) -> None:
+        """Let requests in flight end for a while: their tokens are then counted on both sides."""
+        self.phase = "drain"
+        pending = {task for task in self.tasks if not task.done()}
+        if pending and self.stage.drain_s > 0:
+            await asyncio.wait(pending, timeout=self.stage.drain_s)
+
+    async def _cancel_all(self) -> None:
+        pending = {task for task in self.tasks if not task.done()}
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.wait(pending)
+
+    def _close_window(self) -> None:
+        """Fix the window's end, and call unfinished what ended after it."""
+        measured = [record for record in self.records if not record.warmup]
+        ends = [record.ended_s for record in measured if record.ended_s is not None]
+        if self.stage.requests is not None and ends:
+            self.window_end_s = min(self.window_end_s, max(ends))
+        if self.window_end_s == float("inf"):
+            self.window_end_s = self.now_s()
+        for record in self.records:
+            if record.ended_s is not None and record.ended_s > self.window_end_s:
+                record.detail = record.detail or f"{record.outcome} in the drain"
+                record.outcome = Outcome.UNFINISHED
+
+    async def _report(self, on_progress: OnProgress) -> None:
+        total_s = None if self.window_end_s == float("inf") else self.window_end_s
+        while True:
+            if self.phase == "warm-up" and self.now_s() >= self.window_start_s:
+                self.phase = "measure"
+            on_progress(self.tally.progress(phase=self.phase, elapsed_s=self.now_s(), total_s=total_s))
+            await asyncio.sleep(PROGRESS_S)

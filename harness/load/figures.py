@@ -1,0 +1,70 @@
+"""Figures of each request, as arrays over all requests of a stage. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.load.columns import ABSENT, Columns, Floats
+from harness.load.records import Outcome
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFigures:
+    """Figures of every request (NaN where absent), which requests they may be summed over, and all gaps.
+
+    ``good`` marks measured requests that succeeded; ``gap_owner`` is the request a gap belongs to.
+    """
+
+    ttft: Floats
+    e2e: Floats
+    tpot: Floats
+    stall: Floats
+    lateness: Floats
+    gaps: Floats
+    gap_owner: npt.NDArray[np.int64]
+    chunk_owner: npt.NDArray[np.int64]
+    measured: Mask
+    good: Mask
+
+    @staticmethod
+    def of(columns: Columns) -> RequestFigures:
+        """The figures of facts: ttft, e2e, tpot over tokens after the first chunk, gaps between chunks."""
+        sent, first, last = (columns.floats[name] for name in ("sent_s", "first_token_s", "last_token_s"))
+        counts = np.diff(columns.offsets)
+        owner = np.repeat(np.arange(len(columns)), counts)
+        same = owner[1:] == owner[:-1]
+        gaps, gap_owner = np.diff(columns.chunk_times_s)[same], owner[1:][same]
+        stall = np.full(len(columns), np.nan)
+        if len(gaps):
+            np.fmax.at(stall, gap_owner, gaps)
+        measured = ~columns.flags["warmup"]
+        return RequestFigures(
+            ttft=first - sent,
+            e2e=last - sent,
+            tpot=_tpot(columns, counts),
+            stall=stall,
+            lateness=sent - columns.floats["scheduled_s"],
+            gaps=gaps,
+            gap_owner=gap_owner,
+            chunk_owner=owner,
+            measured=measured,
+            good=measured & (columns.outcomes == str(Outcome.SUCCEEDED)),
+        )
+
+
+def _tpot(columns: Columns, chunk_counts: npt.NDArray[np.int64]) -> Floats:
+    """``(last - first) / (n - tokens in the first chunk)``, NaN where that divisor is below 1."""
+    first_tokens = np.zeros(len(columns))
+    having = chunk_counts > 0
+    first_tokens[having] = columns.chunk_tokens[columns.offsets[:-1][having]]
+    first_tokens = np.maximum(first_tokens, 1)
+    total = columns.integers["completion_tokens"]
+    divisor = np.where(total == ABSENT, np.nan, total - first_tokens)
+    divisor[~(divisor >= 1)] = np.nan
+    span: Floats = columns.floats["last_token_s"] - columns.floats["first_token_s"]
+    return span / divisor

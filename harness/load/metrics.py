@@ -1,0 +1,306 @@
+"""All figures of one stage, from its records. Pure; the definitions are in results/README.md.
+
+Latencies are over requests that succeeded within the window. Throughput counts what arrived in the window, requests of
+the warm-up included: they are part of the load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.load.columns import ABSENT, Columns, Floats, columns_of
+from harness.load.drift import drifts
+from harness.load.figures import Mask, RequestFigures
+from harness.load.goodput import goodput
+from harness.load.records import ClientStats, Outcome, StageResult
+from harness.load.slo import Slo
+from harness.load.summary import LatencySummary, adjusted_percentiles, summary
+from harness.load.verdict import Evidence, Verdict, judge
+
+SMALL_GAP_S = 0.001
+LENGTH_LOW, LENGTH_HIGH = 0.9, 1.1
+OPEN_LOOP_RATES = ("constant-rate", "poisson-rate", "gamma-rate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadMetrics:
+    """A load level in figures. Times in seconds, shares from 0 to 1, None where a figure does not apply.
+
+    ``sent`` counts measured requests and is the sum of ``succeeded``, ``failed`` and ``unfinished``.
+    ``client_lateness`` is ``lateness`` less the time spent opening connections. ``adjusted`` maps ``ttft``,
+    ``tpot`` and ``e2e`` to percentiles in which a failure is infinitely late. ``input_length_error`` is the mean of
+    (counted - asked) / asked. ``output_tokens`` and ``input_tokens`` are the server's counts over all requests, warm-up
+    included. ``offered_rate_req_s`` is the nominal rate of an open loop.
+    """
+
+    label: str
+    window_s: float
+    sent: int
+    succeeded: int
+    failed: int
+    unfinished: int
+    failures: Mapping[str, int]
+    ttft: LatencySummary
+    ttft_from_schedule: LatencySummary
+    e2e: LatencySummary
+    e2e_from_schedule: LatencySummary
+    tpot: LatencySummary
+    itl: LatencySummary
+    stall: LatencySummary
+    lateness: LatencySummary
+    client_lateness: LatencySummary
+    connect: LatencySummary
+    tls: LatencySummary
+    adjusted: Mapping[str, Mapping[float, float]]
+    output_throughput_tok_s: float
+    input_throughput_tok_s: float
+    request_throughput_req_s: float
+    whole_run_output_throughput_tok_s: float | None
+    whole_run_request_throughput_req_s: float | None
+    achieved_concurrency: float
+    offered_rate_req_s: float | None
+    per_user_throughput_tok_s: float | None
+    tokens_per_chunk: float | None
+    small_gap_share: float | None
+    tokens_assumed_share: float | None
+    output_length_off_share: float | None
+    input_length_error: float | None
+    cached_share: float | None
+    output_tokens: int
+    input_tokens: int
+    drift: tuple[str, ...]
+    verdict: Verdict
+    goodput_req_s: float | None = None
+    attainment: float | None = None
+    attainment_low: float | None = None
+    attainment_high: float | None = None
+    slo_met: bool | None = None
+
+
+def summarise(
+    result: StageResult, *, slo: Slo | None = None, ceiling_tok_s: float | None = None
+) -> LoadMetrics:
+    """All figures of a stage. ``ceiling_tok_s`` is what the hardware can give at most, if that is known."""
+    return summarise_columns(
+        columns_of(result.records),
+        label=result.label,
+        window=(result.window_start_s, result.window_end_s),
+        stage=result.stage,
+        client=result.client,
+        slo=slo,
+        ceiling_tok_s=ceiling_tok_s,
+    )
+
+
+def summarise_columns(
+    columns: Columns,
+    *,
+    label: str,
+    window: tuple[float, float],
+    stage: Mapping[str, object],
+    client: ClientStats,
+    slo: Slo | None = None,
+    ceiling_tok_s: float | None = None,
+) -> LoadMetrics:
+    """``summarise`` without a Python object per request; ``stage`` is the stage's JSON form."""
+    figures = RequestFigures.of(columns)
+    kind = stage.get("kind")
+    rate = stage.get("rate_req_s")
+    offered = float(rate) if kind in OPEN_LOOP_RATES and isinstance(rate, int | float) else None
+    metrics = _metrics(columns, figures, label=label, window=window, client=client, offered=offered)
+    workload = stage.get("workload")
+    isolated = not (isinstance(workload, Mapping) and workload.get("cache") == "warm")
+    evidence = _evidence(
+        metrics,
+        columns,
+        client,
+        window=window,
+        by_time=stage.get("requests") is None,
+        isolated=isolated,
+        ceiling_tok_s=ceiling_tok_s,
+    )
+    verdict = judge(evidence)
+    metrics = replace(metrics, verdict=verdict)
+    if slo is None:
+        return metrics
+    found = goodput(columns, figures, window=window, slo=slo)
+    return replace(
+        metrics,
+        goodput_req_s=found.goodput_req_s,
+        attainment=found.attainment,
+        attainment_low=found.low,
+        attainment_high=found.high,
+        slo_met=found.met,
+    )
+
+
+def _metrics(
+    columns: Columns,
+    figures: RequestFigures,
+    *,
+    label: str,
+    window: tuple[float, float],
+    client: ClientStats,
+    offered: float | None,
+) -> LoadMetrics:
+    good, measured = figures.good, figures.measured
+    window_s = max(window[1] - window[0], 1e-9)
+    floats, outcomes = columns.floats, columns.outcomes[measured]
+    names, counts = np.unique(outcomes, return_counts=True)
+    failures = {str(n): int(c) for n, c in zip(names, counts, strict=True) if Outcome(str(n)).is_failure}
+    failed = sum(failures.values())
+    opening = np.nan_to_num(floats["connect_time_s"]) + np.nan_to_num(floats["tls_time_s"])
+    token_times, weights = _arrived_tokens(columns, figures)
+    inside = (token_times >= window[0]) & (token_times <= window[1])
+    ended = (floats["ended_s"] >= window[0]) & (floats["ended_s"] <= window[1])
+    finished = ended & (columns.outcomes == str(Outcome.SUCCEEDED))
+    tpot = summary(figures.tpot[good])
+    gaps = figures.gaps[good[figures.gap_owner]]
+    prompt = columns.integers["prompt_tokens"]
+    completion = columns.integers["completion_tokens"]
+    span_s = _whole_span(floats, good)
+    return LoadMetrics(
+        label=label,
+        window_s=window_s,
+        sent=int(measured.sum()),
+        succeeded=int(good.sum()),
+        failed=failed,
+        unfinished=int((outcomes == str(Outcome.UNFINISHED)).sum()),
+        failures=failures,
+        ttft=summary(figures.ttft[good]),
+        ttft_from_schedule=summary((figures.ttft + figures.lateness)[good]),
+        e2e=summary(figures.e2e[good]),
+        e2e_from_schedule=summary((figures.e2e + figures.lateness)[good]),
+        tpot=tpot,
+        itl=summary(gaps),
+        stall=summary(figures.stall[good]),
+        lateness=summary(figures.lateness[measured]),
+        client_lateness=summary((figures.lateness - opening)[measured]),
+        connect=summary(floats["connect_time_s"]),
+        tls=summary(floats["tls_time_s"]),
+        adjusted={
+            name: adjusted_percentiles(values[good], failed=failed)
+            for name, values in (("ttft", figures.ttft), ("tpot", figures.tpot), ("e2e", figures.e2e))
+        },
+        output_throughput_tok_s=float(weights[inside].sum()) / window_s,
+        input_throughput_tok_s=float(np.maximum(prompt, 0)[finished].sum()) / window_s,
+        request_throughput_req_s=int(finished.sum()) / window_s,
+        whole_run_output_throughput_tok_s=float(completion[good].sum()) / span_s if span_s else None,
+        whole_run_request_throughput_req_s=int(good.sum()) / span_s if span_s else None,
+        achieved_concurrency=_concurrency(floats, window),
+        offered_rate_req_s=offered,
+        per_user_throughput_tok_s=1 / tpot.p50 if tpot.p50 else None,
+        tokens_per_chunk=_mean(columns.chunk_tokens[good[figures.chunk_owner]]),
+        small_gap_share=_mean(gaps < SMALL_GAP_S),
+        tokens_assumed_share=_mean(columns.flags["tokens_assumed"][good]),
+        output_length_off_share=_off_length(columns, good),
+        input_length_error=_input_error(columns, good),
+        cached_share=_cached_share(columns, good),
+        output_tokens=int(np.maximum(completion, 0).sum()),
+        input_tokens=int(np.maximum(prompt, 0).sum()),
+        drift=drifts(
+            floats["sent_s"][good],
+            figures.ttft[good],
+            token_times_s=token_times[inside],
+            tokens=weights[inside],
+            window=window,
+        ),
+        verdict=Verdict("valid"),
+    )
+
+
+def _arrived_tokens(columns: Columns, figures: RequestFigures) -> tuple[Floats, Floats]:
+    """When tokens arrived and how many.
+
+    Where tokens per chunk were assumed, a request's chunks share its true count. An answer in one piece arrives with
+    its last byte.
+    """
+    owner = figures.chunk_owner
+    weights = columns.chunk_tokens.astype(np.float64)
+    total = columns.integers["completion_tokens"]
+    counted = (
+        np.bincount(owner, weights=weights, minlength=len(columns)) if len(owner) else np.zeros(len(columns))
+    )
+    scaled = columns.flags["tokens_assumed"] & (total != ABSENT) & (counted > 0)
+    factor = np.where(scaled, total / np.where(counted > 0, counted, 1), 1.0)
+    whole = (np.diff(columns.offsets) == 0) & (total > 0) & ~np.isnan(columns.floats["last_token_s"])
+    times = np.concatenate([columns.chunk_times_s, columns.floats["last_token_s"][whole]])
+    return times, np.concatenate([weights * factor[owner], total[whole].astype(np.float64)])
+
+
+def _concurrency(floats: Mapping[str, Floats], window: tuple[float, float]) -> float:
+    """Mean number of requests in flight over the window."""
+    begun, ended = floats["sent_s"], np.nan_to_num(floats["ended_s"], nan=window[1])
+    overlap = np.minimum(ended, window[1]) - np.maximum(begun, window[0])
+    return float(np.nansum(np.maximum(overlap, 0))) / max(window[1] - window[0], 1e-9)
+
+
+def _whole_span(floats: Mapping[str, Floats], good: Mask) -> float | None:
+    """Last end less first send over the good requests: what vLLM's benchmark divides by."""
+    if not good.any():
+        return None
+    return float(np.nanmax(floats["ended_s"][good]) - np.nanmin(floats["sent_s"][good])) or None
+
+
+def _mean(values: npt.NDArray[np.generic]) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _off_length(columns: Columns, good: Mask) -> float | None:
+    """Share of requests whose answer is outside 90 to 110 % of the length asked for."""
+    asked, given = columns.integers["output_tokens_asked"], columns.integers["completion_tokens"]
+    known = good & (asked > 0) & (given != ABSENT)
+    return _mean((given[known] < LENGTH_LOW * asked[known]) | (given[known] > LENGTH_HIGH * asked[known]))
+
+
+def _input_error(columns: Columns, good: Mask) -> float | None:
+    asked, given = columns.integers["input_tokens_asked"], columns.integers["prompt_tokens"]
+    known = good & (asked > 0) & (given != ABSENT)
+    return _mean((given[known] - asked[known]) / asked[known])
+
+
+def _cached_share(columns: Columns, good: Mask) -> float | None:
+    """Cached prompt tokens of all prompt tokens; None when the server does not report them."""
+    known = good & (columns.integers["cached_tokens"] != ABSENT)
+    prompt = int(columns.integers["prompt_tokens"][known].sum())
+    return float(columns.integers["cached_tokens"][known].sum()) / prompt if prompt > 0 else None
+
+
+def _backlog(floats: Mapping[str, Floats], window: tuple[float, float]) -> int:
+    """Requests in flight at the window's end less those at its start."""
+    begun, ended = floats["scheduled_s"], np.nan_to_num(floats["ended_s"], nan=np.inf)
+    at_start, at_end = ((begun < instant) & (ended > instant) for instant in window)
+    return int(at_end.sum()) - int(at_start.sum())
+
+
+def _evidence(
+    metrics: LoadMetrics,
+    columns: Columns,
+    client: ClientStats,
+    *,
+    window: tuple[float, float],
+    by_time: bool,
+    isolated: bool,
+    ceiling_tok_s: float | None,
+) -> Evidence:
+    return Evidence(
+        client=client,
+        succeeded=metrics.succeeded,
+        failed=metrics.failed,
+        ttft=metrics.ttft,
+        lateness_p99_s=metrics.client_lateness.p99,
+        arrivals=metrics.sent if by_time and metrics.offered_rate_req_s else None,
+        backlog=_backlog(columns.floats, window),
+        small_gap_share=metrics.small_gap_share,
+        output_length_off_share=metrics.output_length_off_share,
+        input_length_error=metrics.input_length_error,
+        cached_share=metrics.cached_share,
+        cache_isolated=isolated,
+        drift=metrics.drift,
+        output_tok_s=metrics.output_throughput_tok_s,
+        ceiling_tok_s=ceiling_tok_s,
+    )

@@ -1,0 +1,149 @@
+"""How the client itself is doing while it measures: CPU time, lag of its event loop, figures for a live view."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.load.records import ClientStats, Outcome, RequestRecord
+from harness.load.response import NS_PER_S
+
+TICK_S = 0.02
+RECENT = 200
+# Below this share of kernel-stamped reads the stage counts as measured by the user-space clock.
+KERNEL_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A stage as it stands: for a live view, not for results.
+
+    ``phase`` is ``warm-up``, ``measure`` or ``drain``; ``total_s`` None when the stage ends by a number of requests.
+    Rates are over the last second or so; ``ttft_s`` and ``tpot_s`` are medians of the requests that ended last.
+    """
+
+    phase: str
+    elapsed_s: float
+    total_s: float | None
+    in_flight: int
+    succeeded: int
+    failed: int
+    requests_req_s: float
+    output_tok_s: float
+    ttft_s: float | None
+    tpot_s: float | None
+    failures: dict[str, int] = field(default_factory=dict)
+
+
+class LoopLag:
+    """Measures how late the running loop serves its timers, from ``start`` to ``stop``."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._lags: list[float] = []
+        self._handle: asyncio.TimerHandle | None = None
+        self._due = 0.0
+
+    def start(self) -> None:
+        """Begin; one timer every 20 ms."""
+        self._due = time.monotonic() + TICK_S
+        self._handle = self._loop.call_later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        self._lags.append(max(time.monotonic() - self._due, 0.0))
+        self.start()
+
+    def stop(self) -> float:
+        """The 99th percentile of the lags, in seconds; 0 when no timer ran."""
+        if self._handle is not None:
+            self._handle.cancel()
+        return float(np.percentile(self._lags, 99)) if self._lags else 0.0
+
+
+class Tally:
+    """Running counts of a stage, cheap enough to be kept on the hot path."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.succeeded = 0
+        self.failures: dict[str, int] = {}
+        self._recent: deque[tuple[float, int, float | None, float | None]] = deque(maxlen=RECENT)
+
+    def ended(self, record: RequestRecord) -> None:
+        """Count a request that ended."""
+        if record.outcome is Outcome.SUCCEEDED:
+            self.succeeded += 1
+        elif record.outcome.is_failure:
+            self.failures[record.outcome] = self.failures.get(record.outcome, 0) + 1
+        tpot_s = None
+        tokens = record.completion_tokens or 0
+        if record.first_token_s is not None and record.last_token_s is not None and tokens > 1:
+            tpot_s = (record.last_token_s - record.first_token_s) / (tokens - 1)
+        self._recent.append((time.monotonic(), tokens, record.ttft_s, tpot_s))
+
+    def progress(self, *, phase: str, elapsed_s: float, total_s: float | None) -> Progress:
+        """The present state."""
+        now = time.monotonic()
+        recent = [entry for entry in self._recent if now - entry[0] < 5.0]
+        span_s = max(now - recent[0][0], 0.25) if recent else 1.0
+        ttfts = [entry[2] for entry in recent if entry[2] is not None]
+        tpots = [entry[3] for entry in recent if entry[3] is not None]
+        return Progress(
+            phase=phase,
+            elapsed_s=elapsed_s,
+            total_s=total_s,
+            in_flight=self.in_flight,
+            succeeded=self.succeeded,
+            failed=sum(self.failures.values()),
+            requests_req_s=len(recent) / span_s,
+            output_tok_s=sum(entry[1] for entry in recent) / span_s,
+            ttft_s=float(np.median(ttfts)) if ttfts else None,
+            tpot_s=float(np.median(tpots)) if tpots else None,
+            failures=dict(self.failures),
+        )
+
+
+@dataclass(slots=True)
+class CpuMeter:
+    """CPU time of this process between ``start`` and ``stats``."""
+
+    cpu_ns: int = field(default_factory=time.process_time_ns)
+    wall_ns: int = field(default_factory=time.monotonic_ns)
+
+    def used(self) -> tuple[float, float]:
+        """CPU seconds, and CPU seconds per wall second, since it was made."""
+        cpu_s = (time.process_time_ns() - self.cpu_ns) / NS_PER_S
+        wall_s = max((time.monotonic_ns() - self.wall_ns) / NS_PER_S, 1e-9)
+        return cpu_s, cpu_s / wall_s
+
+
+def client_stats(
+    records: list[RequestRecord],
+    *,
+    meter: CpuMeter,
+    loop_lag_p99_s: float,
+    connections_opened: int,
+    queued: int,
+) -> ClientStats:
+    """The client's own account of a stage that is over."""
+    cpu_s, cpu_share = meter.used()
+    kernel = sum(record.kernel_reads for record in records)
+    reads = kernel + sum(record.user_reads for record in records)
+    token_reads = sum(record.token_reads for record in records)
+    coalesced = sum(record.coalesced_reads for record in records)
+    return ClientStats(
+        clock="kernel" if reads and kernel >= KERNEL_SHARE * reads else "user",
+        cpu_s=cpu_s,
+        cpu_share=cpu_share,
+        loop_lag_p99_s=loop_lag_p99_s,
+        reads=reads,
+        kernel_reads=kernel,
+        coalesced_read_share=coalesced / token_reads if token_reads else 0.0,
+        connections_opened=connections_opened,
+        queued=queued,
+        retries=sum(record.retries for record in records),
+    )

@@ -1,0 +1,229 @@
+"""Server-sent events of an OpenAI-style stream: from timed bytes to the instants of one response. Pure.
+
+Works after the response ended, on ``(time, bytes)`` pairs: nothing here runs while tokens arrive. An event's time
+is that of the read which brought its closing blank line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+DONE = b"[DONE]"
+# Two line ends in a row close an event. \r\n counts as one end, so \r\n alone must not match as two.
+_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+TEXT_KEYS = ("content", "reasoning_content", "reasoning", "refusal")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its data lines joined, and when its last byte was read."""
+
+    time_s: float
+    data: bytes
+
+
+def split_events(reads: Iterable[tuple[float, bytes]]) -> tuple[list[Event], bytes]:
+    """Events of a stream of timed reads, and what is left of an unfinished one.
+
+    Comments and ``event:``, ``id:``, ``retry:`` lines are dropped, as are events without data.
+    """
+    events: list[Event] = []
+    rest = b""
+    for time_s, data in reads:
+        buffer = rest + data if rest else data
+        position = 0
+        # Looks back over the last bytes of the rest: a closing blank line may straddle two reads.
+        for match in _EVENT_END.finditer(buffer, max(len(rest) - 3, 0)):
+            if match.start() < position:
+                continue
+            payload = event_data(buffer[position : match.start()])
+            position = match.end()
+            if payload is not None:
+                events.append(Event(time_s, payload))
+        rest = buffer[position:]
+    return events, rest
+
+
+def event_data(block: bytes) -> bytes | None:
+    """The ``data:`` lines of one event joined by line feeds; None when it has none."""
+    if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:
+        return block[6:]
+    lines = []
+    for line in _LINE_END.split(block.removeprefix(b"\xef\xbb\xbf")):
+        if line.startswith(b"data:"):
+            lines.append(line[6:] if line[5:6] == b" " else line[5:])
+    return b"\n".join(lines) if lines else None
+
+
+@dataclass(slots=True)
+class ParsedStream:
+    """What a stream said. Times are on the reads' clock; None means it never happened."""
+
+    role_s: float | None = None
+    first_token_s: float | None = None
+    last_token_s: float | None = None
+    done_s: float | None = None
+    chunk_times_s: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    chunk_tokens: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    tokens_assumed: bool = True
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    finish_reason: str | None = None
+    error: str | None = None
+    malformed: str | None = None
+    token_reads: int = 0
+    coalesced_reads: int = 0
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Chunks as they are met, before it is known how the server counts tokens."""
+
+    times: list[float] = field(default_factory=list)
+    has_text: list[bool] = field(default_factory=list)
+    id_counts: list[int | None] = field(default_factory=list)
+    running: list[int | None] = field(default_factory=list)
+
+
+def parse_stream(reads: Iterable[tuple[float, bytes]]) -> ParsedStream:
+    """Everything a streamed response told, from its body's timed reads."""
+    events, rest = split_events(reads)
+    last_line = event_data(rest.strip()) if rest else None
+    if last_line == DONE and events:
+        events.append(Event(events[-1].time_s, DONE))
+    parsed = ParsedStream()
+    tally = _Tally()
+    for event in events:
+        if event.data == DONE:
+            parsed.done_s = event.time_s
+            break
+        try:
+            message = json.loads(event.data)
+        except ValueError:
+            parsed.malformed = parsed.malformed or f"not JSON in an event: {excerpt(event.data)!r}"
+            continue
+        if not isinstance(message, dict):
+            parsed.malformed = parsed.malformed or f"not an object in an event: {excerpt(event.data)!r}"
+        elif message.get("error") is not None:
+            parsed.error = parsed.error or error_text(message)
+        else:
+            _take(message, event.time_s, parsed, tally)
+    _count(parsed, tally)
+    return parsed
+
+
+def _take(message: dict[str, Any], time_s: float, parsed: ParsedStream, tally: _Tally) -> None:
+    """One event's share: usage, finish reason, and a chunk when it has choices."""
+    usage = message.get("usage")
+    running = take_usage(usage, parsed) if isinstance(usage, dict) else None
+    choices = message.get("choices")
+    if not isinstance(choices, list) or not choices:
+        return
+    has_text = False
+    id_count: int | None = None
+    for choice in choices:
+        if not isinstance(choice, dict):
+            parsed.malformed = parsed.malformed or "a choice is not an object"
+            continue
+        has_text = has_text or choice_has_text(choice)
+        token_ids = choice.get("token_ids")
+        if isinstance(token_ids, list):
+            id_count = (id_count or 0) + len(token_ids)
+        parsed.finish_reason = choice.get("finish_reason") or parsed.finish_reason
+    if parsed.role_s is None and not has_text and not id_count and not tally.times:
+        parsed.role_s = time_s
+    tally.times.append(time_s)
+    tally.has_text.append(has_text)
+    tally.id_counts.append(id_count)
+    tally.running.append(running)
+
+
+def take_usage(usage: dict[str, Any], parsed: ParsedStream) -> int | None:
+    """Keep a usage object's counts; returns its completion tokens."""
+    completion = integer(usage.get("completion_tokens"))
+    if completion is not None:
+        parsed.completion_tokens = completion
+    prompt = integer(usage.get("prompt_tokens"))
+    if prompt is not None:
+        parsed.prompt_tokens = prompt
+    details = usage.get("prompt_tokens_details")
+    if isinstance(details, dict):
+        cached = integer(details.get("cached_tokens"))
+        parsed.cached_tokens = cached if cached is not None else parsed.cached_tokens
+    return completion
+
+
+def choice_has_text(choice: dict[str, Any]) -> bool:
+    """True when a choice carries content, reasoning or tool-call text, in chat or completions form."""
+    if choice.get("text"):
+        return True
+    delta = choice.get("delta") or choice.get("message")
+    if not isinstance(delta, dict):
+        return False
+    if any(delta.get(key) for key in TEXT_KEYS):
+        return True
+    calls = delta.get("tool_calls") or (
+        [{"function": delta["function_call"]}] if delta.get("function_call") else []
+    )
+    functions = [call.get("function") or {} for call in calls if isinstance(call, dict)]
+    return any(function.get("name") or function.get("arguments") for function in functions)
+
+
+def _count(parsed: ParsedStream, tally: _Tally) -> None:
+    """Token counts per chunk: from token ids, else from running usage, else 1 for each chunk with text."""
+    counts: Sequence[int]
+    if any(count is not None for count in tally.id_counts):
+        counts = [count or 0 for count in tally.id_counts]
+        parsed.tokens_assumed = False
+    elif any(count is not None for count in tally.running):
+        counts = _steps(tally.running)
+        parsed.tokens_assumed = False
+    else:
+        counts = [int(text) for text in tally.has_text]
+    bearing = [i for i, text in enumerate(tally.has_text) if text or counts[i] > 0]
+    if not bearing:
+        return
+    parsed.chunk_times_s = np.array([tally.times[i] for i in bearing])
+    parsed.chunk_tokens = np.array([counts[i] for i in bearing], np.int32)
+    parsed.first_token_s = float(parsed.chunk_times_s[0])
+    parsed.last_token_s = float(parsed.chunk_times_s[-1])
+    _, events_per_read = np.unique(parsed.chunk_times_s, return_counts=True)
+    parsed.token_reads = len(events_per_read)
+    parsed.coalesced_reads = int((events_per_read > 1).sum())
+
+
+def _steps(running: Sequence[int | None]) -> list[int]:
+    """Increments of a running count; an event without one adds nothing."""
+    steps, reached = [], 0
+    for count in running:
+        steps.append(max((count or reached) - reached, 0))
+        reached = max(reached, count or 0)
+    return steps
+
+
+def error_text(message: dict[str, Any]) -> str:
+    """The words of any of the error shapes: ``{"error": text}``, ``{"error": {"message"}}``, ``{"detail"}``."""
+    error = message.get("error")
+    if isinstance(error, dict):
+        return str(error.get("message") or error.get("type") or error)
+    return str(error if error is not None else message.get("detail") or message)
+
+
+def integer(value: object) -> int | None:
+    """A JSON integer; None for anything else, booleans included."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def excerpt(data: bytes, length: int = 80) -> str:
+    """The beginning of some bytes as text, for an error message."""
+    text = data[: length * 4].decode("utf-8", "replace")
+    return text if len(text) <= length else text[:length] + "…"

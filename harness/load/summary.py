@@ -1,0 +1,72 @@
+"""Summaries of one figure over many requests: mean, percentiles, how many, and whether that is enough. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+PERCENTILES = (50.0, 90.0, 95.0, 99.0)
+# A percentile needs this many requests beyond it before it is more than a guess.
+SAMPLES_BEYOND = 10
+Z_95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class LatencySummary:
+    """Seconds; percentiles by linear interpolation. ``count`` values went in; all figures are None when it is 0."""
+
+    mean: float | None
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+    count: int
+
+    def enough_for(self, percentile: float) -> bool:
+        """True when there are at least ``10 / (1 - p)`` values: 20 for the median, 1000 for p99."""
+        return self.count * (100 - percentile) >= SAMPLES_BEYOND * 100
+
+
+def summary(values: Floats) -> LatencySummary:
+    """The summary of ``values``; NaN values are absent ones and do not count."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return LatencySummary(None, None, None, None, None, None, 0)
+    p50, p90, p95, p99 = np.percentile(known, PERCENTILES).tolist()
+    return LatencySummary(float(known.mean()), p50, p90, p95, p99, float(known.max()), len(known))
+
+
+def adjusted_percentiles(
+    values: Floats, *, failed: int, wanted: tuple[float, ...] = PERCENTILES
+) -> Mapping[float, float]:
+    """Percentiles with every failure as an infinitely late request; empty without any request."""
+    ordered = np.concatenate([np.sort(values[~np.isnan(values)]), np.full(failed, math.inf)])
+    if not len(ordered):
+        return {}
+    return {percentile: _interpolated(ordered, percentile / 100) for percentile in wanted}
+
+
+def _interpolated(ordered: Floats, share: float) -> float:
+    """numpy's linear rule, with infinity where it would be interpolated towards."""
+    position = (len(ordered) - 1) * share
+    below = math.floor(position)
+    low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+    rest = position - below
+    return low if rest < 1e-12 else low + (high - low) * rest if math.isfinite(high) else math.inf
+
+
+def wilson_interval(successes: int, *, trials: int) -> tuple[float, float]:
+    """95 % score interval of a share (Wilson 1927); (0, 1) without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    share, z2 = successes / trials, Z_95 * Z_95
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = Z_95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
+    return max(centre - half, 0.0), min(centre + half, 1.0)
