@@ -1,0 +1,67 @@
+"""The way from a deployment's URL to its engine, as a raw ASGI application: no framework on the streaming path."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from harness.simulator.cloud import Cloud
+from harness.simulator.faults import ENDPOINT, Fault, Rule
+from harness.simulator.records import DeploymentRecord
+from harness.simulator.streams import WHOLE_ANSWERS, FaultyStream, Message, Scope, Send, answer_instead
+
+PREFIX = "/deployments/"
+Receive = Callable[[], Awaitable[Message]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Gate:
+    """Sends ``/deployments/ID/…`` to the deployment's engine and everything else to ``control``."""
+
+    def __init__(self, cloud: Cloud, control: Application) -> None:
+        self._cloud = cloud
+        self._control = control
+        self._has_faults = cloud.faults.concerns(*ENDPOINT)
+        self._turns: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        path: str = scope["path"]
+        if not path.startswith(PREFIX):
+            await self._control(scope, receive, send)
+            return
+        deployment_id, _, rest = path[len(PREFIX) :].partition("/")
+        record = self._cloud.deployments.get(deployment_id)
+        if record is None:
+            await _answer(send, 404, {"error": "no such deployment"})
+            return
+        if record.endpoint is None or self._cloud.clock.now() < record.url_from:
+            await _answer(send, 503, {"error": "the deployment does not serve yet"})
+            return
+        rule = self._draw(record) if self._has_faults and scope["method"] == "POST" else None
+        if rule is not None and rule.fault in WHOLE_ANSWERS:
+            await answer_instead(rule, send)
+            return
+        if rule is not None:
+            send = FaultyStream(rule, send=send, scope=scope, clock=self._cloud.clock)
+        inner = dict(scope)
+        inner["path"] = f"/{rest}"
+        inner["raw_path"] = inner["path"].encode()
+        await record.endpoint.app(inner, receive, send)
+
+    def _draw(self, record: DeploymentRecord) -> Rule | None:
+        subjects = (record.name, record.gpu_type)
+        rule = self._cloud.faults.draw(*ENDPOINT, operation="inference", subjects=subjects)
+        if rule is not None and rule.fault is Fault.DEAD_REPLICA:
+            self._turns[record.id] += 1
+            return rule if self._turns[record.id] % rule.every == 0 else None
+        return rule
+
+
+async def _answer(send: Send, status: int, document: dict[str, Any]) -> None:
+    body = json.dumps(document).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
