@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from harness.errors import ConfigError, UsageError
 from harness.secret import Secret
 
@@ -73,17 +75,21 @@ async def open_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Pa
 
 @asynccontextmanager
 async def _embedded(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[Cloud]:
-    from harness.exoscale.credentials import Credentials
+    """The embedded cloud; at the end it is asked for its own list of what is still alive."""
     from harness.simulator.process import SimulatorProcess
+    from harness.simulator.server import Options
 
-    with SimulatorProcess.start(
-        seed=choice.seed, time_scale=choice.time_scale, faults=choice.faults
-    ) as simulator:
-        found = Credentials(
-            simulator.api_key, Secret(simulator.api_secret), simulator.zone, simulator.endpoint
-        )
-        async with _exoscale(found, config.timeouts, simulated_pace=1.0 / choice.time_scale) as cloud:
-            yield cloud
+    faults = None if choice.faults is None else Path(choice.faults)
+    options = Options(seed=choice.seed, time_scale=choice.time_scale, faults=faults)
+    with SimulatorProcess(options) as simulator:
+        try:
+            found = simulator.credentials
+            async with _exoscale(found, config.timeouts, simulated_pace=1.0 / choice.time_scale) as cloud:
+                yield cloud
+        finally:
+            state = simulator.state()
+            created, alive = len(state["created"]), len(state["alive"])
+            click.echo(f"the simulator's own list: {created} deployments created, {alive} alive", err=True)
 
 
 @asynccontextmanager
