@@ -35,10 +35,10 @@ def command(config: str, *, prices: Path | None, local: bool, show_all: bool, as
     \b
     harness plan configs/demo.yaml --prices configs/prices.yaml
     """
-    from harness.cli.sweeping import estimate_runs, price_of
     from harness.plan.config import load_config
     from harness.results.store import load_prices
     from harness.sweep.deployers import run_id
+    from harness.sweep.estimates import estimate_runs, price_of
     from harness.sweep.preflight import preflight
 
     loaded = load_config(config)

@@ -20,19 +20,15 @@ from harness.results.journal import Journal, read_events
 from harness.results.prices import PriceTable
 from harness.results.report import write_reports
 from harness.results.store import RunFolder, load_prices
-from harness.sweep.budget import Budget, PriceOf, RunEstimate, estimate_run
+from harness.sweep.budget import Budget
 from harness.sweep.conduct import Conduct, conduct, plan_runs, refuse, resolve, start_folder
 from harness.sweep.deployers import run_id
-from harness.sweep.loads import load_seconds
+from harness.sweep.estimates import estimate_runs, price_of
+from harness.sweep.loads import stages, workload
 from harness.sweep.preflight import Preflight, preflight
 from harness.sweep.runner import Limits, SweepOutcome, require_nothing_left
 from harness.sweep.states import Ledger, Result, replay
 from harness.units import format_duration
-
-# Guesses for the plan before anything was measured: a cold start of an 8B model, one request, a deletion.
-READY_GUESS_S = 300.0
-REQUEST_GUESS_S = 10.0
-DELETE_GUESS_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +110,6 @@ def reopen(
     """The folder of an earlier attempt; UsageError when it measured something else than the config asks for now."""
     folder = RunFolder.open(path)
     before = folder.resolved()
-    from harness.sweep.loads import stages, workload
-
     now = (
         workload(config.workload).to_json(),
         tuple(stage.to_json() for stage in stages(config)),
@@ -184,34 +178,6 @@ def make_budget(
 def scale_of(choice: CloudChoice) -> float:
     """How much faster than real provisioning goes."""
     return choice.time_scale if choice.simulate else 1.0
-
-
-def price_of(prices: PriceTable | None) -> PriceOf:
-    """The hourly price of a whole deployment, None where the table has none."""
-
-    def hourly(cell: Cell) -> float | None:
-        each = None if prices is None else prices.per_replica_hour(cell.gpu_type, cell.gpu_count)
-        return None if each is None else each * cell.replicas
-
-    return hourly
-
-
-def estimate_runs(
-    config: SweepConfig, cells: Sequence[Cell], price: PriceOf, *, time_scale: float = 1.0
-) -> dict[str, RunEstimate]:
-    """Seconds, GPU-hours and cost of every run, by run id."""
-    load_s = load_seconds(config, request_s=REQUEST_GUESS_S)
-    return {
-        run_id(cell, repeat): estimate_run(
-            cell,
-            ready_s=READY_GUESS_S / time_scale,
-            load_s=load_s,
-            delete_s=DELETE_GUESS_S / time_scale,
-            price=price,
-        )
-        for repeat in range(config.repeats)
-        for cell in cells
-    }
 
 
 def agree(config: SweepConfig, plan: Preflight, budget: Budget, request: SweepRequest) -> None:
