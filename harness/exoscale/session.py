@@ -21,6 +21,7 @@ from harness.secret import Secret
 
 Answer = TypeVar("Answer", bound=BaseModel)
 CONNECT_TIMEOUT_S = 10.0
+SECRET_ANSWERS = frozenset({"reveal-deployment-api-key"})  # whose bodies are never quoted
 
 
 class ApiSession:
@@ -160,6 +161,6 @@ class ApiSession:
         where = ""
         if error is not None and (first := error.errors(include_input=False, include_url=False)[0])["loc"]:
             where = f" at '{'.'.join(str(part) for part in first['loc'])}': {first['msg'].lower()}"
-        if not where:
+        if not where and operation not in SECRET_ANSWERS:
             where = f": {read_body(response)[0]}" if response.content else ": an empty body"
         return PlatformError(f"{operation} answered {response.status_code} with an unreadable body{where}")

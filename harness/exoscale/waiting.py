@@ -188,20 +188,6 @@ async def wait_for_model(client: ExoscaleClient, model_id: str, *, polling: Poll
         await wait.pause(repr(state))
 
 
-async def wait_until_gone(client: ExoscaleClient, deployment_id: str, *, polling: Polling) -> None:
-    """Returns once the API answers 404 for the deployment: the proof that it costs nothing any more."""
-    wait = _Wait(polling, f"deployment {deployment_id!r}")
-    while True:
-        seen = "unconfirmed"
-        try:
-            seen = repr((await client.get_deployment(deployment_id)).state)
-        except NotFoundError:
-            return
-        except PlatformError as error:
-            wait.tolerate(error)
-        await wait.pause(seen)
-
-
 async def delete_until_gone(client: ExoscaleClient, deployment_id: str, *, polling: Polling) -> None:
     """Deletes a deployment, as often as it takes, until the API answers 404 for it.
 
