@@ -7,7 +7,9 @@ cannot be reconciled the answer is None and the caller points at the whole scala
 
 from __future__ import annotations
 
-from harness.plan.spans import Span
+from collections.abc import Sequence
+
+from harness.plan.spans import Span, StraightSpans
 
 # Escapes of YAML double-quoted, JSON and TOML basic strings that are not \x, \u or \U.
 _NAMED = {
@@ -19,10 +21,12 @@ _BREAKS = "\r\n\x85\u2028\u2029"
 _BLANK = " \t" + _BREAKS
 
 
-def align(text: str, value: str, start: int, end: int, style: str) -> tuple[Span, ...] | None:
+def align(text: str, value: str, start: int, end: int, style: str) -> Sequence[Span] | None:
     """One span in ``text`` per character of ``value``, which is written there from ``start`` to ``end``."""
     if text.startswith(value, start) and start + len(value) == end:
-        return tuple((offset, offset + 1) for offset in range(start, end))
+        return StraightSpans(start, end)
+    if end - start == len(value) + 2 and text.startswith(value, start + 1) and style != "block":
+        return StraightSpans(start + 1, end - 1)
     if style == "toml":
         return _align_toml(text, value, start, end)
     if style == "block":

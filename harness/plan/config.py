@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.plan.spans import LocatedText, Source
+from harness.plan.spans import LocatedText, Source, Span
 
 AXES = ("gpu-type", "gpu-count", "replicas", "engine-version", "model", "parameters")
 
@@ -19,11 +19,13 @@ AxisValue = str | int
 
 @dataclass(frozen=True, slots=True)
 class ParameterSet:
-    """A list of arguments under a name. ``group`` is the name of the set it was expanded from, often the same."""
+    """A list of arguments under a name. ``group`` is the name of the set it was expanded from, often the
+    same; ``place`` is where the set stands in the file."""
 
     name: str
     group: str
     items: tuple[LocatedText, ...] = field(default=(), compare=False)
+    place: Span | None = field(default=None, compare=False)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -36,7 +38,8 @@ class Matrix:
     """The axes and how they are thinned and extended, by GitHub Actions' rules.
 
     ``axes`` maps an axis to its values in the file's order (parameters by set name); ``exclude`` and ``include``
-    hold partial combinations. ``fixed`` has the axes given once, outside the matrix; ``sets`` every set by name.
+    hold partial combinations. ``fixed`` has the axes given once, outside the matrix; ``sets`` every set by name,
+    ``common`` the arguments placed before each set's own; ``place`` is where the matrix stands.
     """
 
     axes: Mapping[str, tuple[AxisValue, ...]]
@@ -45,6 +48,7 @@ class Matrix:
     fixed: Mapping[str, AxisValue] = field(default_factory=dict)
     sets: Mapping[str, ParameterSet] = field(default_factory=dict)
     common: tuple[LocatedText, ...] = ()
+    place: Span = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from harness.plan.config import AXES, AxisValue, Matrix, ParameterSet
 from harness.plan.findings import did_you_mean
-from harness.plan.nodes import Entries, Node, Scalar, shorten
+from harness.plan.nodes import Entries, Node, Scalar, node_span, shorten
 from harness.plan.parameter_sets import read_items, read_sets
 from harness.plan.reader import Reader
 
@@ -27,7 +27,9 @@ def read_matrix(reader: Reader, top: Mapping[str, Node], root: Node) -> Matrix:
     exclude = _partials(reader, "exclude", top, inner, axes, sets)
     include = _partials(reader, "include", top, inner, axes, sets)
     _require(reader, root, axes, fixed, include, set(inner))
-    return Matrix(axes, exclude, include, fixed, sets, common)
+    keys = root.entries if isinstance(root, Entries) else ()
+    place = next((node_span(key) for key, _ in keys if key.text == "matrix"), node_span(_first_key(root)))
+    return Matrix(axes, exclude, include, fixed, sets, common, place)
 
 
 def _axis(reader: Reader, name: str, node: Node, sets: Mapping[str, ParameterSet]) -> tuple[AxisValue, ...]:

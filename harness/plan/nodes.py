@@ -38,7 +38,7 @@ class Scalar:
     def located(self, source: Source) -> LocatedText:
         """The scalar's text with the place of each character, where that can be derived."""
         spans = align(source.text, self.text, self.start, self.end, self.style.value)
-        return LocatedText(source, self.text, (self.start, self.end), spans, literal=True)
+        return LocatedText(source, self.text, (self.start, self.end), spans, form=self.style.value)
 
 
 @dataclass(frozen=True, slots=True)

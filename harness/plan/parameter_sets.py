@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from harness.plan.config import ParameterSet
 from harness.plan.nodes import Entries, Items, Node, Scalar, node_span
 from harness.plan.reader import Reader
-from harness.plan.spans import LocatedText, Source, join
+from harness.plan.spans import LocatedText, Source, Span, join
 
 LINK = "link"
 MAX_SETS = 10_000
@@ -25,8 +25,8 @@ Choice = tuple[str, tuple[LocatedText, ...]]
 def read_sets(reader: Reader, node: Node) -> dict[str, ParameterSet]:
     """Every set under ``parameters:`` by its name, in the file's order."""
     sets: dict[str, ParameterSet] = {}
-    for name, definition in _definitions(reader, node):
-        for made in expand_set(reader, name, definition):
+    for name, definition, place in _definitions(reader, node):
+        for made in expand_set(reader, name, definition, place):
             if made.name in sets:
                 reader.error("duplicate-set", definition, f"the parameter set {made.name!r} exists twice")
                 continue
@@ -47,28 +47,30 @@ def _report_equal_sets(reader: Reader, node: Node, sets: dict[str, ParameterSet]
             reader.error("duplicate-set", node, message, hint="remove one of them")
 
 
-def _definitions(reader: Reader, node: Node) -> Iterator[tuple[str | None, Node]]:
+def _definitions(reader: Reader, node: Node) -> Iterator[tuple[str | None, Node, Span]]:
     if isinstance(node, Entries):
-        yield from ((key.text, value) for key, value in node.entries)
+        yield from ((key.text, value, node_span(key)) for key, value in node.entries)
     elif isinstance(node, Items):
         for item in node.items:
             if isinstance(item, Scalar):
                 message = "each entry of matrix.parameters is a set: a list of items or a mapping"
                 reader.error("type", item, message, hint=f"write [{item.text}] for a set of one item")
             else:
-                yield None, item
+                yield None, item, node_span(item)
     else:
         reader.wrong(node, "matrix.parameters", "a mapping of named sets or a list of sets")
 
 
-def expand_set(reader: Reader, name: str | None, node: Node) -> Iterator[ParameterSet]:
+def expand_set(
+    reader: Reader, name: str | None, node: Node, place: Span | None = None
+) -> Iterator[ParameterSet]:
     """The sets one definition stands for: one for a list, the product of its values for a mapping."""
     if isinstance(node, Items) or (isinstance(node, Scalar) and node.value is None):
         items = read_items(reader, node, "a parameter set")
         own = name or " ".join(item.text for item in items) or "default"
-        yield ParameterSet(own, own, items)
+        yield ParameterSet(own, own, items, place)
     elif isinstance(node, Entries):
-        yield from _product(reader, name, node)
+        yield from _product(reader, name, node, place)
     else:
         reader.wrong(node, f"the parameter set {name!r}", "a list of items or a mapping of flags")
 
@@ -89,7 +91,7 @@ def read_items(reader: Reader, node: Node, name: str) -> tuple[LocatedText, ...]
     return tuple(items)
 
 
-def _product(reader: Reader, name: str | None, node: Entries) -> Iterator[ParameterSet]:
+def _product(reader: Reader, name: str | None, node: Entries, place: Span | None) -> Iterator[ParameterSet]:
     linked = _linked_flags(reader, node)
     dimensions: list[list[tuple[Choice, ...]]] = []
     if linked:
@@ -113,7 +115,7 @@ def _product(reader: Reader, name: str | None, node: Entries) -> Iterator[Parame
         ]
         items = tuple(item for picked in combination for _, items in picked for item in items)
         full = ",".join(labels) if name is None else f"{name}[{','.join(labels)}]" if labels else name
-        yield ParameterSet(full or "default", name or full or "default", items)
+        yield ParameterSet(full or "default", name or full or "default", items, place)
 
 
 def _linked_flags(reader: Reader, node: Entries) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 from harness.diagnostics import Location
 
@@ -49,18 +50,42 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class StraightSpans(Sequence[Span]):
+    """The spans of characters that stand in the file exactly as they are, one after another."""
+
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    @overload
+    def __getitem__(self, index: int) -> Span: ...
+    @overload
+    def __getitem__(self, index: slice) -> StraightSpans: ...
+    def __getitem__(self, index: int | slice) -> Span | StraightSpans:
+        if isinstance(index, slice):
+            first, last, _ = index.indices(len(self))
+            return StraightSpans(self.start + first, self.start + max(first, last))
+        offset = range(self.start, self.end)[index]
+        return offset, offset + 1
+
+
+@dataclass(frozen=True, slots=True)
 class LocatedText:
     """A text with its place. ``spans`` holds one span per character, or None when only the whole is known.
 
-    ``literal`` is True when the text stands in the file as one scalar or word of its own, so that it can be
-    replaced there; ``whole`` is then exactly what would be replaced.
+    ``form`` says how the text is written where it can be replaced as a whole (a scalar's style, ``word`` of a
+    shell, ``line``), None where it was put together from several places. ``is_opaque`` marks a text that
+    holds something known only when it is run: a shell variable, a template.
     """
 
     source: Source
     text: str
     whole: Span
-    spans: tuple[Span, ...] | None = None
-    literal: bool = False
+    spans: Sequence[Span] | None = None
+    form: str | None = None
+    is_opaque: bool = False
 
     def span(self, start: int = 0, end: int | None = None) -> Span:
         """File offsets of the characters from ``start`` to ``end``; the whole's when they are not known."""

@@ -1,0 +1,245 @@
+"""Lints files: finds the parameter lists, judges each, and says where in the file every finding stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.diagnostics import Diagnostic, Severity, Stage
+from harness.errors import ConfigError
+from harness.params.help import EngineHelp
+from harness.params.lint import lint_parameters
+from harness.params.snapshots import known_versions
+from harness.plan.detect import find_targets
+from harness.plan.files import discover, write_back
+from harness.plan.findings import Findings
+from harness.plan.fixes import apply_replacements, compatible, replacements_for
+from harness.plan.merge import Merger
+from harness.plan.report import FileReport, Finding, LintReport
+from harness.plan.source import read_bytes, read_source
+from harness.plan.spans import Source
+from harness.plan.suppress import apply_suppressions, find_suppressions
+from harness.plan.targets import Target
+
+ALL_VERSIONS = "all"
+MAX_ROUNDS = 20
+
+JudgeKey = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LintOptions:
+    """``engine_version`` overrides what the files say (``all``: every known version). The other facts fill in
+    what a file does not say.
+
+    ``authorized`` lists the GPU families a zone lets us use, ``help_of`` gives the platform's own help document of an
+    engine version; both only when the platform was asked (``live``).
+    """
+
+    engine_version: str | None = None
+    gpu_type: str | None = None
+    gpu_count: int | None = None
+    model_config: str | None = None
+    live: bool = False
+    authorized: tuple[str, ...] | None = None
+    help_of: Callable[[str], EngineHelp] | None = None
+
+
+def lint_paths(paths: Sequence[str], options: LintOptions | None = None) -> LintReport:
+    """The report on every file behind ``paths``; a file that cannot be used is part of the report, not an error."""
+    judge = Judge(options or LintOptions())
+    files = []
+    try:
+        for candidate in discover(paths):
+            report = lint_file(candidate.path, judge)
+            if report.is_recognised or candidate.is_named:
+                files.append(report)
+    except ConfigError as error:
+        files.append(_unusable(paths[0], error))
+    return LintReport(tuple(files))
+
+
+def lint_file(path: str, judge: Judge) -> FileReport:
+    """The report on one file, or on standard input."""
+    try:
+        source = read_source(path)
+    except ConfigError as error:
+        return _unusable(path, error)
+    return lint_source(source, judge)
+
+
+def lint_source(source: Source, judge: Judge) -> FileReport:
+    """The report on a text that is at hand."""
+    findings = Findings(source)
+    try:
+        targets = find_targets(source, findings)
+    except ConfigError as error:
+        return _unusable(source.path, error, source)
+    if targets is None:
+        return _unrecognised(source)
+    return lint_targets(source, targets, judge, findings)
+
+
+def lint_targets(
+    source: Source, targets: Sequence[Target], judge: Judge, findings: Findings | None = None
+) -> FileReport:
+    """The report on lists that were found in a source, together with what is wrong with the source itself."""
+    about_file = findings or Findings(source)
+    try:
+        judged = judge.all(targets)
+    except ConfigError as error:
+        return _unusable(source.path, error, source)
+    by_diagnostic = {id(finding.diagnostic): finding for finding in judged}
+    every = [*about_file.diagnostics, *(finding.diagnostic for finding in judged)]
+    kept, silenced = apply_suppressions(every, source, find_suppressions(source))
+    return FileReport(
+        path=source.path,
+        findings=tuple(by_diagnostic.get(id(one)) or Finding(one) for one in sorted(kept, key=_place)),
+        source=source,
+        lists=len(targets),
+        cells=sum(len(target.cells) for target in targets),
+        suppressed=silenced,
+        is_usable=not about_file.has_errors,
+    )
+
+
+def _place(diagnostic: Diagnostic) -> tuple[int, int]:
+    location = diagnostic.location
+    return (0, 0) if location is None else (location.line, location.column)
+
+
+def _unusable(path: str, error: ConfigError, source: Source | None = None) -> FileReport:
+    diagnostics = error.diagnostics or (
+        Diagnostic("config-unreadable", Severity.ERROR, Stage.STYLE, str(error)),
+    )
+    return FileReport(path, tuple(map(Finding, diagnostics)), source, is_usable=False)
+
+
+def _unrecognised(source: Source) -> FileReport:
+    message = f"{source.path}: no engine parameters here"
+    hint = (
+        "expected a sweep (matrix:), a deployment (inference-engine-parameters:), a list of parameters, "
+        "container args or a vllm serve line"
+    )
+    finding = Finding(Diagnostic("config-unrecognised", Severity.ERROR, Stage.STYLE, message, hint=hint))
+    return FileReport(source.path, (finding,), source, is_usable=False, is_recognised=False)
+
+
+class Judge:
+    """Judges targets, each distinct list once; lives for one run and remembers what it has judged."""
+
+    def __init__(self, options: LintOptions) -> None:
+        self.options = options
+        self.known: dict[JudgeKey, tuple[Diagnostic, ...]] = {}
+        self.configs: dict[str, Mapping[str, Any]] = {}
+
+    def all(self, targets: Iterable[Target]) -> list[Finding]:
+        """Findings of all targets of one file: each mistake once, with every version and cell it hits."""
+        merger = Merger()
+        for target in targets:
+            versions = self.versions(target)
+            for version in versions:
+                for diagnostic in self.one(target, version):
+                    if not _is_beside_the_point(target, diagnostic):
+                        merger.add(target, version, diagnostic, asked=len(versions))
+        return merger.findings(replacements_for)
+
+    def versions(self, target: Target) -> tuple[str, ...]:
+        """The versions to judge a target for: the option's, the target's own, else all known ones."""
+        wanted = self.options.engine_version
+        if wanted is not None and wanted != ALL_VERSIONS:
+            return (wanted,)
+        if target.engine_version is not None and wanted is None:
+            return (target.engine_version,)
+        return known_versions()
+
+    def one(self, target: Target, version: str) -> tuple[Diagnostic, ...]:
+        """Findings of one list on one version, from memory where it was judged before."""
+        gpu_type = target.gpu_type or self.options.gpu_type
+        gpu_count = self.options.gpu_count if target.gpu_count is None else target.gpu_count
+        config = target.model_config or self.options.model_config
+        key = (target.parameters, version, gpu_type, gpu_count, target.replicas, target.model, config)
+        if key not in self.known:
+            self.known[key] = lint_parameters(
+                target.parameters,
+                engine_version=version,
+                help=self.options.help_of(version) if self.options.help_of is not None else None,
+                gpu_type=gpu_type,
+                gpu_count=gpu_count,
+                replicas=target.replicas,
+                model_config=self.model_config(config),
+                model=target.model,
+                live=self.options.live,
+                authorized=self.options.authorized,
+            )
+        return self.known[key]
+
+    def model_config(self, path: str | None) -> Mapping[str, Any] | None:
+        """A model's config.json, read once; ConfigError when it is none."""
+        if path is None:
+            return None
+        if path not in self.configs:
+            self.configs[path] = read_model_config(path)
+        return self.configs[path]
+
+
+def read_model_config(path: str) -> Mapping[str, Any]:
+    """The mapping in a model's config.json; ConfigError when the file holds something else."""
+    try:
+        document = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not a model's config.json: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: not a model's config.json: it holds no JSON object")
+    return document
+
+
+def _is_beside_the_point(target: Target, diagnostic: Diagnostic) -> bool:
+    """True for the platform's rules where no platform is, and for what hangs on a text only known when run."""
+    if diagnostic.stage is Stage.PLATFORM and not target.is_managed:
+        return True
+    return any(item.is_opaque for item in target.items) and target.is_opaque_at(diagnostic.index)
+
+
+def fix_file(path: str, judge: Judge) -> tuple[FileReport, int]:
+    """Mends what can be mended in a file; the report on what remains and how many findings were mended.
+
+    A change is kept only when it makes findings go away and brings no new error.
+    """
+    report = lint_file(path, judge)
+    first, refused = report, set[tuple[object, ...]]()
+    for _ in range(MAX_ROUNDS):
+        if report.source is None or not report.is_usable:
+            break
+        wanted = [one for one in report.findings if one.replacements and one.replacements not in refused]
+        if not wanted:
+            break
+        better = _apply(report, wanted, judge)
+        if better is None:
+            better = next(
+                (made for one in wanted if (made := _apply(report, [one], judge)) is not None), None
+            )
+        if better is None:
+            refused.update(one.replacements for one in wanted)
+            continue
+        report = better
+    mended = len(first.findings) - len(report.findings)
+    if report.source is not None and first.source is not None and report.source.text != first.source.text:
+        write_back(path, report.source.text)
+    return report, mended
+
+
+def _apply(report: FileReport, wanted: Sequence[Finding], judge: Judge) -> FileReport | None:
+    """The report after the changes, or None when it is no better than before."""
+    assert report.source is not None
+    text = apply_replacements(report.source.text, compatible([one.replacements for one in wanted]))
+    after = lint_source(Source.of(report.source.path, text), judge)
+    is_better = len(after.findings) < len(report.findings) and _errors(after) <= _errors(report)
+    return after if is_better and after.is_usable and after.lists == report.lists else None
+
+
+def _errors(report: FileReport) -> set[tuple[str, str]]:
+    diagnostics = (finding.diagnostic for finding in report.findings)
+    return {(one.code, one.message) for one in diagnostics if one.is_error}

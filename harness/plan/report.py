@@ -1,0 +1,68 @@
+"""What a linter run found: per file and in all. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.diagnostics import Diagnostic, Severity
+from harness.plan.fixes import Replacement
+from harness.plan.spans import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A diagnostic, and the change of the file that mends it (empty: none is known, or none is safe)."""
+
+    diagnostic: Diagnostic
+    replacements: tuple[Replacement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """One file. ``source`` is None when it could not be read; ``lists`` counts the parameter lists judged.
+
+    ``is_usable`` is False when the file itself is wrong, whatever its parameters are.
+    """
+
+    path: str
+    findings: tuple[Finding, ...]
+    source: Source | None = None
+    lists: int = 0
+    cells: int = 0
+    suppressed: int = 0
+    is_usable: bool = True
+    is_recognised: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LintReport:
+    """All files of a run, in the order they were looked at."""
+
+    files: tuple[FileReport, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding, by file and place."""
+        return tuple(finding for file in self.files for finding in file.findings)
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Every diagnostic, by file and place."""
+        return tuple(finding.diagnostic for finding in self.findings)
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """The files' texts by path."""
+        return {file.path: file.source.text for file in self.files if file.source is not None}
+
+    def count(self, severity: Severity) -> int:
+        """How many findings have this severity."""
+        return sum(finding.diagnostic.severity is severity for finding in self.findings)
+
+    def exit_code(self, *, fail_on: Severity = Severity.ERROR) -> int:
+        """2 when a file cannot be used, 1 when a finding is at least as bad as ``fail_on``, else 0."""
+        if not all(file.is_usable for file in self.files):
+            return 2
+        bad = {Severity.ERROR, fail_on} if fail_on is not Severity.INFO else set(Severity)
+        return 1 if any(finding.diagnostic.severity in bad for finding in self.findings) else 0

@@ -1,0 +1,52 @@
+"""What there is to lint: parameter lists with the facts that go with them, whatever file they come from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.plan.spans import LocatedText, Source, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One parameter list to judge.
+
+    ``engine_version`` None means: not said, so every known one. ``is_managed`` is False where no platform stands
+    between the list and the engine (a container, a shell line), so that the platform's rules do not apply.
+    ``place`` is where findings about the list as a whole point. ``cells`` names what is deployed with it. ``model``
+    is a Hugging Face id, ``model_config`` the path of its config.json.
+    """
+
+    source: Source
+    items: tuple[LocatedText, ...]
+    place: Span
+    engine_version: str | None = None
+    gpu_type: str | None = None
+    gpu_count: int | None = None
+    replicas: int | None = None
+    model: str | None = None
+    model_config: str | None = None
+    is_managed: bool = True
+    cells: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The list as texts."""
+        return tuple(item.text for item in self.items)
+
+    def span(self, index: int | None, start: int, end: int) -> Span:
+        """The place in the file of characters of one item, or of the whole."""
+        if index is None or not 0 <= index < len(self.items):
+            return self.place
+        return self.items[index].span(start, end)
+
+    def is_opaque_at(self, index: int | None) -> bool:
+        """True when the item, or the one after it (its value), is known only when it is run."""
+        if index is None:
+            return any(item.is_opaque for item in self.items)
+        return any(item.is_opaque for item in self.items[index : index + 2])
+
+
+ModelConfigs = Mapping[str, Mapping[str, Any]]
