@@ -42,11 +42,15 @@ class CloudChoice:
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """A deployer, how patient to be with it, and what a clean-up needs to find it again."""
+    """A deployer, how patient to be with it, and what a clean-up needs to find it again.
+
+    ``authorized`` are the GPU families this organisation may use here; None where that is no question.
+    """
 
     deployer: Deployer
     patience: Patience
     where: Mapping[str, Any]
+    authorized: tuple[str, ...] | None = None
 
 
 def credentials(choice: CloudChoice, *, zone: str | None = None) -> Credentials:
@@ -94,8 +98,9 @@ async def _embedded(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[C
 
 @asynccontextmanager
 async def _exoscale(
-    found: Credentials, timeouts: Timeouts, *, simulated_pace: float | None
+    found: Credentials, timeouts: Timeouts, *, simulated_pace: float | None, ask: bool = True
 ) -> AsyncIterator[Cloud]:
+    """A client of one zone. ``ask``: find out now, by one signed call, that the key is good and what it may use."""
     from harness.exoscale.client import ExoscaleClient
     from harness.exoscale.urls import is_loopback
     from harness.sweep.exoscale_deployer import CloudTiming, ExoscaleDeployer
@@ -118,7 +123,9 @@ async def _exoscale(
         "pace": pace,
     }
     async with ExoscaleClient(found) as client:
-        yield Cloud(ExoscaleDeployer(client, simulated=simulated, timing=timing), patience, where)
+        families = await client.list_ai_instance_types() if ask else ()
+        authorized = tuple(family.family for family in families if family.authorized) if ask else None
+        yield Cloud(ExoscaleDeployer(client, simulated=simulated, timing=timing), patience, where, authorized)
 
 
 def _asked_pace() -> float:
@@ -168,5 +175,5 @@ async def cloud_of_journal(
         found = Credentials(known.key, known.secret, str(started.get("zone", known.zone)), endpoint)
     pace = float(started.get("pace", 1.0))
     timeouts = Timeouts(delete_s=2.0 if embedded else Timeouts().delete_s)
-    async with _exoscale(found, timeouts, simulated_pace=pace if pace != 1.0 else None) as cloud:
+    async with _exoscale(found, timeouts, simulated_pace=pace if pace != 1.0 else None, ask=False) as cloud:
         yield cloud.deployer, cloud.patience

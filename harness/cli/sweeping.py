@@ -61,13 +61,16 @@ async def run_sweep(request: SweepRequest) -> Ended:
     """Carry out one call of ``harness sweep``."""
     request, path = recall(request)
     config = load_config(path)
-    plan = preflight(config, managed=not request.choice.local)
+    plan = offline = preflight(config, managed=not request.choice.local)
     tell_findings(plan)
     prices = None if request.prices is None else load_prices(request.prices)
     budget = make_budget(config, plan.accepted, request, prices=prices)
     agree(config, plan, budget, request)
     folder_path = request.resume or request.results or default_results(config.name)
     async with open_cloud(request.choice, config, log_folder=folder_path / "logs") as cloud:
+        if cloud.authorized is not None:
+            plan = preflight(config, managed=True, authorized=cloud.authorized)
+            tell_findings(replace(plan, warnings=()), told=offline)
         resolved = resolve(config, plan, cloud.deployer, prices=prices)
         if request.resume is None:
             folder, journal = start_folder(folder_path, config, plan, resolved, replace=request.replace)
@@ -157,11 +160,14 @@ async def carry_out(
         return await conduct(config, plan, cloud.deployer, folder, journal, how, ledgers=ledgers)
 
 
-def tell_findings(plan: Preflight) -> None:
-    """Every refused cell with its reason, every distinct warning, on stderr."""
+def tell_findings(plan: Preflight, *, told: Preflight | None = None) -> None:
+    """Every refused cell with its reason, every distinct warning, on stderr; not again what was ``told``."""
+    known = set() if told is None else {refusal.cell.id for refusal in told.refused}
     for finding in plan.warnings:
         click.echo(f"{finding.severity}[{finding.code}]: {finding.message}", err=True)
     for refusal in plan.refused:
+        if refusal.cell.id in known:
+            continue
         click.echo(f"refused {refusal.cell.label}: {refusal.reason}", err=True)
 
 

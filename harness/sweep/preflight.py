@@ -45,8 +45,11 @@ class Preflight:
         return len(self.accepted) + len(self.refused)
 
 
-def preflight(config: SweepConfig, *, managed: bool) -> Preflight:
-    """Lint every cell. ``managed``: the deployment is a platform's, whose own rules hold too."""
+def preflight(config: SweepConfig, *, managed: bool, authorized: Sequence[str] | None = None) -> Preflight:
+    """Lint every cell. ``managed``: the deployment is a platform's, whose own rules hold too.
+
+    ``authorized`` are the GPU families the platform allows us, None while it has not been asked.
+    """
     models = read_model_configs(config.models)
     accepted, refused = [], []
     warnings: dict[tuple[str, str], Diagnostic] = {}
@@ -54,7 +57,7 @@ def preflight(config: SweepConfig, *, managed: bool) -> Preflight:
     for cell in unique(expand(config)):
         key = (cell.parameters, cell.engine_version, cell.gpu_type, cell.gpu_count, cell.replicas, cell.model)
         if key not in linted:
-            linted[key] = tuple(relevant(lint_cell(cell, models), managed=managed))
+            linted[key] = tuple(relevant(lint_cell(cell, models, authorized), managed=managed))
         errors = tuple(finding for finding in linted[key] if finding.is_error)
         for finding in linted[key]:
             if not finding.is_error:
@@ -66,7 +69,9 @@ def preflight(config: SweepConfig, *, managed: bool) -> Preflight:
     return Preflight(tuple(accepted), tuple(refused), tuple(warnings.values()))
 
 
-def lint_cell(cell: Cell, models: Mapping[str, Mapping[str, Any]]) -> Sequence[Diagnostic]:
+def lint_cell(
+    cell: Cell, models: Mapping[str, Mapping[str, Any]], authorized: Sequence[str] | None
+) -> Sequence[Diagnostic]:
     """The findings on one cell's parameters, with all that is known of where they would run."""
     return lint_parameters(
         cell.parameters,
@@ -76,6 +81,8 @@ def lint_cell(cell: Cell, models: Mapping[str, Mapping[str, Any]]) -> Sequence[D
         replicas=cell.replicas,
         model=cell.model,
         model_config=models.get(cell.model),
+        live=authorized is not None,
+        authorized=authorized,
     )
 
 

@@ -15,12 +15,20 @@ WRAPPER = "RuntimeError: Engine core initialization failed. See root cause above
         ("vllm: error: unrecognized arguments: --bogus 3", "bad-argument", "unknown-flag"),
         ("vllm serve: error: argument --seed: invalid int value: 'x'", "bad-argument", "wrong-type"),
         (
-            "ValueError: To serve at least one request with the models's max seq len (131072), (16.00 GiB KV cache is needed",
+            "ValueError: To serve at least one request with the models's max seq len (131072), (16.00 GiB KV",
             "out-of-memory",
             "does-not-fit",
         ),
-        ("ValueError: No available memory for the cache blocks. Try increasing", "out-of-memory", "does-not-fit"),
-        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 224.00 MiB", "out-of-memory", "does-not-fit"),
+        (
+            "ValueError: No available memory for the cache blocks. Try increasing",
+            "out-of-memory",
+            "does-not-fit",
+        ),
+        (
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 224.00 MiB",
+            "out-of-memory",
+            "does-not-fit",
+        ),
         ("ValueError: Load format `bogus` is not supported", "bad-argument", None),
         ("ValueError: Invalid repository ID or local directory specified: 'bogus'.", "model-missing", None),
         ("Back-off: ImagePullBackOff", "image", None),

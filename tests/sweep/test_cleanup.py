@@ -38,7 +38,11 @@ def test_what_is_alive_is_deleted_and_what_is_foreign_stays(platform, tmp_path: 
     platform.alive = {"id-7": "harness-a", "id-8": "harness-b-of-somebody-else"}
     dead_sweep(
         tmp_path,
-        [STARTED, ("create-intended", "r0", {"name": "harness-a"}), ("created", "r0", {"deployment_id": "id-7"})],
+        [
+            STARTED,
+            ("create-intended", "r0", {"name": "harness-a"}),
+            ("created", "r0", {"deployment_id": "id-7"}),
+        ],
     )
     cleaned = clean(tmp_path, platform)
     assert [ledger.name for ledger in cleaned.deleted] == ["harness-a"]
@@ -65,7 +69,11 @@ def test_what_cannot_be_deleted_remains_with_the_reason(platform, tmp_path: Path
     platform.faults["delete"] = [NetworkError("no route to host")] * 10_000
     dead_sweep(
         tmp_path,
-        [STARTED, ("create-intended", "r0", {"name": "harness-a"}), ("created", "r0", {"deployment_id": "id-7"})],
+        [
+            STARTED,
+            ("create-intended", "r0", {"name": "harness-a"}),
+            ("created", "r0", {"deployment_id": "id-7"}),
+        ],
     )
     cleaned = clean(tmp_path, platform)
     assert [(ledger.name, why) for ledger, why in cleaned.remaining] == [("harness-a", "no route to host")]
@@ -76,7 +84,11 @@ def test_an_embedded_cloud_that_is_gone_took_its_deployments_with_it(platform, t
     started = ("sweep-started", None, {"deployer": "exoscale", "embedded": True})
     dead_sweep(
         tmp_path,
-        [started, ("create-intended", "r0", {"name": "harness-a"}), ("created", "r0", {"deployment_id": "id-7"})],
+        [
+            started,
+            ("create-intended", "r0", {"name": "harness-a"}),
+            ("created", "r0", {"deployment_id": "id-7"}),
+        ],
     )
     assert clean(tmp_path, platform).remaining == ()
 

@@ -140,7 +140,9 @@ def test_a_deletion_that_never_succeeds_is_reported_by_name(platform, journal, r
     from harness.sweep.lifecycle import Patience
 
     impatient = Lifecycle(platform, journal, patience=Patience(0.05, 0.0, 0.05, 0.0, 0.001))
-    platform.faults["delete"] = [ApiError("delete-deployment", status=500, detail="no") for _ in range(100_000)]
+    platform.faults["delete"] = [
+        ApiError("delete-deployment", status=500, detail="no") for _ in range(100_000)
+    ]
     outcome = sweep(impatient, runs[:1])
     assert [ledger.name for ledger in outcome.left_running] == ["harness-0"]
     assert outcome.exit_code == 3

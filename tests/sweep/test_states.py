@@ -37,7 +37,9 @@ def test_an_intent_without_an_answer_asks_for_a_lookup() -> None:
 
 
 def test_a_created_deployment_of_a_failed_run_is_deleted() -> None:
-    ledger = ledger_after(INTENT, CREATED, Event("failed", data={"cause": "out-of-memory", "detail": "no room"}))
+    ledger = ledger_after(
+        INTENT, CREATED, Event("failed", data={"cause": "out-of-memory", "detail": "no room"})
+    )
     assert next_action(ledger) is Action.DELETE
     assert (ledger.cause, ledger.detail) == ("out-of-memory", "no room")
 
@@ -114,7 +116,11 @@ class Platform(RuleBasedStateMachine):
     def a_new_session_resumes(self) -> None:
         self.stopping = False
 
-    @rule(kind=st.sampled_from(["failed", "measured", "skipped", "ready", "retried", "provisioning", "unheard-of"]))
+    @rule(
+        kind=st.sampled_from(
+            ["failed", "measured", "skipped", "ready", "retried", "provisioning", "unheard-of"]
+        )
+    )
     def something_is_noted(self, kind: str) -> None:
         self.write(kind, cause="x", reason="x")
 

@@ -1,0 +1,154 @@
+"""``harness sweep`` and ``harness cleanup`` as processes against a simulated cloud, which is asked what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from harness.results.journal import read_events
+from harness.sweep.states import Result, replay
+
+DELETES_FAIL = """\
+faults:
+  - {route: delete-deployment, kind: status, status: 500, times: 1000000}
+"""
+
+
+def test_a_sweep_measures_every_cell_and_leaves_nothing(make_cloud, sweep_file: Path, tmp_path: Path) -> None:
+    cloud, results = make_cloud(), tmp_path / "out"
+    ran = cloud.run("sweep", str(sweep_file), "--yes", "--results", str(results), "--json")
+    assert ran.returncode == 0, ran.stderr
+    summary = json.loads(ran.stdout)
+    assert (summary["measured"], summary["failed"], summary["refused"]) == (2, 0, 0)
+    state = cloud.state()
+    assert len(state["created"]) == 2
+    assert state["alive"] == []
+    assert len(list((results / "records").glob("*.parquet"))) == 2
+    assert "SIMULATED" in (results / "report.md").read_text(encoding="utf-8").splitlines()[0].upper()
+
+
+def test_a_results_folder_is_not_overwritten(make_cloud, sweep_file: Path, tmp_path: Path) -> None:
+    cloud, results = make_cloud(), tmp_path / "out"
+    results.mkdir()
+    (results / "journal.sqlite").write_bytes(b"")
+    ran = cloud.run("sweep", str(sweep_file), "--yes", "--results", str(results))
+    assert ran.returncode == 2
+    assert cloud.state()["created"] == []
+
+
+@pytest.mark.parametrize("moment", ["create-intended", "provisioning", "measuring-started"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_tears_down_and_reports(
+    make_cloud, sweep_file: Path, tmp_path: Path, wait_for, *, moment: str, number: int
+) -> None:
+    cloud, results = make_cloud(), tmp_path / "out"
+    process = cloud.start("sweep", str(sweep_file), "--yes", "--results", str(results))
+    wait_for(results, moment, process=process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 3, err
+    assert "Traceback" not in err
+    assert cloud.state()["alive"] == []
+    assert (results / "report.md").exists()
+    assert signal.Signals(number).name in err
+    kinds = [event.kind for event in read_events(results / "journal.sqlite")]
+    assert "sweep-interrupted" in kinds
+
+
+def test_the_second_interrupt_prints_live_deployments(
+    make_cloud, sweep_file: Path, tmp_path: Path, wait_for
+) -> None:
+    cloud, results = make_cloud(DELETES_FAIL), tmp_path / "out"
+    process = cloud.start("sweep", str(sweep_file), "--yes", "--results", str(results))
+    wait_for(results, "provisioning", process=process)
+    process.send_signal(signal.SIGINT)
+    wait_for(results, "delete-intended", process=process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    alive = cloud.state()["alive"]
+    assert process.returncode == 3
+    assert alive
+    for deployment in alive:
+        assert deployment["name"] in err
+    assert "harness cleanup" in err
+
+
+@pytest.mark.parametrize(
+    "moment", ["create-intended", "provisioning", "measuring-started", "delete-intended"]
+)
+def test_a_killed_sweep_is_cleaned_up_and_foreign_deployments_stay(
+    make_cloud, sweep_file: Path, tmp_path: Path, wait_for, *, moment: str
+) -> None:
+    cloud, results = make_cloud(foreign=("harness-somebody-elses", "production")), tmp_path / "out"
+    process = cloud.start("sweep", str(sweep_file), "--yes", "--results", str(results))
+    wait_for(results, moment, process=process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    cleaned = cloud.run("cleanup", str(results), "--json")
+    assert cleaned.returncode == 0, cleaned.stderr
+    assert json.loads(cleaned.stdout)[0]["remaining"] == []
+    names = sorted(deployment["name"] for deployment in cloud.state()["alive"])
+    assert names == ["harness-somebody-elses", "production"]
+
+
+def test_a_killed_sweep_resumes_and_keeps_what_was_measured(
+    make_cloud, sweep_file: Path, tmp_path: Path, wait_for
+) -> None:
+    cloud, results = make_cloud(), tmp_path / "out"
+    process = cloud.start(
+        "sweep", str(sweep_file), "--yes", "--results", str(results), "--parallel-deployments", "1"
+    )
+    wait_for(results, "measured", process=process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    first = {path.name: path.stat().st_mtime_ns for path in (results / "records").glob("*.parquet")}
+    assert len(first) == 1
+    resumed = cloud.run("sweep", "--resume", str(results), "--yes", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    ledgers = replay(read_events(results / "journal.sqlite"))
+    assert [ledger.result for ledger in ledgers.values()] == [Result.MEASURED] * 2
+    after = {path.name: path.stat().st_mtime_ns for path in (results / "records").glob("*.parquet")}
+    assert len(after) == 2
+    assert {name: after[name] for name in first} == first
+    assert cloud.state()["alive"] == []
+
+
+def test_an_impossible_cell_is_refused_before_any_create(
+    make_cloud, sweep_file: Path, tmp_path: Path
+) -> None:
+    cloud, results = make_cloud(), tmp_path / "out"
+    text = sweep_file.read_text(encoding="utf-8").replace("--max-model-len=4096", "--max-model-length=4096")
+    sweep_file.write_text(text, encoding="utf-8")
+    ran = cloud.run("sweep", str(sweep_file), "--yes", "--results", str(results))
+    assert ran.returncode == 1
+    assert "unknown-flag" in ran.stderr
+    assert cloud.state()["created"] == []
+    assert "unknown-flag" in (results / "report.md").read_text(encoding="utf-8")
+
+
+def test_wrong_credentials_are_one_clear_line_and_nothing_is_created(
+    make_cloud, sweep_file: Path, tmp_path: Path
+) -> None:
+    cloud = make_cloud()
+    cloud.environment["EXOSCALE_API_SECRET"] = "not-the-secret-of-this-cloud"
+    ran = cloud.run("sweep", str(sweep_file), "--yes", "--results", str(tmp_path / "out"))
+    assert ran.returncode == 3
+    assert "403" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "not-the-secret-of-this-cloud" not in ran.stdout + ran.stderr
+    assert cloud.state()["created"] == []
+
+
+def test_no_secret_is_in_any_file_or_output(make_cloud, sweep_file: Path, tmp_path: Path) -> None:
+    cloud, results = make_cloud(), tmp_path / "out"
+    ran = cloud.run("sweep", str(sweep_file), "--yes", "--results", str(results))
+    assert ran.returncode == 0, ran.stderr
+    secret = cloud.environment["EXOSCALE_API_SECRET"].encode()
+    files = [path for path in results.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert not [path for path in files if secret in path.read_bytes()]
+    assert secret.decode() not in ran.stdout + ran.stderr
