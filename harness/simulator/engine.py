@@ -1,0 +1,291 @@
+"""One simulated engine: the forecast's scheduler driven by the wall clock, one task for all its streams.
+
+The ticker computes an iteration, sleeps until it would be done, and then tells every request how many tokens it
+has. It never writes to a socket: a consumer that is slow finds several tokens at once, as with vLLM. When the machine
+is late the ticker runs on without sleeping until it has caught up with the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+from harness.forecast.scheduler import Scheduler
+from harness.forecast.sequence import Iteration, Request
+from harness.forecast.settings import ResolvedSettings
+from harness.forecast.step import StepModel
+from harness.forecast.virtual import FRONT_END_S, FRONT_END_S_PER_TOKEN
+from harness.simulator.openmetrics import EngineMetrics, Gauges
+
+GIVE_UP_BEHIND_S = 2.0
+KEPT_TRUTHS = 200_000
+
+
+class Mailbox:
+    """Wakes one consumer; several wakes before it looks are one."""
+
+    __slots__ = ("_signalled", "_waiter")
+
+    def __init__(self) -> None:
+        self._waiter: asyncio.Future[None] | None = None
+        self._signalled = False
+
+    def wake(self) -> None:
+        """Let the consumer look again."""
+        self._signalled = True
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Return when there was a wake since the last return."""
+        if not self._signalled:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._signalled = False
+
+
+class Generation:
+    """One sequence being generated. ``available`` tokens may be shown; ``finished`` says there will be no more.
+
+    ``length`` is how many tokens it will have. The instants are the engine's clock: queued, admitted, first token.
+    """
+
+    __slots__ = (
+        "admitted_s", "asked_tokens", "available", "ended_s", "finish_reason", "finished", "first_s", "ids", "length",
+        "mailbox", "queued_s", "request", "stop_reason", "texts",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        prompt_tokens: int,
+        texts: list[str],
+        ids: list[int],
+        finish_reason: str,
+        stop_reason: str | None,
+        asked_tokens: int,
+        mailbox: Mailbox,
+        hashes: Sequence[Hashable] = (),
+    ) -> None:
+        self.texts = texts
+        self.ids = ids
+        self.length = len(ids)
+        self.finish_reason = finish_reason
+        self.stop_reason = stop_reason
+        self.asked_tokens = asked_tokens
+        self.mailbox = mailbox
+        self.available = 0
+        self.finished = False
+        self.queued_s = 0.0
+        self.admitted_s = 0.0
+        self.first_s = 0.0
+        self.ended_s = 0.0
+        self.request = Request(prompt_tokens, len(ids), hashes=hashes, payload=self)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the engine knows of a request that ended: instants on its clock, and counts."""
+
+    queued_s: float
+    first_s: float
+    ended_s: float
+    prompt_tokens: int
+    output_tokens: int
+    preemptions: int
+    aborted: bool
+
+
+class Engine:
+    """The ticker of one engine, from ``start`` to ``stop``."""
+
+    def __init__(
+        self,
+        steps: StepModel,
+        settings: ResolvedSettings,
+        *,
+        blocks: int,
+        metrics: EngineMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.scheduler = Scheduler(settings, blocks=blocks)
+        self.metrics = metrics
+        self.truths: deque[Truth] = deque(maxlen=KEPT_TRUTHS)
+        self.lateness_s: deque[float] = deque(maxlen=KEPT_TRUTHS)
+        self._steps = steps
+        self._interval = settings.stream_interval
+        self._clock = clock
+        self._coming: list[tuple[float, int, Generation]] = []
+        self._serial = 0
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._last_emit_s = 0.0
+
+    def gauges(self) -> Gauges:
+        """What it is doing now."""
+        pool = self.scheduler.pool
+        return Gauges(
+            running=len(self.scheduler.running),
+            waiting=len(self.scheduler.waiting) + len(self._coming),
+            kv_usage=pool.used / pool.total if pool.total else 0.0,
+        )
+
+    def submit(self, generation: Generation) -> None:
+        """Queue a sequence; the scheduler sees it when the front end has dealt with its prompt."""
+        generation.queued_s = self._clock()
+        delay = FRONT_END_S + FRONT_END_S_PER_TOKEN * generation.request.prompt_tokens
+        self._serial += 1
+        heapq.heappush(self._coming, (generation.queued_s + delay, self._serial, generation))
+        self._arrived.set()
+
+    def abort(self, generation: Generation) -> None:
+        """The client went away: free what the sequence holds."""
+        if generation.finished:
+            return
+        self._coming = [entry for entry in self._coming if entry[2] is not generation]
+        heapq.heapify(self._coming)
+        self.scheduler.abort(generation.request)
+        generation.finished = True
+        generation.ended_s = self._clock()
+        self.metrics.finished["abort"] += 1
+        self._keep(generation, aborted=True)
+
+    async def start(self) -> None:
+        """Begin to tick."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="engine ticker")
+
+    async def stop(self) -> None:
+        """Stop ticking; what is being generated stays unfinished."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        due = self._clock()
+        while True:
+            due = max(due, self._clock() - GIVE_UP_BEHIND_S)
+            self._admit(due)
+            if self.scheduler.is_idle:
+                due = await self._wait_for_work()
+                continue
+            iteration = self.scheduler.step()
+            for request in iteration.admitted:
+                if isinstance(request.payload, Generation):
+                    request.payload.admitted_s = due
+            due += self._steps.seconds(iteration.batch)
+            # Even when late, the consumers get their turn between two iterations.
+            await asyncio.sleep(max(0.0, due - self._clock()))
+            self._emit(iteration, due)
+
+    async def _wait_for_work(self) -> float:
+        """Until a request is through the front end; returns when the engine's time starts again."""
+        while not self._coming:
+            self._arrived.clear()
+            await self._arrived.wait()
+        ready = self._coming[0][0]
+        now = self._clock()
+        if ready > now:
+            await asyncio.sleep(ready - now)
+        return max(ready, self._clock())
+
+    def _admit(self, now: float) -> None:
+        while self._coming and self._coming[0][0] <= now:
+            generation = heapq.heappop(self._coming)[2]
+            self.scheduler.add(generation.request)
+
+    def _emit(self, iteration: Iteration, due: float) -> None:
+        now = self._clock()
+        self.lateness_s.append(now - due)
+        self._count(iteration, now)
+        generated, interval = self.scheduler.generated, self._interval
+        first = set(map(id, iteration.first))
+        for request in self.scheduler.running.values():
+            generation = request.payload
+            if not isinstance(generation, Generation):
+                continue
+            count = generated(request)
+            if count - generation.available >= interval or (id(request) in first and count == 1):
+                if not generation.available:
+                    self._note_first(generation, now)
+                generation.available = count
+                generation.mailbox.wake()
+        for request in iteration.ended:
+            if isinstance(request.payload, Generation):
+                self._finish(request.payload, now)
+        self._last_emit_s = now
+
+    def _note_first(self, generation: Generation, now: float) -> None:
+        generation.first_s = now
+        self.metrics.observe("time_to_first_token_seconds", now - generation.queued_s)
+
+    def _finish(self, generation: Generation, now: float) -> None:
+        if not generation.available:
+            self._note_first(generation, now)
+        generation.available = generation.length
+        generation.finished = True
+        generation.ended_s = now
+        self._observe_request(generation)
+        self._keep(generation, aborted=False)
+        generation.mailbox.wake()
+
+    def _keep(self, generation: Generation, *, aborted: bool) -> None:
+        self.truths.append(
+            Truth(
+                queued_s=generation.queued_s,
+                first_s=generation.first_s,
+                ended_s=generation.ended_s,
+                prompt_tokens=generation.request.prompt_tokens,
+                output_tokens=generation.available,
+                preemptions=generation.request.preemptions,
+                aborted=aborted,
+            )
+        )
+
+    def _count(self, iteration: Iteration, now: float) -> None:
+        metrics, scheduler = self.metrics, self.scheduler
+        metrics.observe("iteration_tokens_total", iteration.batch.tokens)
+        counters = metrics.counters
+        counters["num_preemptions"] = scheduler.preemptions
+        counters["prefix_cache_queries"] = scheduler.queried_tokens
+        counters["prefix_cache_hits"] = scheduler.hit_tokens
+        for request in iteration.first:
+            if request.generated == 1:
+                counters["prompt_tokens"] += request.prompt_tokens
+        decoded = iteration.batch.decodes
+        counters["generation_tokens"] += decoded * iteration.gained + len(iteration.first)
+        if decoded:
+            metrics.observe("inter_token_latency_seconds", now - self._last_emit_s, decoded)
+
+    def _observe_request(self, generation: Generation) -> None:
+        metrics, request = self.metrics, generation.request
+        running = generation.ended_s - generation.admitted_s
+        metrics.finished[generation.finish_reason] += 1
+        observed = {
+            "request_prompt_tokens": request.prompt_tokens,
+            "request_generation_tokens": generation.length,
+            "request_params_max_tokens": generation.asked_tokens,
+            "request_max_num_generation_tokens": generation.asked_tokens,
+            "request_params_n": 1,
+            "e2e_request_latency_seconds": generation.ended_s - generation.queued_s,
+            "request_queue_time_seconds": max(0.0, generation.admitted_s - generation.queued_s),
+            "request_inference_time_seconds": running,
+            "request_prefill_time_seconds": generation.first_s - generation.admitted_s,
+            "request_decode_time_seconds": generation.ended_s - generation.first_s,
+            "request_prefill_kv_computed_tokens": request.prompt_tokens - request.cached_tokens,
+        }
+        for name, value in observed.items():
+            metrics.observe(name, value)
+        if generation.length > 1:
+            each = (generation.ended_s - generation.first_s) / (generation.length - 1)
+            metrics.observe("request_time_per_output_token_seconds", each)
