@@ -7,24 +7,21 @@ Works on any event loop that has ``add_reader``. On the hot path bytes are stamp
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import struct
-import sys
 import time
 
 import httptools
 
 from harness.load.records import Outcome
 from harness.load.response import Response
-from harness.load.target import Target
 
 READ_BYTES = 65536
 ANCILLARY_BYTES = 128
 MAX_RESPONSE_BYTES = 256 << 20
-# linux/net_tstamp.h and asm-generic/socket.h; the socket module does not name them before Python 3.14.
-SO_TIMESTAMPING = 37
-RX_SOFTWARE, REPORT_SOFTWARE = 1 << 3, 1 << 4
+MAX_HEAD_BYTES = 1 << 20
 TIMESPEC = struct.Struct("@ll")
 CREDIBLE_AGE_NS = 5_000_000_000
 
@@ -96,7 +93,7 @@ class Connection:
         except ssl.SSLError as error:
             raise ConnectFailed(Outcome.TLS, f"TLS handshake failed: {error.reason or error}") from error
         except OSError as error:
-            raise ConnectFailed(Outcome.TLS, f"TLS handshake failed: {error.strerror or error}") from error
+            raise ConnectFailed(Outcome.TLS, f"TLS handshake failed: {reason(error)}") from error
         self._tls = tls
         self.tls_ns = time.monotonic_ns() - began
 
@@ -169,7 +166,7 @@ class Connection:
             self._loop.add_writer(self._sock.fileno(), self._on_writable)
             return
         except OSError as error:
-            self._lost(error.strerror or str(error))
+            self._lost(reason(error))
             return
         response.sent_ns = time.monotonic_ns()
         self._outbox = None
@@ -183,7 +180,7 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self._lost(error.strerror or str(error))
+            self._lost(reason(error))
             return
         now_ns = time.monotonic_ns()
         response = self._response
@@ -209,8 +206,7 @@ class Connection:
     def _feed(self, data: bytes, response: Response) -> None:
         try:
             if self._tls is None:
-                if self._parser is not None:
-                    self._parser.feed_data(data)
+                self._parse(data, response)
                 return
             self._incoming.write(data)
             while self._parser is not None and not self.closed:
@@ -218,7 +214,7 @@ class Connection:
                 if not plain:
                     self._on_unasked(b"")
                     return
-                self._parser.feed_data(plain)
+                self._parse(plain, response)
         except ssl.SSLWantReadError:
             return
         except ssl.SSLZeroReturnError:
@@ -229,6 +225,15 @@ class Connection:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             response.fail(Outcome.MALFORMED, f"not valid HTTP: {error}")
             self.close()
+
+    def _parse(self, data: bytes, response: Response) -> None:
+        if response.status is None:
+            response.head_bytes += len(data)
+            if response.head_bytes > MAX_HEAD_BYTES:
+                response.fail(Outcome.MALFORMED, f"more than {MAX_HEAD_BYTES >> 20} MiB of response headers")
+                self.close()
+        if self._parser is not None and not self.closed:
+            self._parser.feed_data(data)
 
     def _on_unasked(self, data: bytes) -> None:
         """End of file, or bytes nobody asked for: either way this connection is over."""
@@ -293,46 +298,6 @@ class Connection:
         self._finish()
 
 
-async def open_connection(target: Target) -> Connection:
-    """A connected, reading Connection to the first of the target's addresses that takes one.
-
-    Raises ConnectFailed, with the last address's reason, when none does.
-    """
-    loop = asyncio.get_running_loop()
-    failure = ConnectFailed(Outcome.CONNECT, f"no address for {target.host!r}")
-    for family, address in target.addresses:
-        began = time.monotonic_ns()
-        try:
-            sock = _new_socket(family)
-        except OSError as error:
-            failure = ConnectFailed(Outcome.CONNECT, f"no socket: {error.strerror or error}")
-            continue
-        connection = Connection(sock, loop=loop)
-        try:
-            await loop.sock_connect(sock, address)
-            connection.connect_ns = time.monotonic_ns() - began
-            if target.tls is not None:
-                await connection.handshake(target.tls, host=target.host)
-            connection.connected_ns = connection.idle_since_ns = time.monotonic_ns()
-            connection.start_reading()
-            return connection
-        except OSError as error:
-            sock.close()
-            failure = ConnectFailed(Outcome.CONNECT, f"connecting failed: {error.strerror or error}")
-        except BaseException:
-            sock.close()
-            raise
-    raise failure
-
-
-def _new_socket(family: socket.AddressFamily) -> socket.socket:
-    """A non-blocking TCP socket without Nagle's delay, with receive timestamps where the system has them."""
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setblocking(False)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if sys.platform == "linux":
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, RX_SOFTWARE | REPORT_SOFTWARE)
-        except OSError:
-            return sock  # sandboxes may refuse it; reads then count as user-space ones
-    return sock
+def reason(error: OSError) -> str:
+    """The system's words for an error; asyncio puts the address in their place."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)

@@ -7,7 +7,8 @@ import contextlib
 import resource
 import time
 
-from harness.load.connection import ConnectFailed, Connection, ConnectionLost, open_connection
+from harness.load.connection import ConnectFailed, Connection, ConnectionLost
+from harness.load.dial import open_connection
 from harness.load.records import Outcome
 from harness.load.response import NS_PER_S, Response
 from harness.load.target import Target

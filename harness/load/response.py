@@ -34,6 +34,7 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     body: list[tuple[int, bytes]] = field(default_factory=list)
     body_bytes: int = 0
+    head_bytes: int = 0
     complete: bool = False
     outcome: Outcome | None = None
     detail: str = ""

@@ -1,0 +1,61 @@
+"""Opening connections: sockets with receive timestamps, each address in turn, TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import time
+
+from harness.load.connection import ConnectFailed, Connection, reason
+from harness.load.records import Outcome
+from harness.load.target import Target
+
+# linux/net_tstamp.h and asm-generic/socket.h; the socket module does not name them before Python 3.14.
+SO_TIMESTAMPING = 37
+RX_SOFTWARE, REPORT_SOFTWARE = 1 << 3, 1 << 4
+
+
+async def open_connection(target: Target) -> Connection:
+    """A connected, reading Connection to the first of the target's addresses that takes one.
+
+    Raises ConnectFailed, with the last address's reason, when none does.
+    """
+    loop = asyncio.get_running_loop()
+    failure = ConnectFailed(Outcome.CONNECT, f"no address for {target.host!r}")
+    for family, address in target.addresses:
+        began = time.monotonic_ns()
+        try:
+            sock = _new_socket(family)
+        except OSError as error:
+            failure = ConnectFailed(Outcome.CONNECT, f"no socket: {reason(error)}")
+            continue
+        connection = Connection(sock, loop=loop)
+        try:
+            await loop.sock_connect(sock, address)
+            connection.connect_ns = time.monotonic_ns() - began
+            if target.tls is not None:
+                await connection.handshake(target.tls, host=target.host)
+            connection.connected_ns = connection.idle_since_ns = time.monotonic_ns()
+            connection.start_reading()
+            return connection
+        except OSError as error:
+            sock.close()
+            failure = ConnectFailed(Outcome.CONNECT, f"connecting failed: {reason(error)}")
+        except BaseException:
+            sock.close()
+            raise
+    raise failure
+
+
+def _new_socket(family: socket.AddressFamily) -> socket.socket:
+    """A non-blocking TCP socket without Nagle's delay, with receive timestamps where the system has them."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sys.platform == "linux":
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, RX_SOFTWARE | REPORT_SOFTWARE)
+        except OSError:
+            return sock  # sandboxes may refuse it; reads then count as user-space ones
+    return sock

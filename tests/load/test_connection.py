@@ -1,0 +1,267 @@
+"""HTTP/1.1 as servers and proxies write it, TLS, keep-alive and its races, against a server that knows what it sent."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import trustme
+
+from harness.load.pool import Pool
+from harness.load.records import Outcome
+from harness.load.request import get_bytes, post_bytes
+from harness.load.response import Response
+from harness.load.target import resolve
+from harness.secret import Secret
+
+Serve = Callable[..., Any]
+
+pytestmark = pytest.mark.usefixtures("no_leak")
+
+
+def exchange(url: str, *requests: bytes, pause_s: float = 0.0) -> list[Response]:
+    """Send ``requests`` one after another through one pool (a GET of /x when there are none)."""
+
+    async def run() -> list[Response]:
+        target = await resolve(url)
+        pool = Pool(target)
+        responses = []
+        for request in requests or (get_bytes(target, path="/x", key=None),):
+            response = Response()
+            async with asyncio.timeout(5):
+                await pool.exchange(request, response)
+            responses.append(response)
+            await asyncio.sleep(pause_s)
+        pool.close()
+        return responses
+
+    return asyncio.run(run())
+
+
+def answer_with(data: bytes, *, close: bool = False) -> Any:
+    async def handle(request: Any, reply: Any) -> None:
+        await reply.write(data)
+        if close:
+            reply.close()
+
+    return handle
+
+
+GET = b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+def test_a_body_with_a_length(serve: Serve) -> None:
+    [response] = exchange(serve(answer_with(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")).url)
+    assert (response.status, response.content, response.complete) == (200, b"hello", True)
+
+
+def test_chunks_with_extensions_and_trailers(serve: Serve) -> None:
+    data = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nx-sum: 1\r\n\r\n"
+    [response] = exchange(serve(answer_with(data)).url)
+    assert (response.content, response.complete, response.outcome) == (b"abcde", True, None)
+
+
+def test_a_body_that_ends_with_the_connection(serve: Serve) -> None:
+    server = serve(answer_with(b"HTTP/1.1 200 OK\r\n\r\nto the end", close=True))
+    [response] = exchange(server.url)
+    assert (response.content, response.complete, response.outcome) == (b"to the end", True, None)
+
+
+def test_an_interim_response_is_passed_over(serve: Serve) -> None:
+    data = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+    [response] = exchange(serve(answer_with(data)).url)
+    assert (response.status, response.content) == (200, b"ok")
+
+
+def test_a_kept_connection_is_used_again(serve: Serve) -> None:
+    server = serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
+    first, second = exchange(server.url, GET, GET)
+    assert server.connections == 1
+    assert first.connect_ns is not None
+    assert second.connect_ns is None
+    assert second.connected_ns == first.connected_ns
+
+
+def test_a_connection_the_server_will_close_is_not_used_again(serve: Serve) -> None:
+    server = serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"))
+    exchange(server.url, GET, GET)
+    assert server.connections == 2
+
+
+def test_a_connection_closed_while_idle_is_replaced_unnoticed(serve: Serve) -> None:
+    server = serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", close=True))
+    first, second = exchange(server.url, GET, GET, pause_s=0.1)
+    assert first.complete
+    assert second.complete
+    assert second.retries == 0
+    assert server.connections == 2
+
+
+def test_a_close_that_races_with_the_request_is_retried_before_the_clock_starts(serve: Serve) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        # The server closes when the second request of a connection is already on its way.
+        earlier = [r for r in server.requests if r.connection == request.connection]
+        if len(earlier) > 1:
+            await asyncio.sleep(0.15)
+            reply.close()
+        else:
+            await reply.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    server = serve(handle)
+    first, second = exchange(server.url, GET, GET)
+    assert first.retries == 0
+    assert (second.complete, second.retries, second.outcome) == (True, 1, None)
+    # The clock starts with the second try: after the server sat on the first one.
+    assert second.sent_ns - first.ended_ns > 100_000_000
+
+
+def test_a_fresh_connection_that_is_closed_is_not_tried_again(serve: Serve) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        reply.close()
+
+    server = serve(handle)
+    [response] = exchange(server.url)
+    assert response.outcome is Outcome.TRUNCATED
+    assert len(server.requests) == 1
+
+
+def test_a_megabyte_of_prompt_arrives_whole(serve: Serve) -> None:
+    prompt = "wörter " * 150_000
+
+    async def run() -> Response:
+        target = await resolve(server.url)
+        pool, response = Pool(target), Response()
+        await pool.exchange(
+            post_bytes(target, api="completions", body={"prompt": prompt}, key=None), response
+        )
+        pool.close()
+        return response
+
+    server = serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"))
+    response = asyncio.run(run())
+    assert response.complete
+    assert server.requests[0].body == {"prompt": prompt}
+    assert server.replies[0].sent_ns[0] >= response.sent_ns - 50_000_000
+
+
+def test_a_large_response_arrives_whole(serve: Serve) -> None:
+    data = bytes(range(256)) * 20_000
+    server = serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(data) + data))
+    [response] = exchange(server.url)
+    assert response.content == data
+
+
+def test_an_answer_before_the_request_is_sent_is_taken(serve: Serve) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        await reader.read()
+        writer.close()
+        over.set()
+
+    async def run() -> Response:
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+        target = await resolve(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+        pool, response = Pool(target), Response()
+        body = {"prompt": "x" * 30_000_000}
+        await pool.exchange(post_bytes(target, api="completions", body=body, key=None), response)
+        pool.close()
+        await over.wait()
+        server.close()
+        return response
+
+    over = asyncio.Event()
+    response = asyncio.run(run())
+    assert response.status == 413
+
+
+def test_reads_carry_the_kernels_time(serve: Serve) -> None:
+    [response] = exchange(serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")).url)
+    assert response.kernel_reads == 1
+    assert response.user_reads == 0
+
+
+def test_the_clock_falls_back_to_user_space_and_counts_it(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.load.dial.sys.platform", "other")
+    [response] = exchange(serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")).url)
+    assert (response.kernel_reads, response.user_reads) == (0, 1)
+    assert response.complete
+
+
+def test_ipv6(serve: Serve) -> None:
+    try:
+        server = serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), host="::1")
+    except AssertionError:
+        pytest.skip("no IPv6 on loopback here")
+    [response] = exchange(server.url)
+    assert response.status == 200
+    assert server.requests[0].method == "GET"
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> tuple[trustme.CA, str]:
+    """A certificate authority of our own and the file of its certificate."""
+    made = trustme.CA()
+    made.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return made, str(tmp_path / "ca.pem")
+
+
+def server_context(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def test_tls_with_a_private_authority(
+    serve: Serve, lab: ModuleType, authority: tuple[trustme.CA, str]
+) -> None:
+    server = serve(lab.answering(), tls=server_context(authority[0], "127.0.0.1"))
+    record = lab.load_once(server.url, ca_file=authority[1], key=Secret("sesame"))
+    assert record.outcome is Outcome.SUCCEEDED, record.detail
+    assert record.chunk_tokens.tolist() == [1] * 5
+    assert server.requests[0].headers["authorization"] == "Bearer sesame"
+    assert record.kernel_reads > 5
+
+
+def test_tls_from_an_unknown_authority_is_refused(
+    serve: Serve, lab: ModuleType, authority: tuple[trustme.CA, str]
+) -> None:
+    server = serve(lab.answering(), tls=server_context(authority[0], "127.0.0.1"))
+    record = lab.load_once(server.url)
+    assert record.outcome is Outcome.TLS
+    assert "certificate not trusted" in record.detail
+    assert server.requests == []
+
+
+def test_tls_for_another_name_is_refused(
+    serve: Serve, lab: ModuleType, authority: tuple[trustme.CA, str]
+) -> None:
+    server = serve(lab.answering(), tls=server_context(authority[0], "elsewhere.example"))
+    assert lab.load_once(server.url, ca_file=authority[1]).outcome is Outcome.TLS
+
+
+def test_tls_to_a_server_without_it_is_refused(lab: ModuleType) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async def run() -> Response:
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+        target = await resolve(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+        response = Response()
+        await Pool(target).exchange(GET, response)
+        server.close()
+        return response
+
+    response = asyncio.run(run())
+    assert response.outcome is Outcome.TLS
+    assert "handshake failed" in response.detail
