@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,17 +18,16 @@ if TYPE_CHECKING:
 class Rule(Protocol):
     """A rule module. Its docstring is its page, ``Wrong::`` and ``Right::`` blocks are run by a test.
 
-    ``FLAGS``, where a module has it, names the parameters the rule is about: it is asked only about lists that
-    use one of them.
+    ``FLAGS``, where a module has it, names the parameters the rule is about, ``PROBLEMS`` the kinds of problem: it
+    is asked only about lists that use one of the first or have one of the second. A rule without either is always
+    asked.
     """
 
     CODE: str
     STAGE: Stage
     SEVERITY: Severity
-    __doc__: str | None
 
-    @staticmethod
-    def check(context: Context) -> Iterable[Diagnostic] | Iterator[Diagnostic]:
+    def check(self, context: Context) -> Iterator[Diagnostic]:
         """The findings of this rule, in any order."""
         ...
 

@@ -77,7 +77,7 @@ class Option:
         return f"--no-{self.spec.name}" in self.flags
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Grammar:
     """Every flag of one engine version.
 

@@ -46,7 +46,7 @@ class ParameterSpec:
         return f"--{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EngineHelp:
     """The parameters of one engine version, in the document's order, and where they came from.
 

@@ -135,6 +135,10 @@ class Reading:
         """True when the engine's parser takes the list."""
         return not self.problems
 
+    def of(self, *kinds: ProblemKind) -> tuple[Problem, ...]:
+        """The problems of these kinds."""
+        return tuple(problem for problem in self.problems if problem.kind in kinds)
+
     def last(self, name: str) -> Argument | None:
         """The argument that decides parameter ``name``, or None when it is not given."""
         found = self.by_name.get(name)

@@ -21,10 +21,11 @@ KNOWN_VERSIONS = ("0.12.0", "0.15.1")
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Flags of the past: what replaces each, and names people write for another flag."""
+    """Flags of the past: what replaces each, rewrites that keep their meaning, names people write for another."""
 
     replacements: Mapping[str, str]
     other_names: Mapping[str, str]
+    rewrites: Mapping[str, tuple[str, ...]]
 
 
 def known_versions() -> tuple[str, ...]:
@@ -104,4 +105,5 @@ def load_quantization_capabilities(version: str) -> Mapping[str, int]:
 def load_history() -> History:
     """Removed and renamed flags of every version."""
     document = tomllib.loads(_read("history.toml"))
-    return History(document["replacements"], document["other-names"])
+    rewrites = {name: tuple(items) for name, items in document["rewrites"].items()}
+    return History(document["replacements"], document["other-names"], rewrites)

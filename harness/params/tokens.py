@@ -36,7 +36,10 @@ class Token(NamedTuple):
             return None
         if self.parts:
             return self.parts[0].key_span
-        return Span(self.item, self.shift + start, self.shift + (len(self.text) if end is None else end))
+        if self.synthetic:
+            return Span(self.item, 0, 2)
+        stop = self.shift + (len(self.text) if end is None else end)
+        return Span(self.item, max(0, self.shift + start), max(0, stop))
 
 
 def tokenize(parameters: Sequence[str], grammar: Grammar) -> tuple[list[Token], list[Problem]]:

@@ -115,6 +115,19 @@ def parse_json(text: str) -> Conversion:
         return _refuse(RefusalKind.JSON, "nested too deeply")
 
 
+def plain_integer(text: str) -> int | None:
+    """The whole number people mean by ``16k``, ``1K``, ``1,000``, ``1e3`` or ``8.0``; None when it is not clear."""
+    match = _HUMAN_INTEGER.fullmatch(text.strip())
+    try:
+        if match is not None and "." not in match[1]:
+            scale: int = _MULTIPLIERS[match[2]]
+            return int(match[1]) * scale
+        value = float(text.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else text)
+        return int(value) if value.is_integer() and abs(value) < 1e15 else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def _structure(option: Option, text: str) -> Conversion:
     conversion = parse_json(text)
     if conversion.refusals or option.schema is None:

@@ -1,0 +1,148 @@
+"""A parameter list to its findings: read it, ask the rules, sort. Pure.
+
+Rules of the parse stage are asked when the reading has a problem of theirs; rules of start-up only when the parser
+accepts the list; the others always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+
+from harness.diagnostics import Diagnostic, Stage
+from harness.params.argv import read
+from harness.params.context import Context, Rule
+from harness.params.grammar import Grammar
+from harness.params.help import EngineHelp
+from harness.params.model_config import ModelConfig
+from harness.params.reading import ProblemKind, Reading
+from harness.params.rules import RULES
+from harness.params.snapshots import (
+    grammar_for,
+    known_versions,
+    load_grammar,
+    load_help,
+    load_registries,
+    nearest_version,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known of one engine version: its help document, how it reads flags, its plugins' names."""
+
+    help: EngineHelp
+    grammar: Grammar
+    registries: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTable:
+    """The rules by what makes them worth asking: a problem's kind, a parameter in use, or nothing in particular."""
+
+    by_problem: Mapping[ProblemKind, tuple[Rule, ...]]
+    by_flag: Mapping[str, tuple[Rule, ...]]
+    always: tuple[Rule, ...]
+
+
+@lru_cache(maxsize=16)
+def knowledge_of(version: str, help: EngineHelp | None = None) -> Knowledge:
+    """Shipped knowledge of ``version``, or what its own ``help`` says with the nearest known version's grammar."""
+    reference = version if version in known_versions() else nearest_version(version)
+    registries = load_registries(reference)
+    if help is not None:
+        return Knowledge(help, grammar_for(help, reference), registries)
+    if reference == version:
+        return Knowledge(load_help(version), load_grammar(version), registries)
+    borrowed = replace(load_help(reference), version=version)
+    return Knowledge(borrowed, grammar_for(borrowed, reference), registries)
+
+
+def lint_parameters(
+    parameters: Sequence[str],
+    *,
+    engine_version: str,
+    help: EngineHelp | None = None,
+    gpu_type: str | None = None,
+    gpu_count: int | None = None,
+    replicas: int | None = None,
+    model_config: Mapping[str, object] | ModelConfig | None = None,
+    model: str | None = None,
+    live: bool = False,
+    authorized: Sequence[str] | None = None,
+) -> tuple[Diagnostic, ...]:
+    """Every finding about one list, sorted by item and character.
+
+    ``gpu_count`` is per replica; ``model_config`` a decoded ``config.json``; ``authorized`` the GPU families this
+    organization may use. What is not known is left None, and the rules that need it stay silent.
+    """
+    known = knowledge_of(engine_version, help)
+    if model_config is not None and not isinstance(model_config, ModelConfig):
+        model_config = ModelConfig.from_json(model_config)
+    context = Context(
+        parameters=tuple(parameters),
+        version=engine_version,
+        help=known.help,
+        grammar=known.grammar,
+        reading=read(parameters, known.grammar),
+        gpu_type=gpu_type,
+        gpu_count=gpu_count,
+        replicas=replicas,
+        model=model_config,
+        model_name=model,
+        live=live,
+        authorized_gpu_types=None if authorized is None else tuple(authorized),
+        registries=known.registries,
+    )
+    return tuple(sorted(_findings(context), key=_place))
+
+
+def _findings(context: Context) -> Iterable[Diagnostic]:
+    contexts = {Stage.PARSE: context}
+    for rule in _worth_asking(context.reading):
+        if rule.STAGE is Stage.STARTUP and context.reading.problems:
+            continue
+        if rule.STAGE not in contexts:
+            contexts[rule.STAGE] = replace(context, stage=rule.STAGE)
+        yield from rule.check(contexts[rule.STAGE])
+
+
+def _worth_asking(reading: Reading) -> Iterable[Rule]:
+    table = rule_table()
+    asked: dict[str, Rule] = {}
+    for problem in reading.problems:
+        for rule in table.by_problem.get(problem.kind, ()):
+            asked[rule.CODE] = rule
+    for name in reading.by_name:
+        for rule in table.by_flag.get(name, ()):
+            asked[rule.CODE] = rule
+    for rule in table.always:
+        asked[rule.CODE] = rule
+    return asked.values()
+
+
+@cache
+def rule_table() -> RuleTable:
+    """The registry, indexed."""
+    by_problem: dict[ProblemKind, list[Rule]] = {}
+    by_flag: dict[str, list[Rule]] = {}
+    always: list[Rule] = []
+    for rule in RULES:
+        kinds = getattr(rule, "PROBLEMS", None)
+        names = getattr(rule, "FLAGS", None)
+        if kinds is None and names is None:
+            always.append(rule)
+        for kind in kinds or ():
+            by_problem.setdefault(kind, []).append(rule)
+        for name in names or ():
+            by_flag.setdefault(name, []).append(rule)
+    return RuleTable(
+        {kind: tuple(rules) for kind, rules in by_problem.items()},
+        {name: tuple(rules) for name, rules in by_flag.items()},
+        tuple(always),
+    )
+
+
+def _place(diagnostic: Diagnostic) -> tuple[int, int, str]:
+    return (-1 if diagnostic.index is None else diagnostic.index, diagnostic.start, diagnostic.code)

@@ -1,0 +1,56 @@
+"""The value is not of the flag's type.
+
+Numbers are read by Python's rules: ``4_096``, ``+5`` and ``.9`` are numbers, ``1e3`` is not an integer. A few
+integers may be written ``32k`` (32000) or ``32K`` (32768); for all others that is an error.
+
+Wrong::
+
+    --max-num-seqs 1k
+
+Right::
+
+    --max-num-seqs 1000
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.diagnostics import Diagnostic, Edit, Severity, Stage
+from harness.params.context import Context
+from harness.params.grammar import ValueKind
+from harness.params.reading import Problem, ProblemKind
+from harness.params.rules.torn_by_white_space import is_torn
+from harness.params.rules.two_tokens_in_one_item import split_value
+from harness.params.values import plain_integer
+
+CODE = "wrong-type"
+STAGE = Stage.PARSE
+SEVERITY = Severity.ERROR
+PROBLEMS = frozenset({ProblemKind.WRONG_TYPE})
+
+
+def check(context: Context) -> Iterator[Diagnostic]:
+    """One finding for each value that is no number, or no LoRA module."""
+    for problem in context.reading.of(ProblemKind.WRONG_TYPE):
+        if split_value(problem, context) is not None or is_torn(problem, context):
+            continue
+        message = f"{problem.flag} does not take {problem.text!r} in vLLM {context.version}"
+        meant = plain_integer(problem.text) if _is_integer(problem) else None
+        note = f"must be {problem.detail}" + (f"; did you mean {meant}?" if meant is not None else "")
+        yield context.error(CODE, problem.span, message, note=note, fix=_fix(problem, meant, context))
+
+
+def _is_integer(problem: Problem) -> bool:
+    return problem.option is not None and problem.option.kind in (ValueKind.INTEGER, ValueKind.HUMAN_INTEGER)
+
+
+def _fix(problem: Problem, meant: int | None, context: Context) -> Edit | None:
+    span = problem.span
+    if meant is None or span is None:
+        return None
+    item = context.parameters[span.index]
+    if item[span.start : span.end] != problem.text:
+        return None
+    fixed = item[: span.start] + str(meant) + item[span.end :]
+    return Edit(span.index, span.index + 1, (fixed,), f"write {meant}")
