@@ -185,7 +185,7 @@ class ExoscaleDeployer:
         except PlatformError:
             lines = []
         found = classify_log(lines or [what])
-        said = f"; the engine said: {found.message}" if lines else ""
+        said = f"; the engine said: {found.message}" if lines and found.message not in what else ""
         return EngineStartError(f"{what}{said}", cause=cause or found.cause, log_tail=lines[-20:])
 
     async def logs(self, deployment_id: str) -> Sequence[str]:
