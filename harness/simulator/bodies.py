@@ -53,9 +53,10 @@ class Body:
         value = self._get(key, required=required)
         if value is None:
             return None
-        if not isinstance(value, str):
-            return self._wrong(key, "is not a string")
-        return value or self._wrong(key, "is shorter than 1 character")
+        if isinstance(value, str) and value:
+            return value
+        self._wrong(key, "is not a string" if value != "" else "is shorter than 1 character")
+        return None
 
     def integer(self, key: str, *, least: int) -> int:
         """A required whole number; ``least`` when it is wrong, which ``check`` will tell."""
@@ -76,7 +77,8 @@ class Body:
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            return self._wrong(key, "is not an array of strings")
+            self._wrong(key, "is not an array of strings")
+            return None
         return tuple(value)
 
     def member(self, key: str, allowed: Sequence[str]) -> str | None:
@@ -85,7 +87,8 @@ class Body:
         if value is None or value in allowed:
             return value if isinstance(value, str) else None
         quoted = ", ".join(json.dumps(item) for item in allowed)
-        return self._wrong(key, f"does not have a value in the enumeration [{quoted}]")
+        self._wrong(key, f"does not have a value in the enumeration [{quoted}]")
+        return None
 
     def model(self) -> tuple[str | None, str | None]:
         """Id and name of the model reference, at least one of them."""

@@ -79,7 +79,7 @@ class Lifecycle:
         else:
             operation.end()
         await self._linger(record, "creating", generator.uniform(*CREATE_S))
-        await self._start_engine(record, operation)
+        await self._start_engine(record, operation, state="deploying")
 
     async def _restart(self, record: DeploymentRecord, operation: OperationRecord, state: str) -> None:
         record.move_to(state)
@@ -94,10 +94,12 @@ class Lifecycle:
             record.move_to("ready")
             operation.end()
             return
-        await self._start_engine(record, operation)
+        await self._start_engine(record, operation, state=state)
 
-    async def _start_engine(self, record: DeploymentRecord, operation: OperationRecord) -> None:
-        """Through ``deploying`` to ``ready`` or ``error``, logging on the way; ends a pending operation."""
+    async def _start_engine(
+        self, record: DeploymentRecord, operation: OperationRecord, *, state: str
+    ) -> None:
+        """Through ``state`` to ``ready`` or ``error``, logging on the way; ends a pending operation."""
         clock = self._cloud.clock
         spec, started = self._plan_start(record)
         origin = clock.now()
@@ -107,7 +109,7 @@ class Lifecycle:
             for replica in range(min(record.replicas, 2))
         ]
         slow = self._draw(record, Fault.SLOW_START)
-        await self._linger(record, "deploying", started.duration_s * (slow.factor if slow else 1.0))
+        await self._linger(record, state, started.duration_s * (slow.factor if slow else 1.0))
         if spec is None or not started.ok:
             record.move_to("error", details=started.state_details)
             if operation.state == "pending":

@@ -17,7 +17,7 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Scope = MutableMapping[str, Any]
 
-STRIKES_AT = 3  # body messages sent before a fault in mid-stream: the role, the first token and one more
+STRIKES_AT = 3  # events before a fault in mid-stream: the role, the first token and one more
 DONE = b"data: [DONE]\n\n"
 ERROR_EVENT = (
     b'data: {"error":{"message":"EngineCore encountered an issue.","type":"InternalServerError",'
@@ -53,7 +53,8 @@ class FaultyStream:
         self._scope = scope
         self._clock = clock
         self._is_stream = False
-        self._sent = 0
+        self._messages = 0
+        self._seen = 0
         self._ended = False
         self._held = b""
 
@@ -71,54 +72,55 @@ class FaultyStream:
             await self._send(message)
 
     async def _body(self, body: bytes, *, more: bool) -> None:
-        if body and self._sent == STRIKES_AT and await self._strike(body):
-            return
-        self._sent += bool(body)
-        body = self._edited(body)
+        self._messages += 1
+        passed = b""
+        for event in _events(body):
+            if self._seen == STRIKES_AT:
+                await self._send({"type": "http.response.body", "body": passed, "more_body": True})
+                passed = b""
+                event = await self._strike(event)
+                if self._ended:
+                    return
+            self._seen += 1
+            passed += self._edited(event)
         if self._rule.fault is Fault.MERGED_CHUNKS and more:
-            self._held += body
-            if self._sent % 2:
+            self._held += passed
+            if self._messages % 2:
                 return
-            body, self._held = self._held, b""
-        elif self._held:
-            body, self._held = self._held + body, b""
-        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+            passed = b""
+        passed, self._held = self._held + passed, b""
+        await self._send({"type": "http.response.body", "body": passed, "more_body": more})
 
-    async def _strike(self, body: bytes) -> bool:
-        """What happens in mid-stream; True when this message is dealt with."""
+    async def _strike(self, event: bytes) -> bytes:
+        """What happens in mid-stream; the event that is to be sent after it."""
         fault = self._rule.fault
         if fault is Fault.DISCONNECT:
             self._ended = True
             reset_connection(self._scope)
-            return True
-        if fault is Fault.ERROR_EVENT:
+        elif fault is Fault.ERROR_EVENT:
             self._ended = True
             await self._send({"type": "http.response.body", "body": ERROR_EVENT + DONE})
-            return True
-        if fault is Fault.TRUNCATED_JSON:
-            self._sent += 1
-            half = body[: max(8, len(body) // 2)].rstrip(b"\n") + b"\n\n"
-            await self._send({"type": "http.response.body", "body": half, "more_body": True})
-            return True
-        if fault is Fault.STALL:
+        elif fault is Fault.TRUNCATED_JSON:
+            return event[: len(event) // 2] + b"\n\n"
+        elif fault is Fault.STALL:
             await self._clock.sleep(self._rule.seconds)
-        return False
+        return event
 
-    def _edited(self, body: bytes) -> bytes:
+    def _edited(self, event: bytes) -> bytes:
         fault = self._rule.fault
-        if fault is Fault.NO_DONE:
-            return body.replace(DONE, b"")
-        if fault is Fault.NO_USAGE:
-            return b"".join(
-                event for event in _events(body) if b'"choices":[]' not in event.replace(b" ", b"")
-            )
+        if fault is Fault.NO_DONE and event == DONE:
+            return b""
+        if fault is Fault.NO_USAGE and b'"choices":[]' in event.replace(b" ", b""):
+            return b""
         if fault is Fault.WRONG_USAGE:
-            return COMPLETION_TOKENS.sub(
-                lambda found: b'"completion_tokens":' + str(int(found[1]) + 7).encode(), body
-            )
-        if fault is Fault.DUPLICATE_CHUNKS:
-            return b"".join(event if event == DONE else event * 2 for event in _events(body))
-        return body
+            return COMPLETION_TOKENS.sub(_seven_more, event)
+        if fault is Fault.DUPLICATE_CHUNKS and event != DONE:
+            return event * 2
+        return event
+
+
+def _seven_more(found: re.Match[bytes]) -> bytes:
+    return b'"completion_tokens":' + str(int(found[1]) + 7).encode()
 
 
 def _events(body: bytes) -> list[bytes]:
