@@ -56,11 +56,16 @@ def _items(reader: Reader, value: Node | None) -> tuple[LocatedText, ...]:
         hint = 'one text per item: ["--max-model-len=4096", "--max-num-seqs=64"]'
         reader.wrong(value, PARAMETERS, "a list of texts", hint=hint)
         return ()
-    items = []
-    for item in value.items:
-        if reader.text(item, "an argument") is not None and isinstance(item, Scalar):
-            items.append(item.located(reader.source))
-    return tuple(items)
+    return literal_items(reader, value)
+
+
+def literal_items(reader: Reader, node: Items) -> tuple[LocatedText, ...]:
+    """The texts of a list; what is no text is reported, for the API takes texts only."""
+    return tuple(
+        item.located(reader.source)
+        for item in node.items
+        if reader.text(item, "an argument") is not None and isinstance(item, Scalar)
+    )
 
 
 def facts_beside(node: Entries) -> Facts:

@@ -20,7 +20,7 @@ from harness.plan.commands import looks_like_commands, targets_in_script, whole_
 from harness.plan.config import AXES
 from harness.plan.config_reader import read_config
 from harness.plan.containers import targets_in_containers
-from harness.plan.deployments import is_deployment, targets_in_deployment
+from harness.plan.deployments import facts_beside, is_deployment, literal_items, targets_in_deployment
 from harness.plan.findings import Findings
 from harness.plan.nodes import Entries, Items, Node, Scalar, node_span
 from harness.plan.parameter_sets import expand_set
@@ -131,20 +131,8 @@ def _in_document(reader: Reader, node: Node) -> Iterator[Target]:
         yield from targets_in_containers(reader.source, node)
 
 
-def literal_items(reader: Reader, node: Items) -> tuple[LocatedText, ...]:
-    """The texts of a list; what is no text is reported, for the API takes texts only."""
-    items = []
-    for item in node.items:
-        text = reader.text(item, "an argument")
-        if text is not None and isinstance(item, Scalar):
-            items.append(item.located(reader.source))
-    return tuple(items)
-
-
 def _parameter_file(reader: Reader, node: Entries) -> Iterator[Target]:
     """``parameters`` (a list, or a mapping of flags) with the facts beside it."""
-    from harness.plan.deployments import facts_beside
-
     facts = facts_beside(node)
     for key, value in node.entries:
         if key.text != "parameters":

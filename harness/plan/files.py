@@ -50,7 +50,7 @@ def _below(folder: str) -> Iterator[Candidate]:
             and not os.path.exists(os.path.join(here, name, "pyvenv.cfg"))
         )
         for name in sorted(names):
-            path = os.path.join(here, name)
+            path = os.path.join(here, name).removeprefix(f".{os.sep}")
             if not name.startswith(".") and name.lower().endswith(SUFFIXES) and os.path.isfile(path):
                 yield Candidate(path, is_named=False)
 

@@ -41,7 +41,11 @@ class Findings:
         """One ConfigError that carries every finding so far."""
         count = sum(diagnostic.is_error for diagnostic in self.diagnostics) + self.left_out
         noun = "error" if count == 1 else "errors"
-        return ConfigError(f"{self.source.path} cannot be used: {count} {noun}", diagnostics=self.diagnostics)
+        ordered = sorted(
+            self.diagnostics,
+            key=lambda one: (one.location.line, one.location.column) if one.location else (0, 0),
+        )
+        return ConfigError(f"{self.source.path} cannot be used: {count} {noun}", diagnostics=ordered)
 
     @property
     def has_errors(self) -> bool:

@@ -200,7 +200,7 @@ def _is_beside_the_point(target: Target, diagnostic: Diagnostic) -> bool:
     """True for the platform's rules where no platform is, and for what hangs on a text only known when run."""
     if diagnostic.stage is Stage.PLATFORM and not target.is_managed:
         return True
-    return any(item.is_opaque for item in target.items) and target.is_opaque_at(diagnostic.index)
+    return target.is_opaque_at(diagnostic.index)
 
 
 def fix_file(path: str, judge: Judge) -> tuple[FileReport, int]:

@@ -34,7 +34,8 @@ def read_sets(reader: Reader, node: Node) -> dict[str, ParameterSet]:
             if len(sets) > MAX_SETS:
                 reader.error("value", definition, f"more than {MAX_SETS} parameter sets")
                 return sets
-    _report_equal_sets(reader, node, sets)
+    if not reader.findings.has_errors:
+        _report_equal_sets(reader, node, sets)
     return sets
 
 
@@ -44,7 +45,8 @@ def _report_equal_sets(reader: Reader, node: Node, sets: dict[str, ParameterSet]
         first = by_parameters.setdefault(made.parameters, made.name)
         if first != made.name:
             message = f"the parameter sets {first!r} and {made.name!r} are the same list"
-            reader.error("duplicate-set", node, message, hint="remove one of them")
+            place = made.place or node_span(node)
+            reader.findings.error("duplicate-set", place, message, hint="remove one of them")
 
 
 def _definitions(reader: Reader, node: Node) -> Iterator[tuple[str | None, Node, Span]]:

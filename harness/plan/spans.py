@@ -90,13 +90,20 @@ class LocatedText:
     def span(self, start: int = 0, end: int | None = None) -> Span:
         """File offsets of the characters from ``start`` to ``end``; the whole's when they are not known."""
         stop = len(self.text) if end is None else min(end, len(self.text))
-        if self.spans is None or not self.spans or (start <= 0 and stop >= len(self.text)):
+        if not self.spans:
             return self.whole
         if start >= len(self.spans):
             return self.spans[-1][1], self.spans[-1][1]
         if stop <= start:
             return self.spans[start][0], self.spans[start][0]
-        return self.spans[start][0], self.spans[stop - 1][1]
+        first, last = self.spans[start], self.spans[stop - 1]
+        if last[1] >= first[1]:
+            return first[0], last[1]
+        # A value that an alias brings from further up: what stands together at the start is pointed at.
+        together = start
+        while together + 1 < stop and self.spans[together + 1][0] >= self.spans[together][0]:
+            together += 1
+        return first[0], self.spans[together][1]
 
     def location(self, start: int = 0, end: int | None = None) -> Location:
         """The place in the file of the characters from ``start`` to ``end`` (exclusive)."""

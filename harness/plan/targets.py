@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from harness.plan.spans import LocatedText, Source, Span
 
@@ -43,10 +41,7 @@ class Target:
         return self.items[index].span(start, end)
 
     def is_opaque_at(self, index: int | None) -> bool:
-        """True when the item, or the one after it (its value), is known only when it is run."""
-        if index is None:
+        """True when the item is known only when it is run; for the list as a whole, when any item is."""
+        if index is None or not 0 <= index < len(self.items):
             return any(item.is_opaque for item in self.items)
-        return any(item.is_opaque for item in self.items[index : index + 2])
-
-
-ModelConfigs = Mapping[str, Mapping[str, Any]]
+        return self.items[index].is_opaque

@@ -1,0 +1,215 @@
+"""The JSON Schema of sweep files, for editors that complete and check as one types. Pure.
+
+It says what the reader checks as far as a schema can; ``harness lint`` knows more (set names, linked lengths, paths).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.plan.config_reader import APIS, ARRIVALS, CACHES, DISTRIBUTIONS
+from harness.plan.matrix_reader import MAX_GPUS
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+
+def sweep_schema() -> Schema:
+    """The schema of a whole sweep file."""
+    return {
+        "$schema": DIALECT,
+        "title": "harness sweep",
+        "description": "A matrix of deployments to make, load-test and compare.",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["load"],
+        "properties": {
+            "name": _text(
+                "Name of the sweep and of its results folder.", pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
+            ),
+            "question": _text("What the sweep is to answer; printed on top of the report."),
+            "zone": _text("Exoscale zone to deploy in, as ch-gva-2."),
+            **{name: _axis_value(name) for name in SINGLE_AXES},
+            "parameters": _items("Arguments of every cell, placed before a set's own."),
+            "models": _models(),
+            "matrix": _matrix(),
+            "exclude": _partials("Combinations to leave out: those that agree with an entry in all it says."),
+            "include": _partials("Extends the combinations it agrees with, or adds one of its own."),
+            "workload": _workload(),
+            "load": {
+                "description": "Levels of load, run in order on each cell.",
+                "type": "array",
+                "minItems": 1,
+                "items": _level(),
+            },
+            "repeats": _integer("How often each cell is measured.", minimum=1, maximum=1000),
+            "slo": _text("What must hold, as ttft_p95<=1s,tpot_p95<=60ms."),
+            "timeouts": _closed(
+                "How long to wait.",
+                dict.fromkeys(("ready", "operation", "delete", "request"), DURATION),
+            ),
+            "engines": _texts("Engine version to the vllm command to run; only with --local."),
+            "engine-environment": _texts("Environment variables of local engines; only with --local."),
+        },
+    }
+
+
+SINGLE_AXES = ("gpu-type", "gpu-count", "replicas", "engine-version", "model")
+DURATION: Schema = {
+    "description": "A duration: 30s, 5m, 1h30m, or seconds.",
+    "anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}],
+}
+ARGUMENT: Schema = {"type": ["string", "number"]}
+SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
+
+
+def _text(description: str, **limits: Any) -> Schema:
+    return {"description": description, "type": "string", **limits}
+
+
+def _texts(description: str) -> Schema:
+    return {"description": description, "type": "object", "additionalProperties": {"type": "string"}}
+
+
+def _integer(description: str, *, minimum: int, maximum: int | None = None) -> Schema:
+    limits = {"minimum": minimum} if maximum is None else {"minimum": minimum, "maximum": maximum}
+    return {"description": description, "type": "integer", **limits}
+
+
+def _closed(description: str, properties: Schema, **rest: Any) -> Schema:
+    return {
+        "description": description,
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        **rest,
+    }
+
+
+def _items(description: str) -> Schema:
+    return {"description": description, "type": ["array", "null"], "items": ARGUMENT}
+
+
+def _axis_value(name: str) -> Schema:
+    if name == "gpu-count":
+        return _integer("GPUs per replica.", minimum=1, maximum=MAX_GPUS)
+    if name == "replicas":
+        return _integer("Replicas of a deployment.", minimum=1)
+    descriptions = {
+        "gpu-type": "GPU family, as gpua5000.",
+        "engine-version": 'vLLM version, in quotes: "0.15.1".',
+        "model": "Hugging Face id of the model.",
+        "parameters": "Name of a parameter set.",
+    }
+    return _text(descriptions[name], minLength=1)
+
+
+def _matrix() -> Schema:
+    def one_or_many(name: str) -> Schema:
+        value = _axis_value(name)
+        return {"anyOf": [value, {"type": "array", "minItems": 1, "uniqueItems": True, "items": value}]}
+
+    axes = {name: one_or_many(name) for name in SINGLE_AXES}
+    sets: Schema = {
+        "description": "Parameter sets: by name, or a list of sets named by their values.",
+        "anyOf": [
+            {"type": "object", "additionalProperties": _parameter_set()},
+            {"type": "array", "items": {"anyOf": [{"type": "array", "items": ARGUMENT}, {"type": "object"}]}},
+        ],
+    }
+    partial = {name: _partials(f"As {name} beside the matrix.") for name in ("exclude", "include")}
+    return _closed(
+        "The axes: every combination of their values is a cell.", {**axes, "parameters": sets, **partial}
+    )
+
+
+def _parameter_set() -> Schema:
+    return {
+        "description": "A list of arguments, or flags with a value or a list of values; link zips some of them.",
+        "anyOf": [
+            {"type": ["array", "null"], "items": ARGUMENT},
+            {
+                "type": "object",
+                "properties": {"link": {"type": "array", "items": {"type": "string"}}},
+                "additionalProperties": {
+                    "anyOf": [SCALAR, {"type": "object"}, {"type": "array", "minItems": 1}]
+                },
+            },
+        ],
+    }
+
+
+def _partials(description: str) -> Schema:
+    entry = _closed(
+        "A partial combination.", {name: _axis_value(name) for name in (*SINGLE_AXES, "parameters")}
+    )
+    return {"description": description, "type": "array", "items": entry}
+
+
+def _models() -> Schema:
+    config = _text("Path of the model's config.json, relative to this file.")
+    return {
+        "description": "What is known of a model, by its id.",
+        "type": "object",
+        "additionalProperties": _closed("One model.", {"config": config}, required=["config"]),
+    }
+
+
+def _length(description: str) -> Schema:
+    number = {"type": "number", "exclusiveMinimum": 0}
+    distribution = _closed(
+        "A distribution of token counts.",
+        {
+            "distribution": {"enum": list(DISTRIBUTIONS)},
+            "mean": number,
+            "stddev": number,
+            "min": {"type": "integer", "minimum": 1},
+            "max": {"type": "integer", "minimum": 1},
+        },
+        required=["distribution"],
+    )
+    return {"description": description, "anyOf": [{"type": "integer", "minimum": 1}, distribution]}
+
+
+def _workload() -> Schema:
+    return _closed(
+        "What is asked of each endpoint.",
+        {
+            "input-tokens": _length("Tokens of a prompt."),
+            "output-tokens": _length("Tokens of an answer."),
+            "api": {"description": "Which route is asked.", "enum": list(APIS)},
+            "seed": _integer("Seed of prompts and arrival times.", minimum=0),
+            "cache": {"description": "What prompts may find in the prefix cache.", "enum": list(CACHES)},
+            "prefix-tokens": _integer("Tokens that prompts of a group share.", minimum=0),
+            "prefix-groups": _integer("Groups of prompts that share a prefix.", minimum=1),
+            "extra": {"description": "Added to every request body.", "type": "object"},
+        },
+    )
+
+
+def _level() -> Schema:
+    def one_or_many(value: Schema) -> Schema:
+        return {"anyOf": [value, {"type": "array", "minItems": 1, "items": value}]}
+
+    positive = {"type": "number", "exclusiveMinimum": 0}
+    concurrency = {"type": "integer", "minimum": 1, "maximum": 100_000}
+    return _closed(
+        "A level of load; a list of concurrencies or rates makes one level each.",
+        {
+            "concurrency": {"description": "Requests in flight.", **one_or_many(concurrency)},
+            "rate": {"description": "Requests a second.", **one_or_many(positive)},
+            "arrivals": {"description": "How requests at a rate are spread.", "enum": list(ARRIVALS)},
+            "burstiness": {
+                "description": "Shape of gamma arrivals; 1 is Poisson, less is burstier.",
+                **positive,
+            },
+            "duration": DURATION,
+            "requests": _integer("How many requests, instead of a duration.", minimum=1),
+            "warmup": DURATION,
+        },
+        allOf=[
+            {"oneOf": [{"required": ["concurrency"]}, {"required": ["rate"]}]},
+            {"oneOf": [{"required": ["duration"]}, {"required": ["requests"]}]},
+        ],
+    )

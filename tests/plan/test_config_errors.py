@@ -1,0 +1,106 @@
+"""What is wrong with a sweep file is said at its place: line, column and width worked out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ConfigError
+from harness.plan.config import load_config
+
+GOOD = """\
+name: demo
+model: m/m
+matrix:
+  gpu-type: [a, b]
+  engine-version: ["0.12.0"]
+  parameters: {base: [], wide: [--max-num-seqs=512]}
+load: [{concurrency: [1, 8], duration: 20s}]
+"""
+
+# what to replace in GOOD, with what, then line:column+width, code, and words of the message or note
+CASES = {
+    "unknown key": ("name:", "nane:", "1:1+4", "config-unknown-key", "did you mean 'name'?"),
+    "bad name": ("demo", "De mo", "1:7+5", "config-value", "a-z, 0-9 and -"),
+    "float version": ('["0.12.0"]', "[0.15]", "5:20+4", "config-type", "the number 0.15"),
+    "unknown axis": ("gpu-type", "gpu_type", "4:3+8", "config-unknown-key", "did you mean 'gpu-type'?"),
+    "repeated value": ("[a, b]", "[a, a]", "4:17+1", "config-duplicate-value", "stands twice"),
+    "empty axis": ("[a, b]", "[]", "4:13+2", "config-value", "has no values"),
+    "missing model": ("model: m/m\n", "", "1:1+4", "config-missing", "model is missing"),
+    "missing load": ("load:", "slo: x\nx-load:", "8:1+6", "config-unknown-key", "x-load"),
+    "both kinds of load": ("duration: 20s", "rate: 2", "7:8+30", "config-value", "either concurrency or rate"),
+    "no end of load": (", duration: 20s", "", "7:8+21", "config-value", "either duration or requests"),
+    "bad duration": ("20s", "20 parsecs", "7:40+10", "config-value", "not a duration"),
+    "zero concurrency": ("[1, 8]", "[1, 0]", "7:26+1", "config-value", "1 to 100000"),
+    "scalar set": ("base: []", "base: x", "6:22+1", "config-type", "a list of items or a mapping"),
+    "switch as item": ("[--max-num-seqs=512]", "[true]", "6:33+4", "config-type", "an argument must be a text"),
+    "same sets": ("[--max-num-seqs=512]", "[]", "6:26+4", "config-duplicate-set", "'base' and 'wide'"),
+    "duplicate key": ("name: demo\n", "name: demo\nname: x\n", "2:1+4", "config-duplicate-key", "first on line 1"),
+    "list at root": (GOOD, "- a\n", "1:1+1", "config-type", "one mapping"),
+    "broken yaml": ("[a, b]", "[a, b", "5:17+1", "config-syntax", "not valid YAML"),
+    "unknown alias": ("[a, b]", "[*a, b]", "4:14+2", "config-syntax", "no anchor &a"),
+    "exclude of unknown set": (
+        "load:", "exclude: [{parameters: wid}]\nload:", "7:24+3", "config-value", "did you mean 'wide'?",
+    ),
+    "exclude by no axis": ("load:", "exclude: [{replicas: 1}]\nload:", "7:22+1", "config-value", "not an axis"),
+    "axis twice": ("model: m/m", "model: m/m\ngpu-type: a", "3:11+1", "config-duplicate-axis", "both here"),
+    "gpu-count of nine": ("model: m/m", "model: m/m\ngpu-count: 9", "3:12+1", "config-value", "1 to 8"),
+    "lengths that differ": (
+        "base: []", "base: {link: [a, b], a: [1, 2], b: [1]}", "6:29+6", "config-link", "a 2, b 1",
+    ),
+    "linked without values": ("base: []", "base: {link: [c], a: 1}", "6:30+1", "config-link", "no values"),
+    "no such config.json": (
+        "model: m/m", "model: m/m\nmodels: {m/m: {config: no.json}}", "3:24+7", "config-value", "no such file",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_error_points_at_what_is_wrong(name: str, tmp_path: Path) -> None:
+    old, new, place, code, words = CASES[name]
+    assert old in GOOD
+    path = tmp_path / "sweep.yaml"
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    found = [
+        (
+            f"{where.line}:{where.column}+{where.end_column - where.column}",
+            one.code,
+            f"{one.message} {one.note}",
+        )
+        for one in caught.value.diagnostics
+        if (where := one.location) is not None
+    ]
+    assert (place, code) in [(at, what) for at, what, _ in found], found
+    assert any(words in text for at, _, text in found if at == place), found
+
+
+def test_every_mistake_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(GOOD.replace("demo", "DEMO").replace("20s", "-1").replace("[a, b]", "[a, 3]"))
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    assert [one.location.line for one in caught.value.diagnostics if one.location] == [1, 4, 7]
+    assert str(caught.value) == f"{path} cannot be used: 3 errors"
+
+
+def test_good_file_is_read_with_units_and_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "My Sweep.yaml"
+    path.write_text(
+        GOOD.replace("name: demo\n", "")
+        + "workload: {input-tokens: 64, output-tokens: {distribution: uniform, min: 1, max: 9}}\n"
+        "timeouts: {ready: 1h30m, request: 5}\nrepeats: 3\nslo: ttft_p95<=1s\n"
+    )
+    config = load_config(str(path))
+    assert config.name == "my-sweep"
+    assert [(level.concurrency, level.duration_s) for level in config.load] == [(1, 20.0), (8, 20.0)]
+    assert (config.timeouts.ready_s, config.timeouts.request_s, config.timeouts.delete_s) == (
+        5400.0,
+        5.0,
+        600.0,
+    )
+    assert (config.workload.input_tokens.distribution, config.workload.input_tokens.mean) == ("fixed", 64.0)
+    assert (config.workload.output_tokens.minimum, config.workload.output_tokens.maximum) == (1, 9)
+    assert (config.repeats, config.slo, config.question) == (3, "ttft_p95<=1s", None)

@@ -1,0 +1,102 @@
+"""Characters are found again where they stand: each case marks them by hand with ``<`` and ``>``.
+
+The markers are taken out before the text is parsed; what stood between them must be where ``find`` points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from harness.plan.nodes import Node
+from harness.plan.spans import LocatedText
+
+CASES = {
+    "plain": ("- a\n- --flag=<fp_8>  # c\n", "x.yaml", "fp_8"),
+    "flow": ("[a, --flag=<fp_8>, b]\n", "x.yaml", "fp_8"),
+    "single quoted": ("- '--flag=<fp_8>'\n", "x.yaml", "fp_8"),
+    "doubled quote before": ("- 'it''s <fp_8>'\n", "x.yaml", "fp_8"),
+    "double quoted": ('- "--flag=<fp_8>"\n', "x.yaml", "fp_8"),
+    "escapes before": ('- "\\t\\u00e9\\x41 <fp_8>"\n', "x.yaml", "fp_8"),
+    "escape inside": ('- "<f\\u0070_8>"\n', "x.yaml", "fp_8"),
+    "wide characters before": ("- '漢字 <fp_8>'\n", "x.yaml", "fp_8"),
+    "literal block": ("a: |\n  one\n    two <fp_8>\n  three\n", "x.yaml", "fp_8"),
+    "folded block": ("a: >-\n  one\n  two <fp_8>\n", "x.yaml", "fp_8"),
+    "block with a header comment": ("a: |+  # c\n  one <fp_8>\n\n", "x.yaml", "fp_8"),
+    "plain over two lines": ("a: one\n  two <fp_8>\n", "x.yaml", "fp_8"),
+    "quoted over two lines": ('a: "one\n  two <fp_8>"\n', "x.yaml", "fp_8"),
+    "line continued by a backslash": ('a: "one\\\n  two <fp_8>"\n', "x.yaml", "fp_8"),
+    "anchored": ("a: &here --flag=<fp_8>\nb: *here\n", "x.yaml", "fp_8"),
+    "tagged": ("- !!str --flag=<fp_8>\n", "x.yaml", "fp_8"),
+    "windows line ends": ("a: x\r\nb: |\r\n  one\r\n  <fp_8>\r\n", "x.yaml", "fp_8"),
+    "json": ('{"a": ["x", "--flag=<fp_8>"]}', "x.json", "fp_8"),
+    "json escapes": ('["\\ud83d\\ude00\\n\\/ <fp_8>"]', "x.json", "fp_8"),
+    "toml basic": ('a = ["x", "\\t<fp_8>"] # c\n', "x.toml", "fp_8"),
+    "toml literal": ("[t]\na.b = ['--flag=<fp_8>']\n", "x.toml", "fp_8"),
+    "toml multi-line": ('a = """\none\n<fp_8>"""\n', "x.toml", "fp_8"),
+    "toml literal multi-line": ("a = '''\none\n<fp_8>'''\n", "x.toml", "fp_8"),
+    "toml array of tables": ('[[t]]\na = 1\n[[t]]\na = { b = "<fp_8>" }\n', "x.toml", "fp_8"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_span_of_a_part_is_where_the_part_stands(
+    name: str,
+    parse_text: Callable[..., Node],
+    scalars_of: Callable[[Node, str, str], list[LocatedText]],
+) -> None:
+    marked, path, wanted = CASES[name]
+    # A block header's `>` is no marker: only the ones around the wanted characters are.
+    start = marked.index("<")
+    end = marked.index(">", start) - 1
+    text = marked[:start] + marked[start + 1 :]
+    text = text[:end] + text[end + 1 :]
+    found = [one for one in scalars_of(parse_text(text, path), path, text) if wanted in one.text]
+    assert found, "the value was not read"
+    at = found[0].text.index(wanted)
+    assert found[0].span(at, at + len(wanted)) == (start, end)
+
+
+def test_columns_count_characters_and_lines_count_any_line_break() -> None:
+    from harness.plan.spans import Source
+
+    source = Source.of("x", "é漢\r\nb\rc\nd")
+    assert [source.position(offset) for offset in (0, 2, 4, 6, 8)] == [(1, 1), (1, 3), (2, 1), (3, 1), (4, 1)]
+    assert [source.line(number) for number in (1, 2, 3, 4)] == ["é漢", "b", "c", "d"]
+
+
+def test_merge_keys_bring_entries_in_and_explicit_keys_win(parse_text: Callable[..., Node]) -> None:
+    from harness.plan.nodes import plain
+
+    node = parse_text("base: &b {x: 1, y: 2}\nmore: &m {z: 3, x: 9}\nc:\n  <<: [*b, *m]\n  y: 5\n")
+    assert plain(node)["c"] == {"y": 5, "x": 1, "z": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("yes", True),
+        ("Off", False),
+        ("oFf", "oFf"),
+        ("0x1F", 31),
+        ("1_000", 1000),
+        ("010", "010"),
+        ("1e3", 1000.0),
+        ("0.12.0", "0.12.0"),
+        ("32k", "32k"),
+        ("1:30", "1:30"),
+        ("2024-01-01", "2024-01-01"),
+        ("~", None),
+        ("'5'", "5"),
+        ("!!str 5", "5"),
+    ],
+)
+def test_unquoted_scalars_mean_what_yaml_1_2_says_and_switches(
+    text: str, value: object, parse_text: Callable[..., Node]
+) -> None:
+    from harness.plan.nodes import plain
+
+    if text == "010":
+        value = 10.0  # the core float form reads digits after a leading zero
+    assert plain(parse_text(f"a: {text}\n"))["a"] == value
