@@ -155,11 +155,13 @@ class Connection:
 
     def _on_writable(self) -> None:
         """Hand what the kernel takes; the request is sent when its last byte is handed over."""
-        response, outbox = self._response, self._outbox
+        response, outbox, sent_ns = self._response, self._outbox, 0
         if response is None or outbox is None:
             return
         try:
             while outbox:
+                # Before the call: on loopback the answer can be on its way before the call returns.
+                sent_ns = time.monotonic_ns()
                 outbox = outbox[self._sock.send(outbox) :]
         except (BlockingIOError, InterruptedError):
             self._outbox = outbox
@@ -168,7 +170,7 @@ class Connection:
         except OSError as error:
             self._lost(reason(error))
             return
-        response.sent_ns = time.monotonic_ns()
+        response.sent_ns = sent_ns
         self._outbox = None
         self._loop.remove_writer(self._sock.fileno())
 

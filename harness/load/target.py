@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from harness.errors import NetworkError, UsageError
 
+# What users paste with the base URL.
+ROUTES = ("/chat/completions", "/completions", "/models")
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
@@ -34,9 +36,7 @@ class Target:
 
 def normal_url(text: str) -> str:
     """The base URL ending in ``/v1``, whether or not the user typed that; UsageError when it is no http(s) URL."""
-    text = text.strip().rstrip("/")
-    for tail in ("/chat/completions", "/completions", "/models"):
-        text = text.removesuffix(tail)
+    text = text.strip()
     parts = urlsplit(text if "://" in text else f"http://{text}")
     try:
         port = parts.port
@@ -49,6 +49,8 @@ def normal_url(text: str) -> str:
             "a URL with a user name or password in it is not used; give the key with --api-key-env"
         )
     path = parts.path.rstrip("/")
+    for tail in ROUTES:
+        path = path.removesuffix(tail)
     return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else path + '/v1'}"
 
 
