@@ -77,7 +77,7 @@ BEGINNING = ("create-intended", "created", "provisioning", "ready", "measuring-s
 
 
 def account(cells: Iterable[Cell], *, repeats: int, events: Iterable[Event]) -> SweepAccount:
-    """The account of a sweep of these cells. Events of a cell (no repeat in their run id) hit all its repeats."""
+    """The account of a sweep of these cells. A refusal is of the cell: all its repeats."""
     cells = list(dict.fromkeys(cells))
     runs = {
         f"{cell.id}-r{repeat}": RunAccount(f"{cell.id}-r{repeat}", cell.id, repeat)
@@ -105,12 +105,10 @@ def account(cells: Iterable[Cell], *, repeats: int, events: Iterable[Event]) -> 
 
 
 def _targets(event: Event, runs: Mapping[str, RunAccount]) -> list[str]:
-    if event.run_id in runs:
-        return [event.run_id] if event.run_id is not None else []
-    cell_id = event.run_id or event.data.get("cell_id")
-    if event.kind != "cell-refused" or cell_id is None:
-        return []
-    return [run_id for run_id, run in runs.items() if run.cell_id == cell_id]
+    if event.kind == "cell-refused":
+        cell_id = event.data.get("cell_id") or (event.run_id or "").rsplit("-r", 1)[0]
+        return [run_id for run_id, run in runs.items() if run.cell_id == cell_id]
+    return [event.run_id] if event.run_id in runs and event.run_id is not None else []
 
 
 def _after(run: RunAccount, event: Event) -> RunAccount:

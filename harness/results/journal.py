@@ -133,9 +133,11 @@ class Journal:
             return _read(self._connection)
 
     def close(self) -> None:
-        """Flush and give the lock back; a second call does nothing."""
+        """Give the lock back and leave one file, if nobody is reading; a second call does nothing."""
         if not self._closed:
             self._closed = True
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA journal_mode = DELETE")
             self._connection.close()
             os.close(self._lock)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -144,15 +143,3 @@ def student_t_quantile(probability: float, degrees: int) -> float:
         else:
             high = middle
     return (low + high) / 2
-
-
-def wilson_interval(successes: int, total: int) -> Interval | None:
-    """Wilson's 95 % interval of a share; None of nothing."""
-    if total == 0:
-        return None
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    share = successes / total
-    centre = share + z * z / (2 * total)
-    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    scale = 1 + z * z / total
-    return Interval((centre - half) / scale, (centre + half) / scale)

@@ -218,16 +218,16 @@ def run_folder_fixture(tmp_path: Path) -> RunFolder:
     return build_run(tmp_path / "synthetic")
 
 
-@pytest.fixture(name="stage_maker")
+@pytest.fixture(name="stage_maker", scope="session")
 def stage_maker_fixture() -> Callable[..., StageResult]:
     return make_stage
 
 
-@pytest.fixture(name="run_builder")
+@pytest.fixture(name="run_builder", scope="session")
 def run_builder_fixture() -> Callable[..., RunFolder]:
     return build_run
 
 
-@pytest.fixture(name="cells")
+@pytest.fixture(name="cells", scope="session")
 def cells_fixture() -> dict[str, Cell]:
     return CELLS

@@ -15,7 +15,6 @@ from harness.results.stats import (
     student_t_cdf,
     student_t_quantile,
     total_replicates,
-    wilson_interval,
 )
 
 
@@ -47,14 +46,6 @@ def test_the_paired_interval_of_a_worked_example() -> None:
     assert interval.low == pytest.approx(2 - 2.4841, abs=1e-3)
     assert interval.high == pytest.approx(2 + 2.4841, abs=1e-3)
     assert paired_interval([1.0]) is None
-
-
-def test_wilsons_interval_of_a_worked_example() -> None:
-    # 8 of 10: (0.8 + 0.19207 ± 1.96 * sqrt(0.016 + 0.0096036)) / 1.38415
-    interval = wilson_interval(8, 10)
-    assert interval is not None
-    assert (interval.low, interval.high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
-    assert wilson_interval(0, 0) is None
 
 
 def test_blocks_last_five_latencies_where_they_fit_and_never_less_than_one() -> None:

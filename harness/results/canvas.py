@@ -1,0 +1,101 @@
+"""How the report's plots look: what tells cells apart in black and white, to the colour-blind and in words.
+
+Figures are matplotlib objects of their own, never pyplot's, so drawing leaves no state behind. Pure.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which people with any common colour blindness tell apart; ordered by darkness contrast.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", "-.", ":")
+HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
+MOST_NAMED = 12
+WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.8, 110
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A drawn figure with its file stem, and what it shows in words for those who cannot see it."""
+
+    name: str
+    title: str
+    description: str
+    png: bytes
+
+
+def titled(title: str, *, simulated: bool) -> str:
+    """The title, saying SIMULATED where the run is."""
+    return f"{title} (SIMULATED)" if simulated else title
+
+
+def blank(title: str, *, simulated: bool, height: float = HEIGHT_IN) -> tuple[Figure, Axes]:
+    """A figure with one titled, gridded pair of axes; ``height`` in inches."""
+    figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(titled(title, simulated=simulated), fontsize=11)
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def style(order: int) -> dict[str, Any]:
+    """Colour, marker and line of the n-th cell; grey and unmarked past those the legend names."""
+    if order >= MOST_NAMED:
+        return {"color": "#C0C0C0", "linewidth": 0.8, "zorder": 1}
+    return {
+        "color": COLOURS[order % len(COLOURS)],
+        "marker": MARKERS[order % len(MARKERS)],
+        "linestyle": LINES[(order // 2) % len(LINES)],
+        "markersize": 7,
+        "linewidth": 1.4,
+        "markeredgecolor": "black",
+        "markeredgewidth": 0.5,
+    }
+
+
+def by_cell(frame: pd.DataFrame, *, by: str) -> list[tuple[str, pd.DataFrame]]:
+    """Label and rows of each cell, the one with the highest ``by`` first."""
+    groups = [(str(rows["label"].iloc[0]), rows) for _, rows in frame.groupby("cell_id", sort=False)]
+    return sorted(groups, key=lambda item: -float(item[1][by].max()))
+
+
+def load_axis(frame: pd.DataFrame) -> tuple[list[str], dict[str, int]]:
+    """The load levels in the order they were run, and the place of each on the axis."""
+    ticks = list(dict.fromkeys(frame.sort_values("point")["load"]))
+    return ticks, {load: place for place, load in enumerate(ticks)}
+
+
+def mark_void(axes: Axes, xs: pd.Series, ys: pd.Series, path: pd.DataFrame) -> None:
+    """A cross over every point of the path that is void."""
+    if "verdict" in path:
+        void = (path["verdict"] == "void").to_numpy()
+        axes.plot(xs[void], ys[void], linestyle="none", marker="x", markersize=13, color="black")
+
+
+def note_levels(axes: Axes, xs: pd.Series, ys: pd.Series, loads: list[str], *, few: bool) -> None:
+    """The load level beside each point, unless there are too many to read."""
+    if few:
+        for x, y, load in zip(xs, ys, loads, strict=True):
+            axes.annotate(load, (x, y), xytext=(8, -10), textcoords="offset points", fontsize=7)
+
+
+def legend(axes: Axes) -> None:
+    """The legend below the axes, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    axes.figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+
+
+def finish(figure: Figure, name: str, title: str, description: str) -> Plot:
+    """The figure as PNG bytes, the same for the same figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return Plot(name, title, description, buffer.getvalue())

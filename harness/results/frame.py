@@ -1,0 +1,270 @@
+"""A run as tidy pandas frames: ``harness.load("results/demo")``. Reads a run folder; writes nothing. I/O through store.
+
+Every column is documented in ``results/README.md``; units stand in the names, seconds and tokens inside.
+"""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harness.load.slo import Slo
+from harness.load.verdict import SUSPECT, VALID, VOID
+from harness.plan.cells import Cell
+from harness.results.account import SweepAccount, account
+from harness.results.figures import point_row
+from harness.results.pareto import pareto_front
+from harness.results.point import Point
+from harness.results.prices import PriceTable
+from harness.results.resolved import Resolved
+from harness.results.store import RunFolder, read_records
+
+VERDICTS = (VALID, SUSPECT, VOID)
+POINT_KEYS = ("run_id", "cell_id", "repeat", "point")
+
+
+class Run:
+    """One sweep's results. Frames are read when first asked for and kept; the folder is never changed.
+
+    ``cells`` has one row a cell, ``runs`` one a repeat of a cell, ``points`` one a measured load level of a run,
+    ``levels`` the points with their repeats joined by the median, ``requests`` one a request, ``chunks`` one a
+    token-bearing chunk.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.resolved: Resolved = folder.resolved()
+
+    @cached_property
+    def account(self) -> SweepAccount:
+        """What became of every planned run."""
+        return account(self.resolved.cells, repeats=self.resolved.repeats, events=self.folder.events())
+
+    def stored_points(self) -> Iterator[Point]:
+        """Every stored point with its records, one at a time, so that a large sweep fits in memory."""
+        for path in self.folder.record_files():
+            yield read_records(path)
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """One row a cell, indexed by cell_id; ``state`` is the best its repeats came to."""
+        rows = []
+        labels = unique_labels(self.resolved.cells)
+        for cell in dict.fromkeys(self.resolved.cells):
+            runs = [run for run in self.account.runs if run.cell_id == cell.id]
+            states = [run.state.value for run in runs]
+            ready = [run.time_to_ready_s for run in runs if run.time_to_ready_s is not None]
+            rows.append(
+                {
+                    "cell_id": cell.id,
+                    "label": labels[cell.id],
+                    "gpu_type": cell.gpu_type,
+                    "gpu_count": cell.gpu_count,
+                    "replicas": cell.replicas,
+                    "gpus": cell.gpus,
+                    "engine_version": cell.engine_version,
+                    "model": cell.model,
+                    "parameter_set": cell.parameter_set,
+                    "parameters": " ".join(cell.parameters),
+                    **{f"axis_{name.replace('-', '_')}": value for name, value in cell.axes.items()},
+                    "state": "measured" if "measured" in states else states[0],
+                    "reason": next((run.reason for run in runs if run.reason), None),
+                    "runs_measured": states.count("measured"),
+                    "time_to_ready_s": float(np.median(ready)) if ready else np.nan,
+                }
+            )
+        return pd.DataFrame(rows).set_index("cell_id")
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row a run, indexed by run_id: its state, why, and its time to ready."""
+        rows = [
+            {
+                "run_id": run.run_id,
+                "cell_id": run.cell_id,
+                "repeat": run.repeat,
+                "state": run.state.value,
+                "cause": run.cause,
+                "detail": run.detail,
+                "phase": run.phase,
+                "time_to_ready_s": np.nan if run.time_to_ready_s is None else run.time_to_ready_s,
+                "points": len(run.points),
+                "deleted": run.deleted,
+            }
+            for run in self.account.runs
+        ]
+        return pd.DataFrame(rows).set_index("run_id")
+
+    @cached_property
+    def slo(self) -> Slo | None:
+        """The sweep's own SLO, if it had one."""
+        return None if self.resolved.slo is None else Slo.parse(self.resolved.slo)
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """One row a measured load level of a run, with its cell's columns beside the figures."""
+        return self._points(self.slo)
+
+    def _points(self, slo: Slo | None) -> pd.DataFrame:
+        rows = [point_row(point, slo=slo) for point in self.stored_points()]
+        frame = pd.DataFrame(rows, columns=None if rows else [*POINT_KEYS, "load"])
+        cells = self.cells.drop(columns=["state", "reason", "runs_measured", "time_to_ready_s"])
+        joined = frame.join(cells, on="cell_id", how="left")
+        joined["label"] = joined["label"].fillna(joined["cell_id"])
+        joined["output_throughput_tok_s_per_gpu"] = (
+            joined["output_throughput_tok_s"] / joined["gpus"] if rows else np.nan
+        )
+        return joined.sort_values(list(POINT_KEYS), ignore_index=True)
+
+    @cached_property
+    def requests(self) -> pd.DataFrame:
+        """One row a request: its instants, counts and outcome. Large; read on first use."""
+        frames = [request_frame(point) for point in self.stored_points()]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(POINT_KEYS))
+
+    @cached_property
+    def chunks(self) -> pd.DataFrame:
+        """One row a token-bearing chunk: run_id, point, index of its request, time_s, tokens. Very large."""
+        frames = [chunk_frame(point) for point in self.stored_points()]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run_id", "point"])
+
+    @cached_property
+    def levels(self) -> pd.DataFrame:
+        """The points with the repeats of a cell and load level joined (``join_repeats``)."""
+        return join_repeats(self.points)
+
+    def meets(self, slo: Slo | str) -> pd.DataFrame:
+        """The levels whose every repeat meets ``slo`` (its text or a preset's name), void ones left out."""
+        levels = join_repeats(self._points(Slo.parse(slo) if isinstance(slo, str) else slo))
+        if levels.empty:
+            return levels
+        return levels[levels["meets_slo"].astype(bool) & (levels["verdict"] != "void")].reset_index(drop=True)
+
+    def pareto(
+        self,
+        *,
+        gain: str = "output_throughput_tok_s",
+        cost: str = "ttft_p95_s",
+        frame: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """The levels no other level beats: more ``gain`` or less ``cost``. Void levels are never on the front."""
+        levels = self.levels if frame is None else frame
+        if levels.empty:
+            return levels
+        believed = levels[levels["verdict"] != "void"]
+        front = pareto_front(believed[gain].to_list(), believed[cost].to_list())
+        return believed[front].sort_values(cost)
+
+    def cost(self, prices: PriceTable) -> pd.DataFrame:
+        """The levels with ``price_per_h`` of the whole deployment and ``cost_per_mtok`` (1M output tokens).
+
+        At the output throughput measured, the deployment busy all the time; start-up is not in it. NaN where the
+        table states no price for the family and count.
+        """
+        levels = self.levels.copy()
+        hourly = [
+            np.nan if (price := prices.per_replica_hour(kind, count)) is None else price * replicas
+            for kind, count, replicas in zip(
+                levels["gpu_type"], levels["gpu_count"], levels["replicas"], strict=True
+            )
+        ]
+        levels["price_per_h"] = hourly
+        levels["cost_per_mtok"] = levels["price_per_h"] / (levels["output_throughput_tok_s"] * 3600) * 1e6
+        return levels
+
+    def __repr__(self) -> str:
+        return f"<Run {self.title}: {len(self.cells)} cells, {len(self.points)} points>"
+
+    @property
+    def title(self) -> str:
+        """The sweep's name, said to be simulated where it is."""
+        return f"{self.resolved.name} (SIMULATED)" if self.resolved.simulated else self.resolved.name
+
+    def _repr_html_(self) -> str:
+        counts = ", ".join(f"{count} {state}" for state, count in self.account.counts().items())
+        shown = self.levels.reindex(
+            columns=["label", "load", "output_throughput_tok_s", "ttft_p95_s", "tpot_p95_s"]
+        )
+        return f"<h3>{html.escape(self.title)}</h3><p>{html.escape(counts)}</p>{shown.to_html(index=False)}"
+
+
+def join_repeats(points: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell and load level: medians of figures, sums of request counts, the worst verdict.
+
+    ``meets_slo`` is True where every repeat meets it; ``reasons`` are those of all repeats; ``repeats`` says how many.
+    """
+    if points.empty:
+        return points
+    keys = ["cell_id", "point"]
+    sums = [str(name) for name in points if str(name).startswith("requests_")]
+    judged = ["verdict", "meets_slo", "reasons", "interrupted"]
+    numeric = points.select_dtypes("number").columns.difference([*keys, *sums, "repeat"])
+    first = points.columns.difference([*keys, *sums, *numeric, *judged, "run_id", "repeat"])
+    grouped = points.groupby(keys, sort=False)
+    joined = pd.concat(
+        [grouped[list(first)].first(), grouped[list(numeric)].median(), grouped[sums].sum()], axis=1
+    )
+    joined["repeats"] = grouped.size()
+    joined["verdict"] = grouped["verdict"].agg(lambda states: max(states, key=VERDICTS.index))
+    joined["reasons"] = grouped["reasons"].agg(lambda texts: "; ".join(dict.fromkeys(filter(None, texts))))
+    joined["interrupted"] = grouped["interrupted"].any()
+    if points["meets_slo"].notna().any():
+        joined["meets_slo"] = grouped["meets_slo"].agg(lambda met: bool(met.astype(bool).all()))
+    return joined.reset_index()
+
+
+def unique_labels(cells: Sequence[Cell]) -> dict[str, str]:
+    """The label of each cell by id; cells of one label are told apart by their model, else by their id."""
+    labels = {cell.id: cell.label for cell in cells}
+    for extra in ("model", "id"):
+        shared = {label for label, count in Counter(labels.values()).items() if count > 1}
+        labels |= {
+            cell.id: f"{labels[cell.id]} {str(getattr(cell, extra)).rsplit('/', 1)[-1]}"
+            for cell in dict.fromkeys(cells)
+            if labels[cell.id] in shared
+        }
+    return labels
+
+
+def load(path: str | Path) -> Run:
+    """The results in a run folder; ConfigError when there is none or it cannot be read."""
+    return Run(RunFolder.open(Path(path)))
+
+
+def request_frame(point: Point) -> pd.DataFrame:
+    """One row a request of the point."""
+    columns, meta = point.columns, point.meta
+    frame = pd.DataFrame(
+        {
+            **columns.floats,
+            **{name: np.where(values < 0, np.nan, values) for name, values in columns.integers.items()},
+            **columns.flags,
+            "outcome": columns.outcomes,
+            "detail": columns.details,
+            "finish_reason": columns.finish_reasons,
+            "chunks": np.diff(columns.offsets),
+        }
+    )
+    frame["index"] = columns.integers["index"]
+    for position, key in enumerate(POINT_KEYS):
+        frame.insert(position, key, getattr(meta, key))
+    frame["ttft_s"] = frame["first_token_s"] - frame["sent_s"]
+    frame["e2e_s"] = frame["last_token_s"] - frame["sent_s"]
+    frame["lateness_s"] = frame["sent_s"] - frame["scheduled_s"]
+    return frame
+
+
+def chunk_frame(point: Point) -> pd.DataFrame:
+    """One row a chunk of the point."""
+    columns = point.columns
+    owner = np.repeat(columns.integers["index"], np.diff(columns.offsets))
+    frame = pd.DataFrame({"index": owner, "time_s": columns.chunk_times_s, "tokens": columns.chunk_tokens})
+    frame.insert(0, "run_id", point.meta.run_id)
+    frame.insert(1, "point", point.meta.point)
+    return frame

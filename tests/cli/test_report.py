@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli.main import command
+from harness.errors import ConfigError
+from harness.plan.cells import Cell
+from harness.results.resolved import Resolved
+from harness.results.store import RunFolder
+
+
+@pytest.fixture(name="folder")
+def folder_fixture(tmp_path: Path) -> Path:
+    """A run that was planned and interrupted before it measured anything."""
+    cell = Cell("gpua5000", 1, 1, "0.15.1", "m", ())
+    resolved = Resolved(
+        name="tiny", started_at="2026-11-23T16:00:00Z", simulated=True, deployer="exoscale", cells=(cell,)
+    )
+    opened, journal = RunFolder.create(tmp_path / "tiny", config=b"", resolved=resolved)
+    with journal:
+        journal.append("sweep-started")
+        journal.append("sweep-interrupted", data={"signal": "SIGINT"})
+    return opened.path
+
+
+def test_report_writes_every_report_and_prints_where(folder: Path) -> None:
+    result = CliRunner().invoke(command, ["report", str(folder)])
+    assert result.exit_code == 0
+    printed = [Path(line) for line in result.stdout.splitlines()]
+    assert [path.name for path in printed] == [
+        "report.html",
+        "report.md",
+        "summary.json",
+        "points.csv",
+        "cells.csv",
+    ]
+    assert all(path.is_file() for path in printed)
+
+
+@pytest.mark.parametrize(
+    ("form", "start"), [("--md", "# tiny (SIMULATED)"), ("--html", "<!doctype html>"), ("--csv", "run_id,")]
+)
+def test_report_prints_one_form_and_writes_nothing(folder: Path, form: str, start: str) -> None:
+    before = sorted(path.name for path in folder.iterdir())
+    result = CliRunner().invoke(command, ["report", str(folder), form])
+    assert result.exit_code == 0
+    assert result.stdout.startswith(start)
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_report_prints_the_summary_as_json(folder: Path) -> None:
+    result = CliRunner().invoke(command, ["report", str(folder), "--json"])
+    summary = json.loads(result.stdout)
+    assert summary["counts"] == {"not started": 1}
+    assert summary["levels"] == []
+
+
+def test_report_of_a_folder_that_is_no_run_is_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, ["report", str(tmp_path / "nowhere")])
+    assert isinstance(result.exception, ConfigError)
+    assert "no results folder" in str(result.exception)
