@@ -83,12 +83,8 @@ class Journal:
         """A new, empty journal; UsageError when the file exists already."""
         lock = _take_lock(path)
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            _make_file(path)
             connection = _writer(path)
-            connection.executescript(
-                f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; {_TABLES}"
-            )
-            _sync_folder(path.parent)
         except FileExistsError:
             os.close(lock)
             raise UsageError(f"a journal exists already at '{path}'") from None
@@ -185,6 +181,21 @@ def _take_lock(path: Path) -> int:
         os.close(descriptor)
         raise JournalBusy(f"'{path.parent}' is in use: another process is writing its journal") from None
     return descriptor
+
+
+def _make_file(path: Path) -> None:
+    """An empty journal under its name in one step: a reader or a crash sees all of its schema, or no file."""
+    if path.exists():
+        raise FileExistsError(path)
+    beginning = path.with_name(f"{path.name}.new")
+    beginning.unlink(missing_ok=True)
+    os.close(os.open(beginning, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    with contextlib.closing(sqlite3.connect(beginning, isolation_level=None)) as connection:
+        connection.executescript(
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; {_TABLES}"
+        )
+    os.replace(beginning, path)
+    _sync_folder(path.parent)
 
 
 def _writer(path: Path) -> sqlite3.Connection:
