@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 
-_ANONYMOUS = -1
-
 
 class BlockPool:
     """A fixed number of blocks: taken, shared by content, released, evicted."""
@@ -20,8 +18,10 @@ class BlockPool:
         self.free = blocks
         self._caching = caching
         self._in_use: dict[Hashable, int] = {}
-        # Keys of cached free blocks map to 1, keys of the form (_ANONYMOUS, n) to how many blocks they stand for.
-        self._free: OrderedDict[Hashable, int] = OrderedDict({(_ANONYMOUS, 0): blocks} if blocks else {})
+        # The queue of free blocks, next to be given out first: runs of nameless blocks, or one named block.
+        self._free: OrderedDict[int, int] = OrderedDict({0: blocks} if blocks else {})
+        self._free_name: dict[int, Hashable] = {}
+        self._free_place: dict[Hashable, int] = {}
         self._serial = 0
 
     @property
@@ -35,7 +35,7 @@ class BlockPool:
             return 0
         hits = 0
         for key in hashes[:limit]:
-            if key not in self._in_use and key not in self._free:
+            if key not in self._in_use and key not in self._free_place:
                 break
             hits += 1
         return hits
@@ -49,7 +49,8 @@ class BlockPool:
         for key in hashes:
             holders = self._in_use.get(key, 0)
             if not holders:
-                del self._free[key]
+                place = self._free_place.pop(key)
+                del self._free_name[place], self._free[place]
                 self.free -= 1
             self._in_use[key] = holders + 1
 
@@ -59,11 +60,12 @@ class BlockPool:
             raise ValueError(f"{count} blocks wanted, {self.free} free")
         self.free -= count
         while count:
-            key, size = next(iter(self._free.items()))
+            place, size = next(iter(self._free.items()))
             if size > count:
-                self._free[key] = size - count
+                self._free[place] = size - count
                 return
-            del self._free[key]
+            del self._free[place]
+            self._forget(place)
             count -= size
 
     def name(self, hashes: Sequence[Hashable]) -> list[Hashable]:
@@ -77,9 +79,9 @@ class BlockPool:
         for key in hashes:
             if key in self._in_use:
                 continue
-            if key in self._free:
-                # The new copy replaces the old one, whose block becomes an unnamed free one in its place.
-                self._rename_free(key)
+            if key in self._free_place:
+                # The copy in use is the one to find; the free one stays in the queue without a name.
+                self._forget(self._free_place[key])
             self._in_use[key] = 1
             named.append(key)
         return named
@@ -87,23 +89,29 @@ class BlockPool:
     def release(self, hashes: Sequence[Hashable], *, unnamed: int) -> None:
         """Give back a request's blocks. Its last ones are evicted first: the tail, then named ones backwards."""
         if unnamed:
-            self._serial += 1
-            self._free[(_ANONYMOUS, self._serial)] = unnamed
-            self.free += unnamed
+            self._queue(unnamed)
         for key in reversed(hashes):
             holders = self._in_use[key] - 1
             if holders:
                 self._in_use[key] = holders
                 continue
             del self._in_use[key]
-            self._free[key] = 1
-            self.free += 1
+            self._queue(1)
+            self._free_name[self._serial] = key
+            self._free_place[key] = self._serial
 
     def check(self) -> None:
         """Raise AssertionError if the books do not balance."""
         assert sum(self._free.values()) == self.free
         assert 0 <= self.free <= self.total
 
-    def _rename_free(self, key: Hashable) -> None:
+    def _queue(self, count: int) -> None:
         self._serial += 1
-        self._free[(_ANONYMOUS, self._serial)] = self._free.pop(key)
+        self._free[self._serial] = count
+        self.free += count
+
+    def _forget(self, place: int) -> None:
+        """Take the name off a queued block, if it has one."""
+        key = self._free_name.pop(place, None)
+        if key is not None:
+            del self._free_place[key]
