@@ -38,8 +38,8 @@ PURE = (
     "sweep/states.py",
     "capacity",
 )
-# Data that ships inside the package is read in these two, at the door.
-DATA_DOORS = {"params/snapshots.py", "forecast/tables.py"}
+# Data that ships inside the package is read in these, at the door.
+DATA_DOORS = {"params/snapshots.py", "params/engine_facts.py", "forecast/tables.py"}
 IMPURE_IMPORTS = {
     "asyncio", "http", "httpx", "multiprocessing", "os", "pathlib", "random", "secrets", "shutil",
     "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib", "uvloop",

@@ -1,0 +1,72 @@
+"""The value is JSON, as the parser asks, but not of the shape the configuration takes.
+
+Wrong::
+
+    --override-generation-config 0.5
+
+Right::
+
+    --override-generation-config '{"temperature": 0.5}'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.diagnostics import Diagnostic, Severity, Stage
+from harness.params.context import Context
+from harness.params.settings import Settings
+from harness.params.structure_values import lax_integer
+
+CODE = "structured-value"
+STAGE = Stage.STARTUP
+SEVERITY = Severity.ERROR
+# Where null is refused like any other value that is no object.
+OBJECTS = (
+    "hf-overrides",
+    "override-generation-config",
+    "additional-config",
+    "limit-mm-per-prompt",
+    "media-io-kwargs",
+)
+OBJECTS_OR_NULL = ("mm-processor-kwargs", "default-mm-loras")
+COUNT_KEYS = ("count", "width", "height", "num_frames", "length")
+FLAGS = (*OBJECTS, *OBJECTS_OR_NULL, "served-model-name")
+
+
+def check(context: Context) -> Iterator[Diagnostic]:
+    """One finding per flag."""
+    settings = Settings(context)
+    for name in FLAGS:
+        argument = settings.given(name)
+        if argument is None or not argument.valid:
+            continue
+        reason = refusal(name, argument.converted)
+        if reason is not None:
+            yield context.error(CODE, argument.value_span, f"--{name} {reason}")
+
+
+def refusal(name: str, value: object) -> str | None:
+    """What is wrong with the value, or None."""
+    if name == "served-model-name":
+        nulls = isinstance(value, tuple | list) and None in value
+        return "has an empty name" if nulls else None
+    if value is None and name in OBJECTS_OR_NULL:
+        return None
+    if not isinstance(value, Mapping):
+        return "takes a JSON object"
+    if name == "media-io-kwargs" and not all(isinstance(entry, Mapping) for entry in value.values()):
+        return "takes one object per modality"
+    if name == "default-mm-loras" and not all(isinstance(entry, str) for entry in value.values()):
+        return None  # looked at with --enable-lora only
+    if name == "limit-mm-per-prompt":
+        return next((reason for entry in value.values() if (reason := limit_refusal(entry))), None)
+    return None
+
+
+def limit_refusal(entry: object) -> str | None:
+    """A limit is a whole number or an object of whole numbers."""
+    if isinstance(entry, Mapping):
+        wrong = [item for item in entry.values() if lax_integer(item) is None]
+        return f"has {wrong[0]!r} where a whole number belongs" if wrong else None
+    return None if lax_integer(entry) is not None else f"has {entry!r} where a whole number belongs"
