@@ -1,0 +1,285 @@
+"""``harness load``: load-test one endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.loading import LoadView, Measured, report_json, table_of
+from harness.errors import HarnessError, UsageError
+from harness.load.arrivals import Arrivals, ClosedLoop, ConstantRate, GammaRate, PoissonRate
+from harness.load.lengths import parse_lengths
+from harness.load.metrics import summarise
+from harness.load.probe import probe_endpoint
+from harness.load.records import Endpoint, StageResult
+from harness.load.request import PATHS
+from harness.load.session import LoadJob, measure_in_process
+from harness.load.slo import Slo
+from harness.load.stage import Stage
+from harness.load.target import normal_url
+from harness.load.workload import CACHE_MODES, SharedPrefixes, Workload
+from harness.results.files import plain_json, write_json
+from harness.results.store import write_records
+from harness.secret import Secret
+from harness.units import parse_duration
+
+DEFAULT_CONCURRENCY = "1"
+
+
+class LoadInterrupted(HarnessError):
+    """Ctrl-C during a load test; what was measured before is printed."""
+
+
+def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """An option's duration in seconds."""
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def figures(text: str | None, *, kind: Callable[[str], Any], what: str) -> list[Any]:
+    """Numbers separated by commas."""
+    try:
+        return [kind(part) for part in text.split(",")] if text else []
+    except ValueError as error:
+        raise UsageError(f"not a {what}: {text!r}; try 8 or 1,4,16") from error
+
+
+@click.command("load", context_settings={"max_content_width": 100})
+@click.argument("url")
+@click.option("--model", default="", help="Model name; the only or first one served unless given.")
+@click.option("--api-key-env", metavar="VAR", help="Environment variable that holds the endpoint's API key.")
+@click.option(
+    "--ca-file", type=click.Path(dir_okay=False), help="PEM file of a private certificate authority."
+)
+@click.option(
+    "--concurrency",
+    metavar="N[,N…]",
+    help="Users in a closed loop; several make several stages.  [default: 1]",
+)
+@click.option(
+    "--rate", metavar="R[,R…]", help="Requests per second in an open loop; several make several stages."
+)
+@click.option(
+    "--arrivals", type=click.Choice(["poisson", "constant", "gamma"]), default="poisson", show_default=True
+)
+@click.option(
+    "--burstiness",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Shape of gamma gaps: below 1 is burstier.",
+)
+@click.option(
+    "--duration",
+    "duration_s",
+    callback=duration,
+    metavar="S",
+    help="Measured time per stage: 30, 2m.  [default: 30s]",
+)
+@click.option(
+    "--requests",
+    type=int,
+    metavar="N",
+    help="Measured requests per stage, in place of or besides a duration.",
+)
+@click.option(
+    "--warmup", "warmup_s", callback=duration, default="3s", show_default=True, help="Load before measuring."
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    callback=duration,
+    default="5m",
+    show_default=True,
+    help="Longest one request may take.",
+)
+@click.option(
+    "--drain",
+    "drain_s",
+    callback=duration,
+    default="10s",
+    show_default=True,
+    help="Wait for requests in flight at the end.",
+)
+@click.option(
+    "--max-in-flight",
+    type=int,
+    metavar="N",
+    help="Hold an open loop's requests back above N; told in the report.",
+)
+@click.option(
+    "--input-tokens",
+    default="256",
+    show_default=True,
+    help="128, 100-200, normal:128,32, lognormal:128,0.5 or 64|512.",
+)
+@click.option("--output-tokens", default="128", show_default=True, help="As --input-tokens.")
+@click.option(
+    "--shared-prefix",
+    metavar="GROUPS,TOKENS",
+    help="Begin every prompt with one of GROUPS texts of TOKENS tokens.",
+)
+@click.option("--api", type=click.Choice(sorted(PATHS)), default="chat", show_default=True)
+@click.option(
+    "--stream/--no-stream", default=True, show_default=True, help="Streamed answers; without, no TTFT."
+)
+@click.option(
+    "--cache",
+    type=click.Choice(CACHE_MODES),
+    default="isolated",
+    show_default=True,
+    help="A prefix cache per stage, per request, or the server's.",
+)
+@click.option(
+    "--extra", metavar="JSON", help="Fields merged into every request body, such as '{\"temperature\": 0}'."
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="The same seed sends the same requests at the same times.",
+)
+@click.option(
+    "--slo",
+    "slo_text",
+    metavar="SLO",
+    help="'ttft_p95<=1s,tpot_p95<=60ms' or a preset such as mlperf-llama-3.1-8b.",
+)
+@click.option("--json", "json_path", metavar="FILE", help="Write all figures as JSON; - for stdout.")
+@click.option(
+    "--records", "records_path", metavar="DIR", help="Write every request as Parquet, one file a stage."
+)
+def command(url: str, **options: Any) -> int:
+    """Load-test the OpenAI-compatible endpoint at URL (with or without /v1).
+
+    \b
+    harness load http://127.0.0.1:8000 --concurrency 1,8,32 --duration 30s
+    harness load https://x.example/v1 --api-key-env KEY --rate 4 --slo 'ttft_p95<=1s,tpot_p95<=60ms'
+
+    Exit codes: 0 measured, 1 an SLO missed or a stage without one success, 2 wrong usage, 3 no connection, or
+    interrupted.
+    """
+    slo = Slo.parse(options["slo_text"]) if options["slo_text"] else None
+    workload = workload_from(options)
+    stages = stages_from(options)
+    endpoint = Endpoint(
+        normal_url(url), options["model"], key_from(options["api_key_env"]), options["ca_file"]
+    )
+    session = Session(endpoint, workload, seed=options["seed"], records_path=options["records_path"], slo=slo)
+    interrupted = False
+    try:
+        asyncio.run(session.run(stages))
+    except KeyboardInterrupt:
+        interrupted = True
+    if session.measured:
+        show(session, json_path=options["json_path"], slo=slo)
+    if interrupted:
+        raise LoadInterrupted(f"interrupted after {len(session.measured)} of {len(stages)} stages")
+    missed = any(metrics.slo_met is False or not metrics.succeeded for _, metrics, _ in session.measured)
+    return 1 if missed else 0
+
+
+class Session:
+    """One run of the command: ``measured`` grows by a stage at a time."""
+
+    def __init__(
+        self, endpoint: Endpoint, workload: Workload, *, seed: int, records_path: str | None, slo: Slo | None
+    ) -> None:
+        self.endpoint, self.workload, self.seed, self.slo = endpoint, workload, seed, slo
+        self.records_path = None if records_path is None else Path(records_path)
+        self.model = endpoint.model
+        self.measured: list[Measured] = []
+
+    async def run(self, stages: Sequence[Stage]) -> None:
+        """Probe the endpoint, then measure every stage."""
+        probe = await probe_endpoint(self.endpoint, workload=self.workload)
+        self.model = probe.model
+        for number, stage in enumerate(stages, start=1):
+            with LoadView() as view:
+                view.begin(stage.label, number=number, of=len(stages))
+                job = LoadJob(
+                    endpoint=self.endpoint, stage=stage, workload=self.workload, probe=probe, seed=self.seed
+                )
+                result = await measure_in_process(job, on_progress=view.progress)
+            self.keep(stage, result, number)
+
+    def keep(self, stage: Stage, result: StageResult, number: int) -> None:
+        """Work a stage's figures out, and write its records where that is wanted."""
+        self.measured.append((stage, summarise(result, slo=self.slo), result.client))
+        if self.records_path is not None:
+            write_records(self.records_path / f"stage-{number}.parquet", result)
+
+
+def show(session: Session, *, json_path: str | None, slo: Slo | None) -> None:
+    """The table, or the JSON in its place when that goes to stdout."""
+    document = report_json(session.measured, url=session.endpoint.url, model=session.model, slo=slo)
+    if json_path == "-":
+        click.echo(plain_json(document))
+        return
+    if json_path is not None:
+        write_json(Path(json_path), document)
+    click.echo(table_of(session.measured, slo=slo))
+
+
+def key_from(variable: str | None) -> Secret | None:
+    """The key in an environment variable; UsageError when it is named and not there."""
+    if variable is None:
+        return None
+    value = os.environ.get(variable)
+    if not value:
+        raise UsageError(f"the environment variable {variable!r} of --api-key-env is not set")
+    return Secret(value)
+
+
+def stages_from(options: dict[str, Any]) -> list[Stage]:
+    """One stage per concurrency or rate, in the order given."""
+    if options["concurrency"] and options["rate"]:
+        raise UsageError("--concurrency and --rate do not go together: a load is a closed or an open loop")
+    duration_s = options["duration_s"]
+    if duration_s is None and options["requests"] is None:
+        duration_s = 30.0
+    rates = figures(options["rate"], kind=float, what="rate")
+    users = figures(options["concurrency"] or DEFAULT_CONCURRENCY, kind=int, what="concurrency")
+    loads = [open_loop(rate, options) for rate in rates] or [ClosedLoop(count) for count in users]
+    limits = {
+        name: options[name] for name in ("requests", "warmup_s", "timeout_s", "drain_s", "max_in_flight")
+    }
+    return [Stage(arrivals=arrivals, duration_s=duration_s, **limits) for arrivals in loads]
+
+
+def open_loop(rate: float, options: dict[str, Any]) -> Arrivals:
+    """The arrival process that --arrivals names."""
+    if options["arrivals"] == "constant":
+        return ConstantRate(rate)
+    return GammaRate(rate, options["burstiness"]) if options["arrivals"] == "gamma" else PoissonRate(rate)
+
+
+def workload_from(options: dict[str, Any]) -> Workload:
+    """The workload the options describe."""
+    prefixes = figures(options["shared_prefix"], kind=int, what="pair of groups and tokens")
+    if prefixes and len(prefixes) != 2:
+        raise UsageError(f"--shared-prefix takes GROUPS,TOKENS, not {options['shared_prefix']!r}")
+    try:
+        extra = json.loads(options["extra"] or "{}")
+    except ValueError as error:
+        raise UsageError(f"--extra is not JSON: {error}") from error
+    if not isinstance(extra, dict):
+        raise UsageError("--extra takes a JSON object")
+    return Workload(
+        input_tokens=parse_lengths(options["input_tokens"]),
+        output_tokens=parse_lengths(options["output_tokens"]),
+        api=options["api"],
+        streamed=options["stream"],
+        cache=options["cache"],
+        shared_prefixes=SharedPrefixes(*prefixes) if prefixes else None,
+        extra=extra,
+    )

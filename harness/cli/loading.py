@@ -1,0 +1,209 @@
+"""What ``harness load`` shows: the live view on stderr, the table on stdout, the JSON of cli.md."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from harness.load.metrics import LoadMetrics
+from harness.load.monitor import Progress
+from harness.load.records import ClientStats
+from harness.load.slo import Slo
+from harness.load.stage import Stage
+from harness.load.summary import LatencySummary
+
+SCHEMA_VERSION = 1
+Measured = tuple[Stage, LoadMetrics, ClientStats]
+
+
+class LoadView:
+    """One line that follows a stage on a terminal; a line per stage elsewhere. A context manager."""
+
+    def __init__(self) -> None:
+        self._live: Any = None
+        self._text = ""
+
+    def __enter__(self) -> LoadView:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live("", console=Console(stderr=True), refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def begin(self, label: str, *, number: int, of: int) -> None:
+        """A stage starts."""
+        self._text = f"[{number}/{of}] {label}"
+        if self._live is None:
+            click.echo(f"{self._text} …", err=True)
+
+    def progress(self, progress: Progress) -> None:
+        """A stage's present state."""
+        if self._live is not None:
+            self._live.update(f"{self._text}  {progress_line(progress)}")
+
+
+def progress_line(progress: Progress) -> str:
+    """``measure 4/30 s · 8 in flight · 3.1 req/s · 210 tok/s · TTFT 52 ms · TPOT 12.1 ms · 2 timeout``."""
+    total = "" if progress.total_s is None else f"/{progress.total_s:.0f}"
+    words = [
+        f"{progress.phase} {progress.elapsed_s:.0f}{total} s",
+        f"{progress.in_flight} in flight",
+        f"{progress.requests_req_s:.1f} req/s",
+        f"{progress.output_tok_s:.0f} tok/s",
+    ]
+    if progress.ttft_s is not None:
+        words.append(f"TTFT {progress.ttft_s * 1000:.0f} ms")
+    if progress.tpot_s is not None:
+        words.append(f"TPOT {progress.tpot_s * 1000:.1f} ms")
+    words += [f"{count} {name}" for name, count in progress.failures.items()]
+    return " · ".join(words)
+
+
+def table_of(measured: Sequence[Measured], *, slo: Slo | None) -> str:
+    """The final table and the reasons under it; a percentile from too few requests is in parentheses."""
+    headers = [
+        "load",
+        "ok/failed/open",
+        "req/s",
+        "tok/s",
+        "TTFT p50",
+        "p99",
+        "TPOT p50",
+        "p99",
+        "ITL p99",
+        "verdict",
+    ]
+    if slo is not None:
+        headers.insert(-1, "goodput")
+    rows = [_row(metrics, slo) for _, metrics, _ in measured]
+    widths = [max(len(row[i]) for row in [headers, *rows]) for i in range(len(headers))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "  ".join(padded).rstrip()
+
+    lines = [line(headers), *(line(row) for row in rows)]
+    lines.append("latencies in ms; a figure in parentheses rests on too few requests")
+    for _, metrics, _ in measured:
+        lines += [f"{metrics.label}: {metrics.verdict.state}: {reason}" for reason in metrics.verdict.reasons]
+    return "\n".join(lines)
+
+
+def _row(metrics: LoadMetrics, slo: Slo | None) -> list[str]:
+    row = [
+        metrics.label,
+        f"{metrics.succeeded}/{metrics.failed}/{metrics.unfinished}",
+        f"{metrics.request_throughput_req_s:.2f}",
+        f"{metrics.output_throughput_tok_s:.0f}",
+        *(_percentile(metrics.ttft, which) for which in (50, 99)),
+        *(_percentile(metrics.tpot, which) for which in (50, 99)),
+        _percentile(metrics.itl, 99),
+        metrics.verdict.state,
+    ]
+    if slo is not None:
+        share = (
+            "–" if metrics.attainment is None else f"{metrics.goodput_req_s:.2f} ({metrics.attainment:.0%})"
+        )
+        row.insert(-1, share)
+    return row
+
+
+def _percentile(summary: LatencySummary, which: int) -> str:
+    value = summary.p50 if which == 50 else summary.p99
+    if value is None:
+        return "–"
+    text = f"{value * 1000:.1f}"
+    return text if summary.enough_for(which) else f"({text})"
+
+
+def report_json(measured: Sequence[Measured], *, url: str, model: str, slo: Slo | None) -> dict[str, Any]:
+    """The document ``--json`` writes: plain values, absent figures null."""
+    document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "url": url, "model": model}
+    if slo is not None:
+        document["slo"] = str(slo)
+    document["stages"] = [_stage_json(stage, metrics, client) for stage, metrics, client in measured]
+    return document
+
+
+def _stage_json(stage: Stage, metrics: LoadMetrics, client: ClientStats) -> dict[str, Any]:
+    return {
+        "load": stage.to_json(),
+        "window_s": metrics.window_s,
+        "requests": {
+            "sent": metrics.sent,
+            "succeeded": metrics.succeeded,
+            "failed": metrics.failed,
+            "unfinished": metrics.unfinished,
+            "failures": dict(metrics.failures),
+        },
+        **{
+            f"{name}_ms": summary_ms(getattr(metrics, name))
+            for name in (
+                "ttft",
+                "itl",
+                "tpot",
+                "e2e",
+                "stall",
+                "ttft_from_schedule",
+                "e2e_from_schedule",
+                "connect",
+                "tls",
+            )
+        },
+        "adjusted_ms": {name: _adjusted_ms(values) for name, values in metrics.adjusted.items()},
+        "output_throughput_tok_s": metrics.output_throughput_tok_s,
+        "input_throughput_tok_s": metrics.input_throughput_tok_s,
+        "request_throughput_req_s": metrics.request_throughput_req_s,
+        "achieved_concurrency": metrics.achieved_concurrency,
+        "offered_rate_req_s": metrics.offered_rate_req_s,
+        "tokens_per_chunk": metrics.tokens_per_chunk,
+        "small_gap_share": metrics.small_gap_share,
+        "output_tokens": metrics.output_tokens,
+        "input_tokens": metrics.input_tokens,
+        "input_length_error": metrics.input_length_error,
+        "output_length_off_share": metrics.output_length_off_share,
+        "cached_share": metrics.cached_share,
+        "goodput_req_s": metrics.goodput_req_s,
+        "attainment": metrics.attainment,
+        "attainment_interval": None
+        if metrics.attainment is None
+        else [metrics.attainment_low, metrics.attainment_high],
+        "slo_met": metrics.slo_met,
+        "client": {
+            "clock": client.clock,
+            "lateness_ms": summary_ms(metrics.client_lateness),
+            "coalesced_read_share": client.coalesced_read_share,
+            "cpu_s": client.cpu_s,
+            "cpu_share": client.cpu_share,
+            "loop_lag_p99_ms": client.loop_lag_p99_s * 1000,
+            "connections_opened": client.connections_opened,
+            "processes": client.processes,
+        },
+        "verdict": metrics.verdict.state,
+        "reasons": list(metrics.verdict.reasons),
+    }
+
+
+def summary_ms(summary: LatencySummary) -> dict[str, float | int | None]:
+    """A summary in milliseconds and how many values it rests on."""
+    figures = {name: getattr(summary, name) for name in ("mean", "p50", "p90", "p95", "p99", "max")}
+    in_ms = {name: None if value is None else value * 1000 for name, value in figures.items()}
+    return {**in_ms, "count": summary.count}
+
+
+def _adjusted_ms(values: Mapping[float, float]) -> dict[str, float | None]:
+    """Percentiles with failures as infinitely late; an infinite one is null."""
+    return {f"p{p:g}": value * 1000 if value != float("inf") else None for p, value in values.items()}

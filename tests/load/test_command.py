@@ -1,0 +1,178 @@
+"""``harness load`` as a user or a script runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from harness.cli.main import main
+from harness.results.store import read_records
+
+Serve = Callable[..., Any]
+QUICK = ["--requests", "6", "--warmup", "0", "--input-tokens", "20", "--output-tokens", "5"]
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["load", *arguments])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def test_the_table_goes_to_stdout_and_progress_to_stderr(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = serve()
+    assert run(server.url.removesuffix("/v1"), "--concurrency", "1,2", *QUICK) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0].split()[:2] == ["load", "ok/failed/open"]
+    assert [line.split()[:2] for line in lines[1:3]] == [["c1", "6/0/0"], ["c2", "6/0/0"]]
+    assert "[1/2] c1" in err
+    assert "[2/2] c2" in err
+
+
+def test_the_json_has_the_documented_shape(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    server = serve()
+    assert (
+        run(server.url, "--rate", "50", "--arrivals", "constant", "--slo", "ttft<=5s", "--json", "-", *QUICK)
+        == 0
+    )
+    document = json.loads(capsys.readouterr().out)
+    assert (document["schema_version"], document["url"], document["model"]) == (1, server.url, "tiny")
+    [stage] = document["stages"]
+    assert stage["load"]["kind"] == "constant-rate"
+    assert stage["requests"] == {"sent": 6, "succeeded": 6, "failed": 0, "unfinished": 0, "failures": {}}
+    for name in ("ttft_ms", "itl_ms", "tpot_ms", "e2e_ms"):
+        assert set(stage[name]) == {"mean", "p50", "p90", "p95", "p99", "max", "count"}
+        assert 0 < stage[name]["p50"] <= stage[name]["p99"] <= stage[name]["max"]
+    assert stage["ttft_ms"]["count"] == 6
+    assert stage["itl_ms"]["count"] == 24
+    assert stage["output_throughput_tok_s"] > 0
+    assert stage["request_throughput_req_s"] > 0
+    assert stage["achieved_concurrency"] > 0
+    assert set(stage["client"]) >= {"clock", "lateness_ms", "coalesced_read_share", "cpu_s"}
+    assert stage["verdict"] == "suspect"
+    assert stage["reasons"] != []
+    assert stage["attainment"] == 1.0
+
+
+def test_json_and_records_are_written_to_files(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "out" / "load.json"
+    assert run(serve().url, "--json", str(path), "--records", str(tmp_path / "r"), *QUICK) == 0
+    assert json.loads(path.read_text())["stages"][0]["requests"]["sent"] == 6
+    assert len(read_records(tmp_path / "r" / "stage-1.parquet").columns.outcomes) == 6
+    assert "c1" in capsys.readouterr().out
+    assert sorted(entry.name for entry in (tmp_path / "out").iterdir()) == ["load.json"]
+
+
+def test_the_key_comes_from_the_environment_and_shows_nowhere(
+    serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sesame")
+    server = serve()
+    assert run(server.url, "--api-key-env", "MY_KEY", "--json", "-", *QUICK) == 0
+    assert {request.headers.get("authorization") for request in server.requests} == {"Bearer sesame"}
+    out, err = capsys.readouterr()
+    assert "sesame" not in out + err
+
+
+def test_a_missed_slo_is_exit_code_1(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(serve().url, "--slo", "ttft_p50<=1ms", *QUICK) == 1
+    assert "(0%)" in capsys.readouterr().out
+
+
+def test_a_stage_that_only_fails_is_exit_code_1(
+    serve: Serve, lab: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        if request.body and request.body["max_tokens"] == 5:
+            await reply.whole({"error": {"message": "later"}}, status="429 Too Many Requests")
+        else:
+            await lab.answering()(request, reply)
+
+    assert run(serve(handle).url, *QUICK) == 1
+    out = capsys.readouterr().out
+    assert "0/6/0" in out
+    assert "void: no request succeeded" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--concurrency", "0"],
+        ["--concurrency", "x"],
+        ["--rate", "-1"],
+        ["--rate", "1", "--concurrency", "1"],
+        ["--duration", "soon"],
+        ["--input-tokens", "many"],
+        ["--slo", "fast"],
+        ["--api-key-env", "NOT_SET_ANYWHERE"],
+        ["--extra", "[1]"],
+        ["--extra", "{"],
+        ["--shared-prefix", "3"],
+        ["--no-such-option"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("http://127.0.0.1:9", *arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Traceback" not in err
+    assert err.strip() != ""
+
+
+def test_nothing_at_the_url_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("http://127.0.0.1:9/v1") == 3
+    assert capsys.readouterr().err.startswith("error: http://127.0.0.1:9/v1: connecting failed")
+
+
+def test_html_at_the_url_is_exit_code_1(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        await reply.whole(b"<html>", kind="text/html")
+
+    assert run(serve(handle).url) == 1
+    assert "is not an OpenAI endpoint" in capsys.readouterr().err
+
+
+def test_an_interrupt_prints_the_finished_stages_and_ends_with_3(serve: Serve, lab: ModuleType) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        slow = server.in_flight > 1
+        await lab.answering(gap_s=0.5 if slow else 0.001)(request, reply)
+
+    server = serve(handle)
+    arguments = ["load", server.url, "--concurrency", "1,4", *QUICK, "--output-tokens", "200"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        end = time.monotonic() + 30
+        while server.in_flight < 4 and time.monotonic() < end:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert process.returncode == 3
+    assert "c1" in out
+    assert "c4" not in out
+    assert err.splitlines()[-1] == "error: interrupted after 1 of 2 stages"
+    assert "Traceback" not in err
+    assert server.closed_within(2)
