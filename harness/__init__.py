@@ -1,3 +1,28 @@
-"""A linter for vLLM engine parameters and a benchmark harness for Exoscale's Dedicated Inference API."""
+"""A linter for vLLM engine parameters and a benchmark harness for Exoscale's Dedicated Inference API.
+
+In notebooks: ``run = harness.load("results/demo")`` reads a run, ``harness.compare(a, b)`` compares two. Both bring
+in pandas when they are first called, not with ``import harness``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
 
 __version__ = "0.1.0"
+
+_LAZY = {
+    "open_run": ("harness.results.frame", "load"),
+    "compare": ("harness.results.matching", "compare_runs"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """``load`` (the callable room), ``open_run`` and ``compare``, imported on first use."""
+    import importlib
+
+    if name == "load":
+        return importlib.import_module("harness.load")
+    if name in _LAZY:
+        module, attribute = _LAZY[name]
+        return getattr(importlib.import_module(module), attribute)
+    raise AttributeError(f"module 'harness' has no attribute {name!r}")
