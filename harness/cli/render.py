@@ -32,7 +32,8 @@ def render_diagnostics(
     for diagnostic in diagnostics:
         location = diagnostic.location
         if location is not None and location.path not in lines:
-            lines[location.path] = _LINE_BREAK.split(_text_of(location.path, sources))
+            text = _text_of(location.path, sources)
+            lines[location.path] = _LINE_BREAK.split(text) if text is not None else ()
         source = lines[location.path] if location is not None else ()
         blocks.append(render_diagnostic(diagnostic, source_lines=source, color=color))
     return "\n".join(blocks)
@@ -106,14 +107,14 @@ def _cells(diagnostic: Diagnostic) -> str:
     return f" ({len(diagnostic.cells)} {noun}: {shown}{f', and {more} more' if more > 0 else ''})"
 
 
-def _text_of(path: str, sources: Mapping[str, str] | None) -> str:
+def _text_of(path: str, sources: Mapping[str, str] | None) -> str | None:
     if sources is not None and path in sources:
         return sources[path]
     try:
         with open(path, encoding="utf-8-sig") as file:
             return file.read()
     except (OSError, ValueError):
-        return ""
+        return None
 
 
 def _paint(text: str, code: str, *, color: bool) -> str:

@@ -60,12 +60,13 @@ def _items(reader: Reader, value: Node | None) -> tuple[LocatedText, ...]:
 
 
 def literal_items(reader: Reader, node: Items) -> tuple[LocatedText, ...]:
-    """The texts of a list; what is no text is reported, for the API takes texts only."""
-    return tuple(
-        item.located(reader.source)
-        for item in node.items
-        if reader.text(item, "an argument") is not None and isinstance(item, Scalar)
-    )
+    """The items of a list as texts; what is no text is reported, for the API takes texts only."""
+    items = []
+    for item in node.items:
+        reader.text(item, "an argument")
+        if isinstance(item, Scalar):
+            items.append(item.located(reader.source))
+    return tuple(items)
 
 
 def facts_beside(node: Entries) -> Facts:

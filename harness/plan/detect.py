@@ -1,7 +1,7 @@
 """Says what kind of file a source is and finds the parameter lists in it. Pure.
 
 By suffix: ``.sh``, ``.bash`` are scripts; ``.yaml``, ``.yml``, ``.json``, ``.toml`` are parsed and judged by their
-keys; anything else, and standard input, by its text: lines that all start with a dash are one item each, a text with
+keys; anything else, and standard input, by its text: when the first line is a flag every line is one item, a text with
 an engine or exo command is a script, ``key = `` is TOML, a bracket JSON, and what remains YAML.
 
 By keys, first match: ``matrix`` (or ``load`` beside an axis) is a sweep; ``inference-engine-parameters`` (also with
@@ -56,7 +56,7 @@ def _by_text(source: Source, findings: Findings) -> Sequence[Target] | None:
     lines = [match[1] for match in _SIGNIFICANT.finditer(source.text)]
     if not lines:
         return None
-    if all(line.startswith("-") and not _YAML_KEY.match(line + " ") for line in lines):
+    if lines[0].startswith("-") and not _YAML_KEY.match(lines[0] + " "):
         return [_line_list(source)]
     if looks_like_commands(source.text) and not _YAML_KEY.match(lines[0]) and lines[0][0] not in "[{":
         return list(targets_in_script(whole_text(source))) or None
