@@ -39,6 +39,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], str, str | None], ...] = (
     (re.compile(r".*is not supported for quantization.*"), "bad-argument", "quantization"),
     (re.compile(r"(?:OSError|HFValidationError|RepositoryNotFoundError|GatedRepoError).*"), "model-missing", None),
     (re.compile(r"Invalid repository ID or local directory.*"), "model-missing", None),
+    (re.compile(r".*(?:took too long|timed out).*", re.IGNORECASE), "timeout", None),
     (re.compile(r"ImagePullBackOff.*|ErrImagePull.*|manifest unknown.*"), "image", None),
     (re.compile(r"(?:not enough|insufficient) (?:GPU|nvidia\.com/gpu).*", re.IGNORECASE), "no-capacity", None),
     (re.compile(r"(?:ValueError|KeyError|TypeError|AssertionError|ModuleNotFoundError|NotImplementedError): .*"),
