@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from harness.params.grammar import Arity, Grammar, Option
 from harness.params.reading import Argument, KeyPart, Problem, ProblemKind, Reading, Span
-from harness.params.structure import Refusal, RefusalKind
+from harness.params.refusals import Refusal, RefusalKind
 from harness.params.tokens import Token, tokenize
 from harness.params.values import convert
 

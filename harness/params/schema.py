@@ -1,7 +1,8 @@
 """The shape of structured values: keys, types and the checks made while parsing. Pure.
 
-A field's type is written as ``bool | null``, ``int >= 0``, ``list[int | str]``, ``map[str]``, ``one of a, b`` (exact
-text), ``int of 2, 3``, ``name of NONE=0, FULL=2`` (a name in any case, or its number), or as another schema's name.
+A field's type is written as ``bool | null``, ``int >= 0``, ``list[int | str]``, ``map[str]``, ``one of a, b``
+(exact text), ``int of 2, 3``, ``name of NONE=0, FULL=2`` (a name in any case, or its number), or as another
+schema's name. A ``float`` takes an integer of any size, a ``double`` only one that a double can hold.
 """
 
 from __future__ import annotations
@@ -100,6 +101,6 @@ def _listed(text: str) -> FieldKind:
 
 def _simple(text: str) -> FieldKind:
     base, _, minimum = text.partition(" >= ")
-    if base not in ("bool", "int", "float", "str", "map"):
+    if base not in ("bool", "int", "float", "double", "str", "map"):
         raise ValueError(f"a grammar file has the unknown field type {text!r}")
     return FieldKind(base, minimum=int(minimum) if minimum else None)

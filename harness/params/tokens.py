@@ -137,7 +137,7 @@ def _merge_dotted(tokens: list[Token], problems: list[Problem]) -> list[Token]:
                 problems.append(Problem(ProblemKind.DOTTED_WITHOUT_VALUE, token.span(), token.text, flag=key))
                 break
             value_text = tokens[position].text
-            value_span = tokens[position].span() or value_span
+            value_span = tokens[position].span() or key_span
             position += 1
         flag, *path = key.removesuffix("+").split(".")
         part = KeyPart(tuple(path), value_text, key_span, value_span)

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 
 from harness.params.grammar import Option, ValueKind
-from harness.params.structure import Refusal, RefusalKind, check_structure
+from harness.params.refusals import Refusal, RefusalKind
+from harness.params.structure import check_structure
 
 # The engine's pattern library counts these, and not the separators \x1c to \x1f, as white space.
 _SPACE = r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
@@ -20,6 +21,8 @@ _MULTIPLIERS = {
     **{letter: 1000**power for power, letter in enumerate("kmgt", start=1)},
     **{letter: 1024**power for power, letter in enumerate("KMGT", start=1)},
 }
+# Deeper than this the engine's validator refuses; empty objects and arrays do not count.
+MAX_DEPTH = 200
 _LORA_KEYS = {"name", "path", "base_model_name"}
 
 
@@ -134,6 +137,8 @@ def _structure(option: Option, text: str) -> Conversion:
         return conversion
     if not _encodable(text) or ("\\u" in text and not _encodable_inside(conversion.value)):
         return _refuse(RefusalKind.JSON, "half of a surrogate pair")
+    if text.count("[") + text.count("{") > MAX_DEPTH and nesting(conversion.value) > MAX_DEPTH:
+        return _refuse(RefusalKind.JSON, "nested too deeply")
     refusals = check_structure(conversion.value, option.schema)
     return Conversion(None, refusals) if refusals else conversion
 
@@ -156,6 +161,15 @@ def _encodable_inside(value: object) -> bool:
     if isinstance(value, list):
         return all(map(_encodable_inside, value))
     return True
+
+
+def nesting(value: object) -> int:
+    """How deep objects and arrays that are not empty stand inside each other."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, (dict, list)) and item]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth
 
 
 def _lora_module(text: str) -> Conversion:
