@@ -34,7 +34,7 @@ STRUCTURED = (".yaml", ".yml", ".json", ".toml")
 SCRIPTS = (".sh", ".bash")
 SUFFIXES = (*STRUCTURED, *SCRIPTS, ".txt", ".args")
 
-_SIGNIFICANT = re.compile(r"^[ \t]*([^\s#][^\r\n]*)$", re.MULTILINE)
+_SIGNIFICANT = re.compile(r"^[ \t]*([^\s#][^\r\n]*)\r?$", re.MULTILINE)
 _TOML_LINE = re.compile(r"(?:\[[^\]\"'{,]+\]\s*(?:#.*)?|[\w.\"-]+\s*=\s*[\[\"'{\w+-].*)")
 _YAML_KEY = re.compile(r"(?:-\s|[\w\"'./-]+:(?:\s|$)|---)")
 

@@ -34,6 +34,11 @@ class FileReport:
     is_usable: bool = True
     is_recognised: bool = True
 
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Every diagnostic of the file, by place."""
+        return tuple(finding.diagnostic for finding in self.findings)
+
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
@@ -49,7 +54,7 @@ class LintReport:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Every diagnostic, by file and place."""
-        return tuple(finding.diagnostic for finding in self.findings)
+        return tuple(one for file in self.files for one in file.diagnostics)
 
     @property
     def sources(self) -> Mapping[str, str]:
