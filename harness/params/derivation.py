@@ -168,15 +168,21 @@ def batch(settings: Settings) -> Batch:
     large = card.vram_bytes >= LARGE_GPU_BYTES and "a100" not in card.name.lower()
     wanted = sequences if sequences is not None else 1024 if large else 256
     if tokens is None:
-        length = max_model_len(settings)
-        chunked = chunked_prefill(settings)
-        if length is None or chunked is None:
+        tokens = default_tokens(settings, sequences=wanted, default=8192 if large else 2048)
+        if tokens is None:
             return Batch(None, sequences)
-        tokens = 8192 if large else 2048
-        if not chunked:
-            tokens = max(length, tokens)
-        tokens = min(wanted * length, tokens)
     return Batch(tokens, wanted if sequences is not None else min(wanted, tokens))
+
+
+def default_tokens(settings: Settings, *, sequences: int, default: int) -> int | None:
+    """Tokens per step when none are asked for; with an unknown length the most they can be, None when unbounded."""
+    length = max_model_len(settings)
+    chunked = chunked_prefill(settings)
+    if chunked is None or (length is None and not chunked):
+        return None
+    if length is None:
+        return default
+    return min(sequences * length, default if chunked else max(length, default))
 
 
 def dtype(settings: Settings, known: ModelConfig) -> str | None:

@@ -28,6 +28,7 @@ MODELS = Path(__file__).parent / "models"
 # Refusals that come from what the recording machine lacks, not from the list: such lists are left out.
 ENVIRONMENT = (
     "failed to be inspected",
+    "expected str, bytes or os.PathLike object",
     "has no attribute 'rms_norm'",
     "No module named 'torchvision'",
     "KeyError: 'RANK'",

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
 from harness.params.derivation import speculation
+from harness.params.lenient import truth
 from harness.params.settings import Settings
-from harness.params.structure_values import lax_boolean
 
 CODE = "async-scheduling"
 STAGE = Stage.STARTUP
@@ -53,7 +53,7 @@ def obstacle(settings: Settings) -> str | None:
         method = table.get("method", table.get("model"))
         if method in WITHOUT_EAGLE:
             return f"speculation by {method}"
-        if lax_boolean(table.get("disable_padded_drafter_batch")) is True:
+        if truth(table.get("disable_padded_drafter_batch", False)):
             return "disable_padded_drafter_batch"
     executor = settings.text("distributed-executor-backend")
     return None if executor in ABLE else f"executor '{executor}'"

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
-from harness.params.derivation import batch, chunked_prefill, max_model_len
+from harness.params.derivation import LARGE_GPU_BYTES, batch, chunked_prefill, gpu, max_model_len
 from harness.params.settings import Settings
 
 CODE = "batched-tokens"
@@ -31,6 +31,8 @@ def check(context: Context) -> Iterator[Diagnostic]:
     """One finding when both limits are known and contradict."""
     settings = Settings(context)
     limits = batch(settings)
+    if limits.tokens is None and limits.sequences is not None and context.model is None:
+        yield from likely(context, settings, limits.sequences)
     if limits.tokens is None or limits.sequences is None or limits.tokens >= limits.sequences:
         return
     if limits.tokens < 1 or limits.sequences < 1:
@@ -45,3 +47,15 @@ def check(context: Context) -> Iterator[Diagnostic]:
         f"{limits.sequences} sequences do not fit a step of {limits.tokens} tokens{origin}",
         hint=f"--max-num-batched-tokens {limits.sequences}, or --max-num-seqs {limits.tokens} at most",
     )
+
+
+def likely(context: Context, settings: Settings, sequences: int) -> Iterator[Diagnostic]:
+    """A warning where the model is not known and a model that generates text would be refused."""
+    card = gpu(settings)
+    if card is None or settings.switch("enable-chunked-prefill") is False:
+        return
+    tokens = 8192 if card.vram_bytes >= LARGE_GPU_BYTES else 2048
+    if sequences > tokens:
+        message = f"{sequences} sequences do not fit a step of {tokens} tokens (the default on {card.name})"
+        hint = f"--max-num-batched-tokens {sequences}, or --max-num-seqs {tokens} at most"
+        yield context.warning(CODE, settings.span("max-num-seqs"), message, hint=hint)

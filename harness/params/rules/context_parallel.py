@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
-from harness.params.derivation import model
+from harness.params.derivation import architecture, model
 from harness.params.settings import Settings
 
 CODE = "context-parallel"
@@ -50,15 +50,18 @@ def decode_refusal(settings: Settings) -> str | None:
     if tensor % size:
         return f"tensor-parallel size {tensor} is not a multiple of the decode context parallel size {size}"
     known = model(settings)
-    if size <= 1 or known is None or known.mla or known.kv_heads is None or known.heads is None:
+    if size <= 1 or known is None or known.mla:
+        return None
+    found = architecture(settings, known)
+    if known.kv_heads == 0 or (found is not None and found.attention_free):
+        return "decode context parallelism needs a model with attention"
+    if known.kv_heads is None or known.heads is None:
         return None
     if tensor <= known.kv_heads:
         return (
             f"decode context parallelism needs more tensor-parallel GPUs ({tensor}) than the model has "
             f"key-value heads ({known.kv_heads})"
         )
-    if known.kv_heads == 0:
-        return "decode context parallelism needs a model with attention"
     if size > tensor // known.kv_heads:
         return (
             f"decode context parallel size {size} is above {tensor} GPUs // {known.kv_heads} key-value heads"

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.derivation import batch
+from harness.params.lenient import integer_of
 from harness.params.settings import Settings
-from harness.params.structure_values import lax_integer
 
 CODE = "cudagraph-sizes"
 STAGE = Stage.STARTUP
@@ -45,7 +45,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         return
     sizes = settings.value("cudagraph-capture-sizes")
     given = sizes if sizes is not None else table.get("cudagraph_capture_sizes")
-    reason = refusal(settings, table, [number for item in given if (number := lax_integer(item)) is not None]
+    reason = refusal(settings, table, [number for item in given if (number := integer_of(item)) is not None]
                      if isinstance(given, tuple | list) else None)  # fmt: skip
     if reason is not None:
         yield context.error(CODE, settings.span(*FLAGS), reason)
@@ -53,7 +53,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
 
 def graphs_on(settings: Settings, table: Mapping[str, object]) -> bool:
     """False when CUDA graphs are switched off, or may be."""
-    if settings.switch("enforce-eager") or lax_integer(settings.text("optimization-level") or "2") in {
+    if settings.switch("enforce-eager") or integer_of(settings.text("optimization-level") or "2") in {
         0,
         None,
     }:
@@ -68,13 +68,15 @@ def refusal(settings: Settings, table: Mapping[str, object], sizes: list[int] | 
     """Why the sizes do not work, or None."""
     largest = settings.integer("max-cudagraph-capture-size")
     if largest is None:
-        largest = lax_integer(table.get("max_cudagraph_capture_size"))
+        largest = integer_of(table.get("max_cudagraph_capture_size"))
     if largest is not None and largest < 1:
         return f"the largest CUDA graph has at least 1 sequence, not {largest}"
     if sizes is None:
         return None
     if not sizes:
         return "there is no size to capture CUDA graphs for"
+    if max(sizes) < 0 and not settings.since("0.15.1"):
+        return f"a CUDA graph for {max(sizes)} sequences cannot be"
     tokens = batch(settings).tokens
     if largest is None or tokens is None:
         return None

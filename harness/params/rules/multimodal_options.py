@@ -13,17 +13,18 @@ Right::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.derivation import architecture, facts, model
+from harness.params.lenient import integer_of
 from harness.params.settings import Settings
 
 CODE = "multimodal-options"
 STAGE = Stage.STARTUP
 SEVERITY = Severity.ERROR
-FLAGS = ("mm-encoder-attn-backend", "mm-shm-cache-max-object-size-mb")
+FLAGS = ("mm-encoder-attn-backend", "mm-shm-cache-max-object-size-mb", "limit-mm-per-prompt")
 DEFAULT_OBJECT_MB = 128
 
 
@@ -45,3 +46,8 @@ def check(context: Context) -> Iterator[Diagnostic]:
         span = settings.span("mm-shm-cache-max-object-size-mb")
         message = "--mm-shm-cache-max-object-size-mb needs --mm-processor-cache-type shm"
         yield context.error(CODE, span, message)
+    for modality, limit in (settings.table("limit-mm-per-prompt") or {}).items():
+        count = integer_of(limit.get("count", 0) if isinstance(limit, Mapping) else limit)
+        if count is not None and count < 0:
+            message = f"the limit for {modality} is at least 0, not {count}"
+            yield context.error(CODE, settings.span("limit-mm-per-prompt"), message)

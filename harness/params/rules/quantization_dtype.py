@@ -45,7 +45,8 @@ def check(context: Context) -> Iterator[Diagnostic]:
     ):
         return  # quantization-capability speaks
     dtypes = found.dtypes
-    if found.name == "gguf" and card is not None and card.compute_capability >= GGUF_WITHOUT_BF16:
+    newest = card is not None and card.compute_capability >= GGUF_WITHOUT_BF16
+    if found.name == "gguf" and newest and settings.since("0.15.1"):
         dtypes = tuple(name for name in dtypes if name != "bfloat16")
     dtype = derivation.dtype(settings, known)
     if dtype is None or dtype in dtypes:

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.derivation import batch, speculation
+from harness.params.lenient import integer_of
 from harness.params.settings import Settings
-from harness.params.structure_values import lax_integer
 
 CODE = "speculation-with-lora"
 STAGE = Stage.STARTUP
@@ -32,7 +32,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
     settings = Settings(context)
     if not settings.switch("enable-lora"):
         return
-    tokens = lax_integer((speculation(settings) or {}).get("num_speculative_tokens"))
+    tokens = integer_of((speculation(settings) or {}).get("num_speculative_tokens"))
     limits = batch(settings)
     if tokens is None or tokens < 1 or limits.tokens is None or limits.sequences is None:
         return

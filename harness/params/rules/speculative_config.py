@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.derivation import facts, model
+from harness.params.lenient import integer_of, is_boolean
 from harness.params.settings import Settings
-from harness.params.structure_values import lax_boolean, lax_integer
 
 CODE = "speculative-config"
 STAGE = Stage.STARTUP
@@ -73,7 +73,7 @@ def field_refusal(settings: Settings, table: Mapping[str, object]) -> str | None
     for key, least in LEAST.items():
         if key not in table or (table[key] is None and key not in WITHOUT_NULL):
             continue
-        number = lax_integer(table[key])
+        number = integer_of(table[key])
         if number is None:
             return f"{key} is a whole number, not {table[key]!r}"
         if number < least:
@@ -84,7 +84,7 @@ def field_refusal(settings: Settings, table: Mapping[str, object]) -> str | None
     quantization = table.get("quantization")
     if quantization is not None and quantization not in facts(settings).quantization:
         return f"there is no quantization method {quantization!r}"
-    if "disable_padded_drafter_batch" in table and lax_boolean(table["disable_padded_drafter_batch"]) is None:
+    if "disable_padded_drafter_batch" in table and not is_boolean(table["disable_padded_drafter_batch"]):
         return "disable_padded_drafter_batch is true or false"
     return None
 
@@ -122,8 +122,8 @@ def method_refusal(settings: Settings, table: Mapping[str, object]) -> str | Non
 def window_refusal(table: Mapping[str, object]) -> str | None:
     """An n-gram window whose smallest size is above its largest."""
     smallest, largest = (
-        lax_integer(table.get("prompt_lookup_min")),
-        lax_integer(table.get("prompt_lookup_max")),
+        integer_of(table.get("prompt_lookup_min")),
+        integer_of(table.get("prompt_lookup_max")),
     )
     if smallest is None or largest is None or smallest <= largest:
         return None
@@ -140,11 +140,11 @@ def mtp_refusal(settings: Settings, table: Mapping[str, object]) -> str | None:
     names = MTP_ARCHITECTURES | MTP_ARCHITECTURES_SINCE_0_15 if late else MTP_ARCHITECTURES
     if known.model_type not in types and not names & set(known.architectures):
         return f"models of type {known.model_type} have no layers for multi-token prediction"
-    tokens = lax_integer(table.get("num_speculative_tokens"))
+    tokens = integer_of(table.get("num_speculative_tokens"))
     layers = known.n_predict
     if tokens is not None and layers and tokens > layers and tokens % layers:
         return f"num_speculative_tokens ({tokens}) is no multiple of the model's {layers} prediction layers"
-    size, target = lax_integer(table.get("draft_tensor_parallel_size")), settings.size("tensor-parallel-size")
+    size, target = integer_of(table.get("draft_tensor_parallel_size")), settings.size("tensor-parallel-size")
     if size is not None and size not in (1, target):
         return f"draft_tensor_parallel_size is 1 or the tensor-parallel size ({target}), not {size}"
     return None

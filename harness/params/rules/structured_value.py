@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
+from harness.params.lenient import integer_of
 from harness.params.settings import Settings
-from harness.params.structure_values import lax_integer
 
 CODE = "structured-value"
 STAGE = Stage.STARTUP
@@ -67,6 +67,6 @@ def refusal(name: str, value: object) -> str | None:
 def limit_refusal(entry: object) -> str | None:
     """A limit is a whole number or an object of whole numbers."""
     if isinstance(entry, Mapping):
-        wrong = [item for item in entry.values() if lax_integer(item) is None]
+        wrong = [item for item in entry.values() if integer_of(item) is None]
         return f"has {wrong[0]!r} where a whole number belongs" if wrong else None
-    return None if lax_integer(entry) is not None else f"has {entry!r} where a whole number belongs"
+    return None if integer_of(entry) is not None else f"has {entry!r} where a whole number belongs"

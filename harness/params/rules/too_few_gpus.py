@@ -40,8 +40,9 @@ def check(context: Context) -> Iterator[Diagnostic]:
     copies = settings.size("data-parallel-size")
     if need > available:
         span = settings.span(*SIZES)
-        product = " x ".join(str(settings.size(name)) for name in SIZES if settings.size(name) > 1)
-        message = f"needs {need} GPUs ({product}), a replica has {available}"
+        sizes = [str(settings.size(name)) for name in SIZES if settings.size(name) > 1]
+        product = f" ({' x '.join(sizes)})" if len(sizes) > 1 else ""
+        message = f"the engine needs {need} GPUs{product}, a replica has {available}"
         chosen = settings.text("distributed-executor-backend")
         finding = context.error if chosen is None else context.warning
         yield finding(CODE, span, message, hint=f"parallel sizes that multiply to at most {available}")
