@@ -1,0 +1,121 @@
+"""The exported schema and the reader say the same of whole files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from harness.errors import ConfigError
+from harness.plan.config import load_config
+from harness.plan.config_reader import KEYS, LENGTH_KEYS, LEVEL_KEYS, TIMEOUT_KEYS, WORKLOAD_KEYS
+from harness.plan.schema import sweep_schema
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
+
+BASE = {
+    "model": "m/m",
+    "gpu-type": "a",
+    "engine-version": "0.15.1",
+    "load": [{"concurrency": [1, 8], "duration": "20s"}],
+}
+
+# changes of BASE that both refuse
+WRONG = [
+    {"nane": "x"},
+    {"name": "Bad Name"},
+    {"engine-version": 0.15},
+    {"gpu-count": 9},
+    {"gpu-count": "1"},
+    {"replicas": 0},
+    {"load": []},
+    {"load": [{"concurrency": 1}]},
+    {"load": [{"duration": "1s"}]},
+    {"load": [{"concurrency": 1, "rate": 1, "duration": "1s"}]},
+    {"load": [{"concurrency": 0, "duration": "1s"}]},
+    {"load": [{"rate": 1, "duration": "1s", "arrivals": "bursty"}]},
+    {"workload": {"input-tokens": 0}},
+    {"workload": {"api": "chatty"}},
+    {"workload": {"input-tokens": {"mean": 3}}},
+    {"matrix": {"gpu_type": ["a"]}},
+    {"matrix": {"replicas": []}},
+    {"matrix": {"replicas": [1, 1]}},
+    {"matrix": {"parameters": {"a": "--x"}}},
+    {"matrix": {"parameters": ["--x"]}},
+    {"include": [{"zone": "x"}]},
+    {"timeouts": {"redy": "1m"}},
+    {"repeats": 0},
+    {"parameters": "--x"},
+    {"models": {"m/m": {}}},
+    {"engines": {"0.15.1": 3}},
+]
+
+# changes of BASE that both take
+RIGHT = [
+    {},
+    {"name": "a-1", "question": "?", "zone": "ch-gva-2", "slo": "ttft_p95<=1s", "repeats": 2},
+    {"parameters": ["--seed", 1]},
+    {
+        "matrix": {
+            "replicas": [1, 2],
+            "parameters": {"a": [], "b": {"x": [1, None, True, {"k": 1}], "y": "z"}},
+        }
+    },
+    {"matrix": {"parameters": [["--x"], {"y": [1, 2]}], "exclude": [{"parameters": "--x"}]}},
+    {"include": [{"gpu-type": "b", "gpu-count": 2}]},
+    {"load": [{"rate": [0.5, 2], "requests": 10, "arrivals": "gamma", "burstiness": 0.5, "warmup": 0}]},
+    {
+        "workload": {
+            "output-tokens": {"distribution": "normal", "mean": 9, "stddev": 2},
+            "extra": {"top_p": 1},
+        }
+    },
+    {"timeouts": {"ready": 90, "delete": "1h30m"}},
+    {"engines": {"0.15.1": "/bin/vllm"}, "engine-environment": {"A": "b"}},
+]
+
+
+def reader_takes(document: object, path: Path) -> bool:
+    path.write_text(yaml.safe_dump(document))
+    try:
+        load_config(str(path))
+    except ConfigError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("change", WRONG, ids=str)
+def test_both_refuse(change: dict[str, object], tmp_path: Path) -> None:
+    document = {**BASE, **change}
+    assert not reader_takes(document, tmp_path / "x.yaml")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, sweep_schema())
+
+
+@pytest.mark.parametrize("change", RIGHT, ids=str)
+def test_both_take(change: dict[str, object], tmp_path: Path) -> None:
+    document = {**BASE, **change}
+    jsonschema.validate(document, sweep_schema())
+    assert reader_takes(document, tmp_path / "x.yaml")
+
+
+def test_schema_itself_is_valid_and_has_the_readers_keys() -> None:
+    schema = sweep_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    properties = schema["properties"]
+    assert set(properties) == set(KEYS)
+    assert set(properties["workload"]["properties"]) == set(WORKLOAD_KEYS)
+    assert set(properties["load"]["items"]["properties"]) == set(LEVEL_KEYS)
+    assert set(properties["timeouts"]["properties"]) == set(TIMEOUT_KEYS)
+    length = properties["workload"]["properties"]["input-tokens"]["anyOf"][1]
+    assert set(length["properties"]) == set(LENGTH_KEYS)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_shipped_sweeps_keep_to_the_schema(path: Path) -> None:
+    document = yaml.safe_load(path.read_text())
+    if "load" not in document:
+        pytest.skip("not a sweep")
+    jsonschema.validate(document, sweep_schema())
