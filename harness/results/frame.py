@@ -109,9 +109,10 @@ class Run:
     @cached_property
     def points(self) -> pd.DataFrame:
         """One row a measured load level of a run, with its cell's columns beside the figures."""
-        return self._points(self.slo)
+        return self.points_against(self.slo)
 
-    def _points(self, slo: Slo | None) -> pd.DataFrame:
+    def points_against(self, slo: Slo | None) -> pd.DataFrame:
+        """The points judged against another SLO than the sweep's own."""
         rows = [point_row(point, slo=slo) for point in self.stored_points()]
         frame = pd.DataFrame(rows, columns=None if rows else [*POINT_KEYS, "load"])
         cells = self.cells.drop(columns=["state", "reason", "runs_measured", "time_to_ready_s"])
@@ -141,7 +142,7 @@ class Run:
 
     def meets(self, slo: Slo | str) -> pd.DataFrame:
         """The levels whose every repeat meets ``slo`` (its text or a preset's name), void ones left out."""
-        levels = join_repeats(self._points(Slo.parse(slo) if isinstance(slo, str) else slo))
+        levels = join_repeats(self.points_against(Slo.parse(slo) if isinstance(slo, str) else slo))
         if levels.empty:
             return levels
         return levels[levels["meets_slo"].astype(bool) & (levels["verdict"] != "void")].reset_index(drop=True)

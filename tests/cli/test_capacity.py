@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.cli.main import command, main
+from harness.errors import UsageError
+from harness.load.records import ClientStats, Outcome, RequestRecord, StageResult
+from harness.plan.cells import Cell
+from harness.results.resolved import Resolved
+from harness.results.store import RunFolder, write_records
+
+PRICES = Path(__file__).resolve().parents[2] / "configs" / "prices.yaml"
+
+
+def make_stage(concurrency: int, *, ttft_s: float, seconds: float) -> StageResult:
+    """A closed loop whose requests last ``ttft_s`` + 0.1 s, for ``seconds``: 11 tokens, 10 ms apart."""
+    client = ClientStats("kernel", 1.0, 0.1, 0.0, 10, 10, 0.0, 1)
+    records: list[RequestRecord] = []
+    for slot in range(concurrency):
+        start = 0.0
+        while start < seconds - 1e-3:
+            first = start + ttft_s
+            times = first + 0.01 * np.arange(11)
+            records.append(
+                RequestRecord(
+                    index=len(records), scheduled_s=start, sent_s=start, first_token_s=first,
+                    last_token_s=float(times[-1]), done_s=float(times[-1]), ended_s=float(times[-1]),
+                    chunk_times_s=times, chunk_tokens=np.ones(11, np.int32), tokens_assumed=False,
+                    completion_tokens=11, outcome=Outcome.SUCCEEDED, status=200, finish_reason="length",
+                )
+            )  # fmt: skip
+            start = float(times[-1]) + 1e-9 * slot
+    stage = {"kind": "closed-loop", "concurrency": concurrency}
+    return StageResult(f"c{concurrency}", stage, records, 0.0, seconds + 1e-4, 1.79e9, client)
+
+
+@pytest.fixture(name="folder", scope="module")
+def folder_fixture(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One cell: at c4 TTFT is 0.1 s (20 requests/s), at c16 it is 0.7 s (20 requests/s, too late)."""
+    cell = Cell("gpua5000", 1, 1, "0.15.1", "m", ())
+    resolved = Resolved(
+        name="x", started_at="2026-11-23T16:00:00Z", simulated=True, deployer="exoscale", cells=(cell,),
+        slo="ttft_p95<=0.5s",
+    )  # fmt: skip
+    opened, journal = RunFolder.create(
+        tmp_path_factory.mktemp("capacity") / "x", config=b"", resolved=resolved
+    )
+    run_id = f"{cell.id}-r0"
+    for point, (concurrency, ttft_s) in enumerate(((4, 0.1), (16, 0.7))):
+        metadata = {"run_id": run_id, "cell_id": cell.id, "repeat": 0, "point": point, "simulated": True}
+        stage = make_stage(concurrency, ttft_s=ttft_s, seconds=8.0)
+        write_records(opened.records_path(run_id, point), stage, metadata=metadata)
+    journal.append("measured", run_id=run_id)
+    journal.append("sweep-finished")
+    journal.close()
+    return str(opened.path)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(command, ["capacity", *arguments], standalone_mode=False)
+
+
+def test_the_answer_is_a_sentence_with_price_headroom_and_limit(folder: str) -> None:
+    result = run(folder, "--rate", "30", "--prices", str(PRICES))
+    assert result.return_value == 0
+    # 20 requests/s at 80 %: 30/16 -> 2 replicas at 1.34
+    assert "2 replicas of gpua5000×1 0.15.1 default: 2.68 EUR/h" in result.stdout
+    assert "75% used" in result.stdout
+    assert "ttft_p95 700 ms > 500 ms at c16" in result.stdout
+    assert "SIMULATED" in result.stdout
+    assert "not a quotation" in result.stdout
+
+
+def test_json_names_the_runs_the_figures_come_from(folder: str) -> None:
+    document = json.loads(run(folder, "--rate", "30", "--spare", "1", "--json").stdout)
+    assert len(document["options"]) == 1
+    option = document["options"][0]
+    assert (option["replicas"], option["gpus"], option["price_per_h"]) == (3, 3, None)
+    assert option["per_replica_req_s"] == pytest.approx(20.0, rel=0.02)
+    assert option["run_ids"] == [f"{option['cell_id']}-r0"]
+
+
+def test_an_slo_that_nothing_meets_ends_with_one(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["capacity", folder, "--rate", "1", "--slo", "ttft_p95<=1ms"])
+    assert ended.value.code == 1
+    printed = capsys.readouterr().out
+    assert "Nothing measured serves 1 requests/s within ttft_p95<=1ms" in printed
+    assert "ttft_p95 100 ms > 1 ms at c4" in printed
+
+
+def test_break_even_says_when_tokens_are_cheaper(folder: str) -> None:
+    # 1.34 an hour, 11 tokens a request; at 100 per 1M tokens: 1.34 / (100e-6 x 11 x 3600) = 0.34 requests/s
+    assert (
+        "from 0.34 requests/s"
+        in run(folder, "--rate", "1", "--prices", str(PRICES), "--token-price", "100").stdout
+    )
+    assert (
+        "tokens are cheaper"
+        in run(folder, "--rate", "1", "--prices", str(PRICES), "--token-price", "0.1").stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ([], "a rate or a number of users"),
+        (["--rate", "1", "--slo", "fast"], "fast"),
+        (["--rate", "1", "--think-time", "long"], "not a duration"),
+        (["--rate", "-1"], "above 0"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_a_usage_error(
+    folder: str, extra: list[str], message: str
+) -> None:
+    result = run(folder, *extra)
+    assert isinstance(result.exception, UsageError)
+    assert message in str(result.exception)
