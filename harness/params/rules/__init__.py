@@ -30,6 +30,7 @@ from harness.params.rules import (
     expert_balancing,
     expert_parallel,
     foreign_code,
+    gpu_memory,
     gpu_not_authorized,
     headless,
     heads_not_divisible,
@@ -169,6 +170,7 @@ RULES: tuple[Rule, ...] = (
     attention_backend,
     tracing,
     metrics_version,
+    gpu_memory,
     # platform
     deployment_size,
     gpu_not_authorized,
