@@ -1,0 +1,213 @@
+"""``harness params``: what an engine version accepts, from the shipped knowledge and from fetched help documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.params.changes import Change
+    from harness.params.grammar import Grammar, Option
+    from harness.params.lint import Knowledge
+
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Write JSON instead of a table.")
+VERSION_OPTION = click.option(
+    "--engine-version", metavar="V", help="vLLM version; the newest known one if left out."
+)
+
+MAX_CELL = 60
+
+
+@click.group(name="params")
+def command() -> None:
+    """Show what vLLM versions accept.
+
+    Known without asking anybody: the versions that ship with this program. `fetch` asks the API for a version's own
+    document and keeps it.
+    """
+
+
+@command.command(name="list")
+@VERSION_OPTION
+@JSON_OPTION
+def list_command(engine_version: str | None, as_json: bool) -> None:
+    """List every parameter of a version with its type and default.
+
+    \b
+    harness params list --engine-version 0.15.1
+    """
+    known = knowledge(engine_version)
+    options = [option for option in known.grammar.options if option.name != "help"]
+    if as_json:
+        click.echo(json.dumps([facts(option) for option in options], indent=1))
+        return
+    note_provenance(known)
+    show_table(
+        ("parameter", "type", "default", "section"),
+        (
+            [option.spec.flag, kind(option), option.spec.default or "", option.spec.section or ""]
+            for option in options
+        ),
+    )
+
+
+@command.command(name="show")
+@click.argument("name")
+@VERSION_OPTION
+@JSON_OPTION
+def show_command(name: str, engine_version: str | None, as_json: bool) -> None:
+    """Show all that is known of parameter NAME, with or without its dashes.
+
+    \b
+    harness params show max-model-len --engine-version 0.12.0
+    """
+    known = knowledge(engine_version)
+    option = find(name, known.grammar)
+    if as_json:
+        click.echo(json.dumps(facts(option), indent=1))
+        return
+    note_provenance(known)
+    for key, value in facts(option).items():
+        if value not in (None, [], {}, False):
+            click.echo(f"{key:13}  {as_text(value)}")
+
+
+@command.command(name="diff")
+@click.argument("old", metavar="V1")
+@click.argument("new", metavar="V2")
+@JSON_OPTION
+def diff_command(old: str, new: str, as_json: bool) -> None:
+    """Compare the parameters of versions V1 and V2.
+
+    \b
+    harness params diff 0.12.0 0.15.1
+    """
+    from harness.params.changes import compare
+
+    changes = compare(knowledge(old).grammar, knowledge(new).grammar)
+    if as_json:
+        click.echo(json.dumps([as_row(change) for change in changes], indent=1))
+        return
+    show_table(("", "parameter", "", old, new), (cells(change) for change in changes))
+    click.echo(f"{len(changes)} differences", err=True)
+
+
+@command.command(name="fetch")
+@click.argument("version", metavar="V")
+@click.option("--zone", metavar="ZONE", help="Zone whose API is asked.")
+def fetch_command(version: str, zone: str | None) -> None:
+    """Ask the API which parameters version V accepts, and keep the answer.
+
+    Credentials come from EXOSCALE_API_KEY and EXOSCALE_API_SECRET or from exoscale.toml.
+
+    \b
+    harness params fetch 0.15.1 --zone at-vie-2
+    """
+    from harness.cli.fetching import fetch
+
+    found, path, difference = fetch(version, zone=zone)
+    click.echo(f"vLLM {found.version}: {len(found.parameters)} parameters, kept in {path}")
+    if difference:
+        click.echo(f"note: {difference}", err=True)
+
+
+def knowledge(version: str | None) -> Knowledge:
+    """What is known of a version: shipped, or fetched; UsageError when neither."""
+    from harness.params.lint import knowledge_of
+    from harness.params.snapshots import known_versions
+
+    wanted = version or known_versions()[-1]
+    if wanted in known_versions():
+        return knowledge_of(wanted)
+    from harness.cli.help_cache import cache_folder, cached_versions, load_cached
+
+    folder = cache_folder()
+    fetched = load_cached(wanted, folder)
+    if fetched is None:
+        have = ", ".join(dict.fromkeys((*known_versions(), *cached_versions(folder))))
+        raise UsageError(
+            f"no parameters of vLLM {wanted!r} are at hand ({have} are); harness params fetch {wanted}"
+        )
+    return knowledge_of(wanted, fetched)
+
+
+def find(name: str, grammar: Grammar) -> Option:
+    """The option of a name or any spelling of its flags; UsageError with near names for none."""
+    from harness.params.names import bare_name, near_names
+
+    option = grammar.by_flag.get(name) or grammar.names.get(bare_name(name))
+    if option is None:
+        near = near_names(bare_name(name), tuple(grammar.names))
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise UsageError(f"vLLM {grammar.version} has no parameter {name!r}{hint}")
+    return option
+
+
+def kind(option: Option) -> str:
+    """The type column."""
+    from harness.params.changes import describe_type
+
+    return describe_type(option)
+
+
+def facts(option: Option) -> dict[str, Any]:
+    """All that is known of a parameter, for JSON."""
+    spec = option.spec
+    return {
+        "name": spec.name,
+        "flags": list(option.flags),
+        "type": spec.type,
+        "takes": kind(option),
+        "default": spec.default,
+        "section": spec.section,
+        "description": spec.description,
+        "choices": list(option.choices or ()),
+        "known_values": list(option.known_values or ()),
+        "keys": {key: field.text for key, field in option.schema.fields.items()} if option.schema else {},
+        "repeating_adds": option.appends,
+        "deprecated": option.deprecated,
+    }
+
+
+def as_text(value: object) -> str:
+    """One line of a fact."""
+    if isinstance(value, dict):
+        return "".join(f"\n    {key}: {text}" for key, text in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def as_row(change: Change) -> dict[str, str | None]:
+    """A difference, for JSON."""
+    return {name: getattr(change, name) for name in ("name", "kind", "aspect", "before", "after")}
+
+
+def cells(change: Change) -> Sequence[str]:
+    """A difference as a row of the table."""
+    return (change.kind, f"--{change.name}", change.aspect or "", change.before or "", change.after or "")
+
+
+def note_provenance(known: Knowledge) -> None:
+    """Says on stderr where the document comes from."""
+    source = known.help.provenance
+    if source:
+        click.echo(
+            f"vLLM {known.help.version}: {source.get('source', '')}, {source.get('date', '')}", err=True
+        )
+
+
+def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Aligned columns; a text longer than ``MAX_CELL`` is cut."""
+    table = [tuple(map(_cropped, row)) for row in (heads, *rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(heads) - 1)]
+    for row in table:
+        shown = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        click.echo("  ".join([*shown, row[-1]]).rstrip())
+
+
+def _cropped(text: str) -> str:
+    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
