@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import cast
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, retry_any, retry_if_exception_type, retry_if_result
+from tenacity import AsyncRetrying, RetryCallState, retry_any, retry_if_exception, retry_if_result
 
 from harness.errors import ApiError, NetworkError, PlatformError
 from harness.exoscale.refusals import retry_after_s
@@ -31,7 +33,8 @@ class RetryPolicy:
     """How long and how often. Waits double from ``first_wait_s`` to ``longest_wait_s``, each shortened by up to
     half at random; no new try starts later than ``deadline_s`` after the first.
 
-    ``unix_clock`` reads Retry-After dates, ``clock`` measures the deadline.
+    ``unix_clock`` reads Retry-After dates, ``clock`` measures the deadline. ``on_retry`` is told, before each pause,
+    what went wrong and how many seconds the pause takes.
     """
 
     first_wait_s: float = 1.0
@@ -41,6 +44,7 @@ class RetryPolicy:
     unix_clock: Clock = time.time
     sleep: Sleep = asyncio.sleep
     jitter: Callable[[], float] = field(default=random.random)
+    on_retry: Callable[[str, float], None] | None = None
 
     def wait_s(self, attempt: int, *, asked_s: float | None) -> float:
         """The pause after the ``attempt``-th try (from 1): what the server asked for, or the backoff."""
@@ -53,6 +57,17 @@ class RetryPolicy:
 def is_ambiguous(error: PlatformError) -> bool:
     """True when the call that raised it may have taken effect all the same: no answer, or a 5xx."""
     return isinstance(error, NetworkError) or (isinstance(error, ApiError) and error.status >= 500)
+
+
+def is_permanent(error: BaseException | None) -> bool:
+    """True for a connection that no repetition will make: a host without a name, a certificate not to be trusted."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 async def send_repeatedly(
@@ -74,17 +89,35 @@ async def send_repeatedly(
     def worth_repeating(response: httpx.Response) -> bool:
         return response.status_code == 429 or (repeatable and response.status_code >= 500)
 
+    def may_heal(error: BaseException) -> bool:
+        kinds = (httpx.TransportError,) if repeatable else NEVER_CONNECTED
+        return isinstance(error, kinds) and not is_permanent(error)
+
     retrying = AsyncRetrying(
         sleep=policy.sleep,
         wait=pause,
         stop=out_of_time,
         retry=retry_any(
             retry_if_result(worth_repeating),
-            retry_if_exception_type(httpx.TransportError if repeatable else NEVER_CONNECTED),
+            retry_if_exception(may_heal),
         ),
+        before_sleep=_teller(policy),
         retry_error_callback=_last_outcome,
     )
     return cast(httpx.Response, await retrying(send))
+
+
+def _teller(policy: RetryPolicy) -> Callable[[RetryCallState], None]:
+    def tell(state: RetryCallState) -> None:
+        if policy.on_retry is None or state.outcome is None:
+            return
+        error = state.outcome.exception()
+        what = (
+            str(state.outcome.result().status_code) if error is None else str(error) or type(error).__name__
+        )
+        policy.on_retry(what, state.upcoming_sleep)
+
+    return tell
 
 
 def _last_outcome(state: RetryCallState) -> httpx.Response:

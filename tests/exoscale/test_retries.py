@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +12,10 @@ import httpx
 import pytest
 
 from harness.errors import ApiError, NetworkError, NotFoundError, RateLimitedError
-from harness.exoscale.retries import is_ambiguous
+from harness.exoscale.client import ExoscaleClient
+from harness.exoscale.credentials import Credentials
+from harness.exoscale.retries import RetryPolicy, is_ambiguous
+from harness.secret import Secret
 
 Run = Callable[..., Any]
 EMPTY = httpx.Response(200, json={"models": []})
@@ -121,3 +127,53 @@ def test_every_try_is_signed_anew(run: Run, script: Any) -> None:
     first, second = (request.headers["authorization"] for request in network.requests)
     assert "expires=1772000600" in first
     assert "expires=1772000660" in second
+
+
+def caused(cause: Exception) -> httpx.ConnectError:
+    error = httpx.ConnectError(str(cause))
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+        ssl.SSLCertVerificationError("certificate verify failed"),
+    ],
+    ids=["no such host", "bad certificate"],
+)
+def test_a_connection_that_can_never_be_made_is_not_tried_again(
+    run: Run, script: Any, time: Any, cause: Exception
+) -> None:
+    network = script(caused(cause))
+    with pytest.raises(NetworkError):
+        run(network, lambda client: client.list_models())
+    assert (len(network.requests), time.slept) == (1, [])
+
+
+def test_a_resolver_without_a_network_is_tried_again(run: Run, script: Any) -> None:
+    network = script(caused(socket.gaierror(socket.EAI_AGAIN, "Temporary failure")), EMPTY)
+    assert run(network, lambda client: client.list_models()) == ()
+
+
+def test_each_pause_is_told_with_its_cause_and_length(script: Any, time: Any) -> None:
+    told: list[tuple[str, float]] = []
+    network = script(httpx.Response(503), httpx.ConnectError("refused"), EMPTY)
+    policy = RetryPolicy(
+        clock=time.clock,
+        unix_clock=time.unix,
+        sleep=time.sleep,
+        jitter=lambda: 0.0,
+        on_retry=lambda what, seconds: told.append((what, seconds)),
+    )
+
+    async def main() -> None:
+        credentials = Credentials("EXO", Secret("s"), "z", "https://api.example.com/v2")
+        async with ExoscaleClient(
+            credentials, transport=httpx.MockTransport(network), policy=policy
+        ) as client:
+            await client.list_models()
+
+    asyncio.run(main())
+    assert told == [("503", 1.0), ("refused", 2.0)]
