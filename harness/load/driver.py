@@ -9,28 +9,26 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import numpy as np
 
 from harness.load.alarm import Alarm
 from harness.load.arrivals import ClosedLoop
+from harness.load.chores import Chores
 from harness.load.monitor import CpuMeter, LoopLag, Progress, Tally, client_stats
 from harness.load.pool import Pool, raise_open_file_limit
 from harness.load.probe import Probe
 from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
-from harness.load.request import RequestForm, post_bytes, request_body
-from harness.load.response import NS_PER_S, Response, complete_record
+from harness.load.response import NS_PER_S, Response, completing
 from harness.load.stage import Stage
-from harness.load.target import Target, resolve
+from harness.load.supply import Supply
+from harness.load.target import resolve
 from harness.load.timetable import open_loop_times
-from harness.load.workload import RequestSource, RequestSpec, Workload
-from harness.secret import Secret
+from harness.load.workload import RequestSource, Workload
 
 OnProgress = Callable[[Progress], None]
 PROGRESS_S = 0.25
-READY_REQUESTS = 256
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 1.0
 
 
@@ -54,50 +52,21 @@ async def run_stage(
     source = RequestSource(
         workload, probe.calibration, seed, cache_salt or secrets.token_hex(8), salted=probe.cache_salt
     )
-    run = _StageRun(
-        stage, source, Supply(source, target, form=probe.form(workload), key=endpoint.key), Pool(target)
-    )
+    chores = Chores()
+    supply = Supply(source, target, form=probe.form(workload), key=endpoint.key, chores=chores)
+    run = _StageRun(stage, source, supply, Pool(target), chores)
     result = await run.measure(on_progress, seed=seed)
     result.probe = probe.to_json()
     return result
 
 
-class Supply:
-    """Requests made ready ahead of their time, so that making them delays none."""
-
-    def __init__(
-        self, source: RequestSource, target: Target, *, form: RequestForm, key: Secret | None
-    ) -> None:
-        self._source, self._target, self._form, self._key = source, target, form, key
-        self._ready: dict[bool, deque[tuple[RequestSpec, bytes]]] = {False: deque(), True: deque()}
-        self._made = {False: 0, True: 0}
-
-    def prepare(self, count: int, *, warmup: bool) -> None:
-        """Have ``count`` more requests ready."""
-        for _ in range(min(count, READY_REQUESTS)):
-            self._ready[warmup].append(self._make(warmup))
-
-    def take(self, *, warmup: bool) -> tuple[RequestSpec, bytes]:
-        """The next request and its bytes; its successor is made when the loop is next free."""
-        ready = self._ready[warmup]
-        taken = ready.popleft() if ready else self._make(warmup)
-        asyncio.get_running_loop().call_soon(lambda: ready.append(self._make(warmup)))
-        return taken
-
-    def _make(self, warmup: bool) -> tuple[RequestSpec, bytes]:
-        spec = self._source.request(self._made[warmup], warmup=warmup)
-        self._made[warmup] += 1
-        body = request_body(
-            self._form, prompt=spec.prompt, output_tokens=spec.output_tokens, cache_salt=spec.cache_salt
-        )
-        return spec, post_bytes(self._target, api=self._form.api, body=body, key=self._key)
-
-
 class _StageRun:
     """One stage while it runs."""
 
-    def __init__(self, stage: Stage, source: RequestSource, supply: Supply, pool: Pool) -> None:
-        self.stage, self.source, self.supply, self.pool = stage, source, supply, pool
+    def __init__(
+        self, stage: Stage, source: RequestSource, supply: Supply, pool: Pool, chores: Chores
+    ) -> None:
+        self.stage, self.source, self.supply, self.pool, self.chores = stage, source, supply, pool, chores
         self.records: list[RequestRecord] = []
         self.tally = Tally()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -137,6 +106,7 @@ class _StageRun:
                 reporter.cancel()
             await self._cancel_all()
             loop_lag_p99_s = lag.stop()
+            self.chores.finish()
             self.pool.close()
         self._close_window()
         stats = client_stats(
@@ -182,8 +152,8 @@ class _StageRun:
             warmup = self.now_s() < self.window_start_s
             if not warmup and not self._may_issue():
                 return
-            record = await self._send(free_ns, warmup=warmup)
-            if record.outcome.is_failure:
+            response = await self._send(free_ns, warmup=warmup)
+            if response.looks_failed:
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
             else:
@@ -232,8 +202,8 @@ class _StageRun:
 
     # What
 
-    async def _send(self, scheduled_ns: int, *, warmup: bool) -> RequestRecord:
-        """One request from its schedule to its record."""
+    async def _send(self, scheduled_ns: int, *, warmup: bool) -> Response:
+        """One request from its schedule to its response; the record is filled in when there is time."""
         spec, request = self.supply.take(warmup=warmup)
         record = RequestRecord(
             index=spec.index,
@@ -257,10 +227,15 @@ class _StageRun:
             self.tally.in_flight -= 1
             if response.ended_ns is None:
                 response.ended_ns = time.monotonic_ns()
-            streamed = self.source.workload.streamed
-            complete_record(record, response, streamed=streamed, origin_ns=self.origin_ns)
-            self.tally.ended(record)
-        return record
+            self.chores.add(self._read(record, response))
+        return response
+
+    def _read(self, record: RequestRecord, response: Response) -> Iterator[None]:
+        """What became of a request, read from its response; the response's bytes are then let go."""
+        streamed = self.source.workload.streamed
+        yield from completing(record, response, streamed=streamed, origin_ns=self.origin_ns)
+        self.tally.ended(record)
+        yield
 
     # The end
 

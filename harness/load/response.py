@@ -6,10 +6,11 @@ Instants are nanoseconds on the monotonic clock while bytes arrive, seconds from
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.load.records import Outcome, RequestRecord
-from harness.load.sse import ParsedStream, choice_has_text, error_text, excerpt, parse_stream, take_usage
+from harness.load.sse import ParsedStream, choice_has_text, error_text, excerpt, parse_steps, take_usage
 
 NS_PER_S = 1_000_000_000
 EVENT_STREAM = "text/event-stream"
@@ -54,6 +55,12 @@ class Response:
         self.retries = retries
 
     @property
+    def looks_failed(self) -> bool:
+        """A guess without reading the body, for a client that must not hammer a broken server."""
+        tail = b"".join(data for _, data in self.body[-3:])
+        return self.outcome is not None or self.status != 200 or not self.complete or b'"error"' in tail
+
+    @property
     def content(self) -> bytes:
         """The whole body."""
         return b"".join(data for _, data in self.body)
@@ -66,6 +73,14 @@ class Response:
 
 def complete_record(record: RequestRecord, response: Response, *, streamed: bool, origin_ns: int) -> None:
     """Fill ``record`` with all that ``response`` tells; its outcome is the one class that describes it."""
+    for _ in completing(record, response, streamed=streamed, origin_ns=origin_ns):
+        pass
+
+
+def completing(
+    record: RequestRecord, response: Response, *, streamed: bool, origin_ns: int
+) -> Iterator[None]:
+    """``complete_record`` in steps of a fraction of a millisecond; the record is whole when they are over."""
 
     def seconds(instant_ns: int | None) -> float | None:
         return None if instant_ns is None else (instant_ns - origin_ns) / NS_PER_S
@@ -81,7 +96,11 @@ def complete_record(record: RequestRecord, response: Response, *, streamed: bool
     record.retries = response.retries
     reads = [((instant - origin_ns) / NS_PER_S, data) for instant, data in response.body]
     is_stream = streamed and response.status == 200 and response.content_type == EVENT_STREAM
-    parsed = parse_stream(reads) if is_stream else _parse_whole(reads, response)
+    parsed = ParsedStream()
+    if is_stream:
+        yield from parse_steps(reads, parsed)
+    else:
+        _parse_whole(reads, response, parsed)
     _take_parsed(record, parsed)
     record.outcome, record.detail = _classify(response, parsed, streamed=streamed)
 
@@ -102,19 +121,18 @@ def _take_parsed(record: RequestRecord, parsed: ParsedStream) -> None:
     record.token_reads = parsed.token_reads
 
 
-def _parse_whole(reads: list[tuple[float, bytes]], response: Response) -> ParsedStream:
+def _parse_whole(reads: list[tuple[float, bytes]], response: Response, parsed: ParsedStream) -> None:
     """An answer in one JSON body: usage, finish reason, error. It has no first token; its last is its last byte."""
-    parsed = ParsedStream()
     if not reads or not response.complete:
-        return parsed
+        return
     try:
         message = json.loads(response.content)
     except ValueError:
         parsed.malformed = f"not JSON: {excerpt(response.content)!r}"
-        return parsed
+        return
     if not isinstance(message, dict):
         parsed.malformed = f"not a JSON object: {excerpt(response.content)!r}"
-        return parsed
+        return
     if message.get("error") is not None or (response.status != 200 and message.get("detail") is not None):
         parsed.error = error_text(message)
     if isinstance(message.get("usage"), dict):
@@ -125,7 +143,6 @@ def _parse_whole(reads: list[tuple[float, bytes]], response: Response) -> Parsed
         parsed.finish_reason = choice.get("finish_reason") or parsed.finish_reason
     if parsed.completion_tokens or any(choice_has_text(choice) for choice in choices):
         parsed.last_token_s = reads[-1][0]
-    return parsed
 
 
 def _classify(response: Response, parsed: ParsedStream, *, streamed: bool) -> tuple[Outcome, str]:

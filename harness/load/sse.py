@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ DONE = b"[DONE]"
 # Two line ends in a row close an event. \r\n counts as one end, so \r\n alone must not match as two.
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+EVENTS_PER_STEP = 32
 TEXT_KEYS = ("content", "reasoning_content", "reasoning", "refusal")
 
 
@@ -96,13 +97,22 @@ class _Tally:
 
 def parse_stream(reads: Iterable[tuple[float, bytes]]) -> ParsedStream:
     """Everything a streamed response told, from its body's timed reads."""
+    parsed = ParsedStream()
+    for _ in parse_steps(reads, parsed):
+        pass
+    return parsed
+
+
+def parse_steps(reads: Iterable[tuple[float, bytes]], parsed: ParsedStream) -> Iterator[None]:
+    """``parse_stream`` into ``parsed``, pausing every few dozen events for a caller with other things to do."""
     events, rest = split_events(reads)
     last_line = event_data(rest.strip()) if rest else None
     if last_line == DONE and events:
         events.append(Event(events[-1].time_s, DONE))
-    parsed = ParsedStream()
     tally = _Tally()
-    for event in events:
+    for number, event in enumerate(events, start=1):
+        if number % EVENTS_PER_STEP == 0:
+            yield
         if event.data == DONE:
             parsed.done_s = event.time_s
             break
@@ -118,7 +128,6 @@ def parse_stream(reads: Iterable[tuple[float, bytes]]) -> ParsedStream:
         else:
             _take(message, event.time_s, parsed, tally)
     _count(parsed, tally)
-    return parsed
 
 
 def _take(message: dict[str, Any], time_s: float, parsed: ParsedStream, tally: _Tally) -> None:

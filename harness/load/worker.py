@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -18,6 +19,8 @@ from harness.load.monitor import Progress
 from harness.load.records import StageResult
 from harness.load.session import ERROR, FRAME, PROGRESS, LoadJob, frame, job_from_json, result_frames
 
+PRIORITY = -10
+
 
 def main() -> None:
     """Read a job from standard input, write frames to standard output."""
@@ -27,6 +30,9 @@ def main() -> None:
         return
     job = job_from_json(json.loads(stdin.read(FRAME.unpack(header)[1])))
     threading.Thread(target=_end_with_input, args=(stdin.fileno(),), daemon=True).start()
+    # The reader's delays would be in the figures; most systems let only root ask for this.
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     # Full collections would stop the reader for milliseconds, and nothing long-lived here is cyclic.
     gc.collect()
     gc.freeze()

@@ -1,0 +1,49 @@
+"""Work that may wait, done in slices between reads: reading responses, making requests.
+
+Done at once, the parsing of a few hundred answers that end together would keep the loop from its sockets for a tenth of
+a second, and reads would then carry several tokens each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator
+
+SLICE_NS = 500_000
+
+
+class Chores:
+    """A queue of iterators, each step of which is a fraction of a millisecond; one slice per turn of the loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[Iterator[None]] = deque()
+        self._scheduled = False
+
+    def add(self, chore: Iterator[None]) -> None:
+        """Have ``chore`` run to its end, a slice at a time, after those before it."""
+        self._queue.append(chore)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run_slice)
+
+    def _run_slice(self) -> None:
+        end_ns = time.monotonic_ns() + SLICE_NS
+        while self._queue and time.monotonic_ns() < end_ns:
+            self._step()
+        self._scheduled = bool(self._queue)
+        if self._scheduled:
+            self._loop.call_soon(self._run_slice)
+
+    def _step(self) -> None:
+        chore = self._queue.popleft()
+        for _ in chore:
+            self._queue.appendleft(chore)
+            return
+
+    def finish(self) -> None:
+        """Run everything that is left, now."""
+        while self._queue:
+            self._step()

@@ -1,0 +1,50 @@
+"""Requests made ready ahead of their time, so that making them delays none."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from harness.load.chores import Chores
+from harness.load.request import RequestForm, post_bytes, request_body
+from harness.load.target import Target
+from harness.load.workload import RequestSource, RequestSpec
+from harness.secret import Secret
+
+READY_REQUESTS = 1024
+
+
+class Supply:
+    """The requests of a stage as bytes, warm-up and measured ones apart, in the order of their numbers."""
+
+    def __init__(
+        self, source: RequestSource, target: Target, *, form: RequestForm, key: Secret | None, chores: Chores
+    ) -> None:
+        self._source, self._target, self._form, self._key = source, target, form, key
+        self._chores = chores
+        self._ready: dict[bool, deque[tuple[RequestSpec, bytes]]] = {False: deque(), True: deque()}
+        self._made = {False: 0, True: 0}
+
+    def prepare(self, count: int, *, warmup: bool) -> None:
+        """Have ``count`` more requests ready, within reason."""
+        for _ in range(min(count, READY_REQUESTS)):
+            self._ready[warmup].append(self._make(warmup))
+
+    def take(self, *, warmup: bool) -> tuple[RequestSpec, bytes]:
+        """The next request and its bytes; one more is made when there is time."""
+        ready = self._ready[warmup]
+        taken = ready.popleft() if ready else self._make(warmup)
+        self._chores.add(self._refill(warmup))
+        return taken
+
+    def _refill(self, warmup: bool) -> Iterator[None]:
+        self._ready[warmup].append(self._make(warmup))
+        yield
+
+    def _make(self, warmup: bool) -> tuple[RequestSpec, bytes]:
+        spec = self._source.request(self._made[warmup], warmup=warmup)
+        self._made[warmup] += 1
+        body = request_body(
+            self._form, prompt=spec.prompt, output_tokens=spec.output_tokens, cache_salt=spec.cache_salt
+        )
+        return spec, post_bytes(self._target, api=self._form.api, body=body, key=self._key)
