@@ -32,10 +32,10 @@ MIXED_CACHE_READ_FACTOR = 3.0
 class Constants:
     """What is fitted: share of peak FLOP/s, of bandwidth, host seconds per step, share of the link's bandwidth."""
 
-    compute_share: float = 0.697
-    memory_share: float = 0.813
-    host_s: float = 2.74e-3
-    link_share: float = 1.16
+    compute_share: float = 0.747
+    memory_share: float = 0.805
+    host_s: float = 2.68e-3
+    link_share: float = 1.07
 
 
 @dataclass(frozen=True, slots=True)
