@@ -207,6 +207,10 @@ class Cloud:
         operation.end()
         return operation
 
+    async def restart_engine(self, record: DeploymentRecord, *, down_s: float) -> None:
+        """Ends the engine with all its requests and counters; another takes its place after ``down_s``."""
+        await self._lifecycle.crash(record, down_s=down_s)
+
     def forget(self, record: DeploymentRecord) -> None:
         """Takes a deployment off the books and gives its GPUs back."""
         if self.deployments.pop(record.id, None) is not None:

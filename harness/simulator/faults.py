@@ -14,9 +14,10 @@ Each rule draws from a generator of its own, so that adding a rule does not move
 from __future__ import annotations
 
 import difflib
+import math
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -66,6 +67,9 @@ class Fault(StrEnum):
     STALL = "stall"
     DUPLICATE_CHUNKS = "duplicate-chunks"
     MERGED_CHUNKS = "merged-chunks"
+    LATE_ROLE = "late-role"
+    SLOW_REPLICA = "slow-replica"
+    ENGINE_RESTART = "engine-restart"
 
 
 BEFORE_CALL = (
@@ -85,9 +89,9 @@ class Rule(BaseModel):
     """Where a fault happens and how often.
 
     ``operation`` (an operation's name; a state for deployment-stuck and unknown-state) and ``subject`` (a
-    deployment's name or its GPU family) are glob patterns. The first ``skip`` matching occasions pass, then at
-    most ``times`` are hit, each with ``probability``. What the other fields mean depends on the fault;
-    ``seconds`` are the zone's.
+    deployment's name or its GPU family) are glob patterns. The first ``skip`` matching occasions pass, then each
+    ``every``-th is hit with ``probability``, at most ``times`` in all, within the zone seconds ``since`` to
+    ``until`` of the server's start. What the other fields mean depends on the fault; ``seconds`` are the zone's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,6 +102,8 @@ class Rule(BaseModel):
     probability: float = Field(default=1.0, ge=0, le=1)
     skip: NonNegativeInt = 0
     times: NonNegativeInt | None = None
+    since: NonNegativeFloat = 0.0
+    until: NonNegativeFloat = math.inf
     seconds: NonNegativeFloat = 60.0
     factor: NonNegativeFloat = 10.0
     status: int = Field(default=503, ge=400, le=599)
@@ -105,7 +111,7 @@ class Rule(BaseModel):
     message: str = "CUDA out of memory."
     retry_after_s: float | None = None
     state: str | None = None
-    every: int = Field(default=2, ge=1)
+    every: int = Field(default=1, ge=1)
 
 
 class FaultFile(BaseModel):
@@ -120,10 +126,16 @@ class FaultFile(BaseModel):
 
 
 class FaultPlan:
-    """The rules at work: counts their occasions, draws, and remembers what it injected (``injected``)."""
+    """The rules at work: counts their occasions, draws, and remembers what it injected (``injected``).
 
-    def __init__(self, rules: tuple[Rule, ...] = (), *, seed: int = 0) -> None:
+    ``clock`` gives the zone's seconds.
+    """
+
+    def __init__(
+        self, rules: tuple[Rule, ...] = (), *, seed: int = 0, clock: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._rules = rules
+        self._clock = clock
         self._draws = [random.Random(f"{seed}:{index}") for index in range(len(rules))]
         self._occasions = [0] * len(rules)
         self._hits = [0] * len(rules)
@@ -143,10 +155,12 @@ class FaultPlan:
 
     def _strikes(self, index: int) -> bool:
         rule = self._rules[index]
+        if not rule.since <= self._clock() < rule.until:
+            return False
         self._occasions[index] += 1
-        if self._occasions[index] <= rule.skip or (
-            rule.times is not None and self._hits[index] >= rule.times
-        ):
+        turn = self._occasions[index] - rule.skip
+        spent = rule.times is not None and self._hits[index] >= rule.times
+        if turn <= 0 or turn % rule.every or spent:
             return False
         if self._draws[index].random() >= rule.probability:
             return False

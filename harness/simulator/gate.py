@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,7 +23,6 @@ class Gate:
         self._cloud = cloud
         self._control = control
         self._has_faults = cloud.faults.concerns(*ENDPOINT)
-        self._turns: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -44,6 +42,10 @@ class Gate:
         if rule is not None and rule.fault in WHOLE_ANSWERS:
             await answer_instead(rule, send)
             return
+        if rule is not None and rule.fault is Fault.ENGINE_RESTART:
+            await self._cloud.restart_engine(record, down_s=rule.seconds)
+            await _answer(send, 503, {"error": "the engine has ended"})
+            return
         if rule is not None:
             send = FaultyStream(rule, send=send, scope=scope, clock=self._cloud.clock)
         inner = dict(scope)
@@ -53,11 +55,7 @@ class Gate:
 
     def _draw(self, record: DeploymentRecord) -> Rule | None:
         subjects = (record.name, record.gpu_type)
-        rule = self._cloud.faults.draw(*ENDPOINT, operation="inference", subjects=subjects)
-        if rule is not None and rule.fault is Fault.DEAD_REPLICA:
-            self._turns[record.id] += 1
-            return rule if self._turns[record.id] % rule.every == 0 else None
-        return rule
+        return self._cloud.faults.draw(*ENDPOINT, operation="inference", subjects=subjects)
 
 
 async def _answer(send: Send, status: int, document: dict[str, Any]) -> None:

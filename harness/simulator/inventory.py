@@ -54,16 +54,15 @@ class Inventory:
 
     families: dict[str, Family] = field(default_factory=lambda: {family.name: family for family in FAMILIES})
     used: dict[str, int] = field(default_factory=dict)
-    withheld: set[str] = field(default_factory=set)
 
     def is_authorized(self, name: str) -> bool:
         """True when this organisation may use the family and some of it is free."""
         family = self.families[name]
-        return family.quota > 0 and name not in self.withheld and self.free(name) > 0
+        return family.quota > 0 and self.free(name) > 0
 
     def free(self, name: str) -> int:
-        """GPUs left in the zone; none of a family whose capacity a fault has taken away."""
-        return 0 if name in self.withheld else self.families[name].stock - self.used.get(name, 0)
+        """GPUs left in the zone."""
+        return self.families[name].stock - self.used.get(name, 0)
 
     def over_quota(self, name: str, wanted: int) -> bool:
         """True when ``wanted`` more GPUs would pass the quota."""

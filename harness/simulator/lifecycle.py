@@ -52,6 +52,13 @@ class Lifecycle:
         _cancel(record.task)
         record.task = self._spawn(self._restart(record, operation, state))
 
+    async def crash(self, record: DeploymentRecord, *, down_s: float) -> None:
+        """End a serving engine as a crash would; the state stays ``ready``, as nobody tells the API."""
+        endpoint = record.endpoint
+        if endpoint is not None:
+            await self._stop_engine(record)
+            record.task = self._spawn(self._revive(record, endpoint.spec, down_s))
+
     def delete(self, record: DeploymentRecord, operation: OperationRecord) -> None:
         """Stop whatever goes on, then forget the deployment."""
         _cancel(record.task)
@@ -146,6 +153,12 @@ class Lifecycle:
             seed=self._generator(record).randrange(2**31),
         )
         return spec, start_up(spec)
+
+    async def _revive(self, record: DeploymentRecord, spec: EndpointSpec, down_s: float) -> None:
+        await self._cloud.clock.sleep(down_s)
+        endpoint = VllmEndpoint(spec)
+        await endpoint.start()
+        record.endpoint = endpoint
 
     async def _delete(self, record: DeploymentRecord, operation: OperationRecord) -> None:
         await self._cloud.clock.sleep(self._generator(record).uniform(*DELETE_S))

@@ -117,8 +117,9 @@ def make_cloud(options: Options, faults: FaultFile, *, base_url: str) -> Cloud:
     inventory = Inventory()
     for name, family in inventory.families.items():
         quota, stock = faults.quotas.get(name, family.quota), faults.stock.get(name, family.stock)
-        inventory.families[name] = replace(family, quota=quota, stock=max(stock, 0))
+        inventory.families[name] = replace(family, quota=quota, stock=stock)
     seed = options.seed if faults.seed is None else faults.seed
+    clock = SimulatedClock(options.time_scale)
     return Cloud(
         Settings(
             seed=options.seed,
@@ -127,9 +128,9 @@ def make_cloud(options: Options, faults: FaultFile, *, base_url: str) -> Cloud:
             foreign=options.foreign,
         ),
         base_url=base_url,
-        clock=SimulatedClock(options.time_scale),
+        clock=clock,
         documents=packaged_documents(),
-        faults=FaultPlan(faults.faults, seed=seed),
+        faults=FaultPlan(faults.faults, seed=seed, clock=clock.now),
         inventory=inventory,
     )
 

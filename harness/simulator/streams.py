@@ -73,6 +73,8 @@ class FaultyStream:
 
     async def _body(self, body: bytes, *, more: bool) -> None:
         self._messages += 1
+        if self._rule.fault is Fault.SLOW_REPLICA:
+            await self._clock.sleep(self._rule.seconds * len(_events(body)))
         passed = b""
         for event in _events(body):
             if self._seen == STRIKES_AT:
@@ -83,6 +85,10 @@ class FaultyStream:
                     return
             self._seen += 1
             passed += self._edited(event)
+            if self._rule.fault is Fault.LATE_ROLE and self._seen == 1:
+                await self._send({"type": "http.response.body", "body": passed, "more_body": True})
+                passed = b""
+                await self._clock.sleep(self._rule.seconds)
         if self._rule.fault is Fault.MERGED_CHUNKS and more:
             self._held += passed
             if self._messages % 2:

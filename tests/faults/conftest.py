@@ -63,6 +63,9 @@ faults:
   - {fault: stall, subject: stall, seconds: 4000}
   - {fault: duplicate-chunks, subject: duplicate-chunks}
   - {fault: merged-chunks, subject: merged-chunks}
+  - {fault: late-role, subject: late-role, seconds: 500}
+  - {fault: slow-replica, subject: slow-replica, every: 2, seconds: 50}
+  - {fault: engine-restart, subject: engine-restart, skip: 1, times: 1, seconds: 300}
 quotas: {gpu3: 64}
 stock: {gpu3: 64}
 """

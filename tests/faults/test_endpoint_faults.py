@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -161,6 +162,43 @@ def test_merged_chunks_lose_nothing(stand: Callable[[str], Endpoint]) -> None:
     _, body = stream(stand("merged-chunks"))
     assert usage(body)["completion_tokens"] == TOKENS  # type: ignore[index]
     assert events(body)[-1] == "[DONE]"
+
+
+def seconds_of(endpoint: Endpoint) -> float:
+    started = time.monotonic()
+    assert usage(stream(endpoint)[1]) is not None
+    return time.monotonic() - started
+
+
+def test_a_late_role_is_followed_by_a_pause(stand: Callable[[str], Endpoint]) -> None:
+    assert seconds_of(stand("late-role")) > 0.5
+
+
+def test_a_slow_replica_shows_every_second_time(stand: Callable[[str], Endpoint]) -> None:
+    endpoint = stand("slow-replica")
+    seconds_of(endpoint)
+    # 50 zone seconds are 0.05 s here: for the role, eight tokens, the usage and the end that makes 0.4 s and more.
+    assert seconds_of(endpoint) > 0.4
+
+
+def test_a_restarted_engine_has_its_counters_at_zero(stand: Callable[[str], Endpoint]) -> None:
+    endpoint = stand("engine-restart")
+    metrics = endpoint.url.removesuffix("/v1") + "/metrics"
+
+    def generated() -> list[float]:
+        lines = httpx.get(metrics).text.splitlines()
+        return [float(line.split()[-1]) for line in lines if line.startswith("vllm:generation_tokens_total")]
+
+    stream(endpoint)
+    assert generated() == [TOKENS]
+    crashed, _ = stream(endpoint)
+    assert crashed is not None
+    assert crashed.status_code == 503
+    deadline = time.monotonic() + 5
+    while httpx.get(metrics).status_code == 503 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert generated() == [0]
+    assert usage(stream(endpoint)[1])["completion_tokens"] == TOKENS  # type: ignore[index]
 
 
 OUTCOMES: list[tuple[str, set[Outcome]]] = [

@@ -22,6 +22,17 @@ def test_skip_and_times_bound_where_a_rule_strikes() -> None:
     assert plan.injected == {"rate-limited": 2}
 
 
+def test_every_other_occasion_may_be_hit() -> None:
+    plan = FaultPlan((Rule(fault=Fault.DEAD_REPLICA, every=3, skip=1, times=2),))
+    assert draws(plan, 11, Fault.DEAD_REPLICA) == [occasion in (4, 7) for occasion in range(1, 12)]
+
+
+def test_a_rule_may_hold_for_a_while_only() -> None:
+    now = iter([0.0, 299.0, 300.0, 599.9, 600.0, 700.0])
+    plan = FaultPlan((Rule(fault=Fault.RESET_BEFORE, since=300, until=600),), clock=lambda: next(now))
+    assert draws(plan, 6, Fault.RESET_BEFORE) == [False, False, True, True, False, False]
+
+
 def test_patterns_choose_operations_and_subjects() -> None:
     plan = FaultPlan((Rule(fault=Fault.BUSY, operation="delete-*", subject="gpu?5000"),))
     assert draws(plan, 1, Fault.BUSY) == [False]
@@ -48,8 +59,8 @@ def test_a_rule_added_at_the_end_does_not_move_the_others() -> None:
 def test_every_fault_is_in_a_group_or_belongs_to_the_life_cycle() -> None:
     assert set(BEFORE_CALL) & set(AFTER_CALL) == set()
     assert set(BEFORE_CALL) & set(ENDPOINT) == set()
-    assert len(ENDPOINT) == 12
-    assert len(Fault) == 9 + 12 + 12
+    assert len(ENDPOINT) == 15
+    assert len(Fault) == 9 + 12 + 15
 
 
 def test_a_file_may_be_yaml_json_or_a_bare_list(tmp_path: Path) -> None:

@@ -9,10 +9,24 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.errors import ApiError, CapacityError, ConflictError, ForbiddenError, InvalidError, NotFoundError
+from harness.errors import (
+    ApiError,
+    CapacityError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    OperationFailed,
+)
 from harness.exoscale.client import ExoscaleClient
 from harness.exoscale.credentials import Credentials
-from harness.exoscale.waiting import Polling, wait_for_model, wait_for_operation, wait_until_settled
+from harness.exoscale.waiting import (
+    Polling,
+    delete_until_gone,
+    wait_for_model,
+    wait_for_operation,
+    wait_until_settled,
+)
 from harness.secret import Secret
 from harness.simulator.process import SimulatorProcess
 from harness.simulator.refusal import Dialect
@@ -314,3 +328,27 @@ def test_deleting_during_creation_stops_it(
     state = simulator.state()
     assert "cut-short" in state["deleted"]
     assert state["gpus_in_use"] == {"gpu3080ti": 2}  # the two foreign deployments
+
+
+def test_a_create_may_stay_pending_until_it_serves_or_fails(drive: Drive, ask: Ask, polling: Polling) -> None:
+    with SimulatorProcess(Options(time_scale=1000, create_ends_served=True)) as zone:
+
+        async def use(client: ExoscaleClient) -> None:
+            served = await wait_for_operation(client, await ask(client, "good"), polling=polling)
+            assert (await client.get_deployment(str(served.subject_id))).state == "ready"
+            failing = await ask(client, "bad", parameters=["--max-model-len=many"])
+            with pytest.raises(OperationFailed, match="argument --max-model-len: invalid"):
+                await wait_for_operation(client, failing, polling=polling)
+            assert (await client.get_deployment(failing.subject_id)).state == "error"
+
+        drive(zone, use)
+    with SimulatorProcess(Options(time_scale=200, create_ends_served=True)) as zone:
+
+        async def cut_short(client: ExoscaleClient) -> Any:
+            operation = await ask(client, "cut")
+            await polling.sleep(0.05)  # past its acceptance, far from ready
+            await delete_until_gone(client, operation.subject_id, polling=polling)
+            return await client.get_operation(operation.id)
+
+        interrupted = drive(zone, cut_short)
+        assert (interrupted.state, interrupted.reason) == ("failure", "interrupted")
