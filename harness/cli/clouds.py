@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # A simulated cloud provisions this many times faster than a real one, and is polled as much more often.
 DEFAULT_TIME_SCALE = 60.0
+FIRST_ANSWER_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +124,18 @@ async def _exoscale(
         "pace": pace,
     }
     async with ExoscaleClient(found) as client:
-        families = await client.list_ai_instance_types() if ask else ()
-        authorized = tuple(family.family for family in families if family.authorized) if ask else None
+        authorized = await _authorized(found) if ask else None
         yield Cloud(ExoscaleDeployer(client, simulated=simulated, timing=timing), patience, where, authorized)
+
+
+async def _authorized(found: Credentials) -> tuple[str, ...]:
+    """The GPU families the key may use; impatient, because somebody is waiting for the first answer."""
+    from harness.exoscale.client import ExoscaleClient
+    from harness.exoscale.retries import RetryPolicy
+
+    policy = RetryPolicy(deadline_s=FIRST_ANSWER_S)
+    async with ExoscaleClient(found, policy=policy, timeout_s=FIRST_ANSWER_S) as client:
+        return tuple(family.family for family in await client.list_ai_instance_types() if family.authorized)
 
 
 def _asked_pace() -> float:

@@ -18,7 +18,6 @@ from harness.plan.config import SweepConfig, load_config
 from harness.results.files import write_json
 from harness.results.journal import Journal, read_events
 from harness.results.prices import PriceTable
-from harness.results.report import write_reports
 from harness.results.store import RunFolder, load_prices
 from harness.sweep.budget import Budget
 from harness.sweep.conduct import Conduct, conduct, plan_runs, refuse, resolve, start_folder
@@ -207,6 +206,8 @@ def agree(config: SweepConfig, plan: Preflight, budget: Budget, request: SweepRe
 
 def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
     """Write the reports, whatever happened, then say what remains."""
+    from harness.results.report import write_reports  # matplotlib takes a second to import
+
     written = write_reports(folder)
     by_result = dict.fromkeys(Result, 0)
     for ledger in outcome.ledgers.values():
