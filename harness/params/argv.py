@@ -6,18 +6,17 @@ done what vLLM does before. Where argparse would stop at the first error, this r
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from harness.params.flags import Flag, flags_meant
 from harness.params.grammar import Arity, Grammar, Option
 from harness.params.reading import Argument, KeyPart, Problem, ProblemKind, Reading, Span
 from harness.params.refusals import Refusal, RefusalKind
 from harness.params.tokens import Token, tokenize
 from harness.params.values import convert
 
-_NEGATIVE_NUMBER = re.compile(r"^-\d+$|^-\d*\.\d+$")
+# Enough for a report; a list is refused for one problem as for a thousand.
+MAX_PROBLEMS = 100
 _KINDS = {
     RefusalKind.TYPE: ProblemKind.WRONG_TYPE,
     RefusalKind.CHOICE: ProblemKind.NOT_ALLOWED,
@@ -26,18 +25,6 @@ _KINDS = {
     RefusalKind.FIELD: ProblemKind.MISTYPED_KEY,
     RefusalKind.CONDITION: ProblemKind.CONDITION,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """What one text means as a flag: the engine's spelling, or None when it has none, and a glued value."""
-
-    option: Option | None
-    spelling: str
-    glued: str | None = None
-    glued_at: int = 0
-    written: int = 0
-    ambiguous: bool = False
 
 
 def read(parameters: Sequence[str], grammar: Grammar) -> Reading:
@@ -49,18 +36,8 @@ def read(parameters: Sequence[str], grammar: Grammar) -> Reading:
     for argument in reader.arguments:
         by_name.setdefault(argument.option.name, []).append(argument)
     grouped = {name: tuple(found) for name, found in by_name.items()}
-    return Reading(tuple(reader.arguments), tuple(problems), grouped)
-
-
-def matching_flags(prefix: str, grammar: Grammar) -> list[str]:
-    """The engine's spellings that start with ``prefix``, sorted."""
-    flags = grammar.sorted_flags
-    found = []
-    for position in range(bisect_left(flags, prefix), len(flags)):
-        if not flags[position].startswith(prefix):
-            break
-        found.append(flags[position])
-    return found
+    deciding = {argument.option.name: argument for argument in reader.arguments}
+    return Reading(tuple(reader.arguments), tuple(problems), grouped, deciding)
 
 
 class _Reader:
@@ -85,6 +62,10 @@ class _Reader:
             position = self._take_flag(following)
         self._note_strays(self._take_model(position), len(self.tokens))
 
+    def _note(self, problem: Problem) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+
     def _classify(self) -> None:
         letters = []
         for position, token in enumerate(self.tokens):
@@ -104,37 +85,17 @@ class _Reader:
         text = token.text
         if not text.startswith("-") or text == "-":
             return None
-        option = self.grammar.by_flag.get(text)
-        if option is not None:
-            return Flag(option, text, written=len(text))
-        name, equals, value = text.partition("=")
-        option = self.grammar.by_flag.get(name) if equals else None
-        if option is not None:
-            return Flag(option, name, value, len(name) + 1, len(name))
-        candidates = self._abbreviated(text, name, value if equals else None)
+        candidates = flags_meant(text, self.grammar)
+        if not candidates:
+            return None
         if len(candidates) == 1:
             return candidates[0]
-        if candidates:
-            names = tuple(candidate.spelling for candidate in candidates)
-            span = token.span(0, len(name))
-            self.problems.append(Problem(ProblemKind.AMBIGUOUS, span, name, flag=name, choices=names))
-            return Flag(None, text, ambiguous=True)
-        if _NEGATIVE_NUMBER.match(text) or " " in text:
-            return None
-        return Flag(None, text)
-
-    def _abbreviated(self, text: str, name: str, value: str | None) -> list[Flag]:
-        by_flag = self.grammar.by_flag
-        if text.startswith("--"):
-            at = 0 if value is None else len(name) + 1
-            return [
-                Flag(by_flag[flag], flag, value, at, len(name)) for flag in matching_flags(name, self.grammar)
-            ]
-        found = [Flag(by_flag[flag], flag, written=len(text)) for flag in matching_flags(text, self.grammar)]
-        short = by_flag.get(text[:2])
-        if short is not None:
-            found.append(Flag(short, text[:2], text[2:], 2, 2))
-        return found
+        name = text.partition("=")[0]
+        spellings = tuple(candidate.spelling for candidate in candidates)
+        self._note(
+            Problem(ProblemKind.AMBIGUOUS, token.span(0, len(name)), name, flag=name, choices=spellings)
+        )
+        return Flag(None, text, ambiguous=True)
 
     def _take_model(self, position: int) -> int:
         """The model's name, which may be left out, with the bare ``--`` around it."""
@@ -151,10 +112,13 @@ class _Reader:
         return end
 
     def _note_strays(self, start: int, end: int) -> None:
+        before = self._before(start) if start < end else ""
         for position in range(start, end):
             token = self.tokens[position]
             kind = ProblemKind.MODEL if token.item is None else ProblemKind.STRAY
-            self.problems.append(Problem(kind, token.span(), token.text, detail=self._before(position)))
+            if token.text == "--":
+                before = ""
+            self._note(Problem(kind, token.span(), token.text, detail=before))
 
     def _before(self, position: int) -> str:
         """What stands before a stray text: the unknown flag it was meant for, or nothing."""
@@ -171,7 +135,7 @@ class _Reader:
                 self._note_unknown(token, flag)
                 return position + 1
             if flag.option.arity is Arity.HELP:
-                self.problems.append(Problem(ProblemKind.HELP, token.span(), token.text, flag="--help"))
+                self._note(Problem(ProblemKind.HELP, token.span(), token.text, flag="--help"))
                 return position + 1
             if flag.glued is None:
                 return self._take_following(position, flag)
@@ -182,7 +146,7 @@ class _Reader:
             next_flag = self._next_letter(flag)
             if next_flag is None:
                 span = token.span(flag.glued_at)
-                self.problems.append(
+                self._note(
                     Problem(
                         ProblemKind.VALUE_FOR_SWITCH,
                         span,
@@ -210,7 +174,7 @@ class _Reader:
         if flag.ambiguous:
             return
         name = flag.spelling.partition("=")[0]
-        self.problems.append(Problem(ProblemKind.UNKNOWN_FLAG, token.span(0, len(name)), name, flag=name))
+        self._note(Problem(ProblemKind.UNKNOWN_FLAG, token.span(0, len(name)), name, flag=name))
 
     def _take_following(self, position: int, flag: Flag) -> int:
         assert flag.option is not None
@@ -224,7 +188,7 @@ class _Reader:
                 available += 1
         if not available and flag.option.arity in (Arity.ONE, Arity.MANY):
             token = self.tokens[position]
-            self.problems.append(
+            self._note(
                 Problem(
                     ProblemKind.MISSING_VALUE,
                     token.span(0, flag.written),
@@ -250,7 +214,7 @@ class _Reader:
             converted.append(conversion.value)
             for refusal in conversion.refusals:
                 valid = False
-                self.problems.append(_value_problem(refusal, flag, value, flag_span))
+                self._note(_value_problem(refusal, flag, value, flag_span))
         parts = values[0].parts if values else ()
         self.arguments.append(
             Argument(

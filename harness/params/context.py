@@ -62,7 +62,7 @@ class Context:
 
     def last(self, name: str) -> Argument | None:
         """The argument that decides parameter ``name``, or None."""
-        return self.reading.last(name)
+        return self.reading.deciding.get(name)
 
     def error(
         self,

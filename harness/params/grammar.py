@@ -38,7 +38,7 @@ class ValueKind(StrEnum):
     LORA_MODULE = "lora-module"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Option:
     """One parameter as the engine's parser knows it.
 

@@ -123,12 +123,14 @@ class Problem:
 class Reading:
     """A parameter list as the engine's parser reads it; accepted exactly when ``problems`` is empty.
 
-    ``arguments`` stand in the order the parser sees them; the last one of a name wins. ``by_name`` groups them.
+    ``arguments`` stand in the order the parser sees them; the last one of a name wins. ``by_name`` groups them,
+    ``deciding`` holds the last of each.
     """
 
     arguments: tuple[Argument, ...]
     problems: tuple[Problem, ...]
     by_name: Mapping[str, tuple[Argument, ...]] = field(default_factory=dict, compare=False, repr=False)
+    deciding: Mapping[str, Argument] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def accepted(self) -> bool:
@@ -141,5 +143,4 @@ class Reading:
 
     def last(self, name: str) -> Argument | None:
         """The argument that decides parameter ``name``, or None when it is not given."""
-        found = self.by_name.get(name)
-        return found[-1] if found else None
+        return self.deciding.get(name)

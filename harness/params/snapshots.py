@@ -9,7 +9,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -40,6 +40,7 @@ def nearest_version(version: str) -> str:
     return older[-1] if older else KNOWN_VERSIONS[0]
 
 
+@lru_cache(maxsize=256)
 def version_key(version: str) -> tuple[int, ...]:
     """Sort key of ``0.15.1``; what is not a number counts as 0, a leading ``v`` is dropped."""
     parts = version.removeprefix("v").split(".")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from harness.params.grammar import Option, ValueKind
 from harness.params.refusals import Refusal, RefusalKind
@@ -23,6 +24,7 @@ _MULTIPLIERS = {
 }
 # Deeper than this the engine's validator refuses; empty objects and arrays do not count.
 MAX_DEPTH = 200
+MAX_REMEMBERED = 200
 _LORA_KEYS = {"name", "path", "base_model_name"}
 
 
@@ -35,7 +37,11 @@ class Conversion:
 
 
 def convert(option: Option, text: str) -> Conversion:
-    """The meaning of one value of ``option``, choices included."""
+    """The meaning of one value of ``option``, choices included. Short texts are remembered: do not change the value."""
+    return _remembered(option, text) if len(text) <= MAX_REMEMBERED else _convert(option, text)
+
+
+def _convert(option: Option, text: str) -> Conversion:
     if option.nullable and text in ("", "None"):
         if option.choices is not None:
             return _refuse(RefusalKind.CHOICE, "null is not among the values")
@@ -50,6 +56,9 @@ def convert(option: Option, text: str) -> Conversion:
     else:
         allowed = conversion.value in option.choices
     return conversion if allowed else _refuse(RefusalKind.CHOICE, "")
+
+
+_remembered = lru_cache(maxsize=8192)(_convert)
 
 
 def _convert_kind(option: Option, text: str) -> Conversion:

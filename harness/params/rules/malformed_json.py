@@ -57,9 +57,12 @@ def python_literal(text: str) -> str | None:
     if not text.lstrip().startswith(("{", "[")) or len(text) > 10_000:
         return None
     import ast
+    import warnings
 
     try:
-        value = ast.literal_eval(text.strip())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = ast.literal_eval(text.strip())
         return json.dumps(value, allow_nan=False) if isinstance(value, (dict, list)) else None
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None

@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
-from harness.params.argv import matching_flags
 from harness.params.context import Context
+from harness.params.flags import matching_flags
 from harness.params.grammar import Grammar
 from harness.params.reading import Problem, ProblemKind, Span
 
