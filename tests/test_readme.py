@@ -1,0 +1,57 @@
+"""README's first example is what the linter really prints, and its commands exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.cli.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_first_example_is_the_linters_real_output(tmp_path: Path) -> None:
+    config = next(block for block in blocks("yaml") if block.startswith("# broken.yaml"))
+    shown = next(block for block in blocks("console") if block.startswith("$ harness lint broken.yaml"))
+    (tmp_path / "broken.yaml").write_text(config, encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-m", "harness", "lint", "broken.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert shown == f"$ harness lint broken.yaml\n{ran.stdout}"
+
+
+def test_every_command_is_shown_and_every_shown_command_exists() -> None:
+    shown = set(re.findall(r"^\$ harness ([a-z]+)", README, flags=re.MULTILINE)) | set(
+        re.findall(r"`harness ([a-z]+)`", README)
+    )
+    assert shown >= set(COMMANDS) - {"simulate"}
+    assert shown <= set(COMMANDS)
+
+
+def test_every_linked_file_is_there() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+def test_the_rooms_of_the_table_are_the_rooms_of_the_house() -> None:
+    table = README.partition("| room | subject |")[2].partition("\n\n")[0]
+    named = set(
+        re.findall(r"`([a-z]+)`", "\n".join(line.split("|")[1] for line in table.splitlines() if "|" in line))
+    )
+    rooms = {path.stem for path in (ROOT / "harness").iterdir() if not path.name.startswith(("_", "py"))}
+    assert named == rooms
