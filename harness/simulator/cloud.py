@@ -124,11 +124,16 @@ class Cloud:
         parameters = record.parameters if request.parameters is None else request.parameters
         self._check_names(version, parameters)
         restarts = request.version is not None or request.parameters is not None
+        before = (record.version, record.parameters)
         record.name = request.name or record.name
         record.version, record.parameters = version, parameters
+
+        def undo() -> None:
+            record.version, record.parameters = before
+
         operation = self._begin(record, "update-deployment")
         if restarts:
-            self._lifecycle.restart(record, operation, state="updating")
+            self._lifecycle.restart(record, operation, state="updating", undo=undo)
         else:
             operation.end()
         return operation
@@ -139,10 +144,16 @@ class Cloud:
         more = (replicas - record.replicas) * record.gpu_count
         if more > 0:
             self._check_gpus(record.gpu_type, more, "scale-deployment", record.name)
+        before = record.replicas
         self.inventory.take(record.gpu_type, more)
         record.replicas = replicas
+
+        def undo() -> None:
+            self.inventory.take(record.gpu_type, -more)
+            record.replicas = before
+
         operation = self._begin(record, "scale-deployment")
-        self._lifecycle.restart(record, operation, state="scaling")
+        self._lifecycle.restart(record, operation, state="scaling", undo=undo)
         return operation
 
     def delete(self, deployment_id: str) -> OperationRecord:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from harness.simulator.endpoint import VllmEndpoint
@@ -45,12 +45,17 @@ class Lifecycle:
 
     def create(self, record: DeploymentRecord, operation: OperationRecord) -> None:
         """Accept, create, deploy; ``ready`` or ``error`` at the end."""
-        record.task = self._spawn(self._create(record, operation))
+        self._pursue(record, operation, self._create(record, operation))
 
-    def restart(self, record: DeploymentRecord, operation: OperationRecord, *, state: str) -> None:
-        """Stop the engine and start it as the record now says; with no replicas, only stop it."""
+    def restart(
+        self, record: DeploymentRecord, operation: OperationRecord, *, state: str, undo: Callable[[], None]
+    ) -> None:
+        """Stop the engine and start it as the record now says; with no replicas, only stop it.
+
+        ``undo`` puts the record back as it was, should the operation fail before the engine is touched.
+        """
         _cancel(record.task)
-        record.task = self._spawn(self._restart(record, operation, state))
+        self._pursue(record, operation, self._restart(record, operation, state, undo))
 
     async def crash(self, record: DeploymentRecord, *, down_s: float) -> None:
         """End a serving engine as a crash would; the state stays ``ready``, as nobody tells the API."""
@@ -62,7 +67,7 @@ class Lifecycle:
     def delete(self, record: DeploymentRecord, operation: OperationRecord) -> None:
         """Stop whatever goes on, then forget the deployment."""
         _cancel(record.task)
-        record.task = self._spawn(self._delete(record, operation))
+        self._pursue(record, operation, self._delete(record, operation))
 
     def download(self, model: ModelRecord, operation: OperationRecord, *, has_token: bool) -> None:
         """Download a model; ``error`` for a name that is no repository, or a gated one without a token."""
@@ -73,6 +78,20 @@ class Lifecycle:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _pursue(
+        self, record: DeploymentRecord, operation: OperationRecord, coroutine: Coroutine[Any, Any, None]
+    ) -> None:
+        """Runs a change of a deployment; a defect of the simulator ends it as a failure instead of hanging it."""
+
+        def settle(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                message = f"the simulator failed: {type(error).__name__}: {error}"
+                record.move_to("error", details=message)
+                operation.end(failure=message)
+
+        record.task = self._spawn(coroutine)
+        record.task.add_done_callback(settle)
 
     async def _create(self, record: DeploymentRecord, operation: OperationRecord) -> None:
         generator = self._generator(record)
@@ -88,9 +107,12 @@ class Lifecycle:
         await self._linger(record, "creating", generator.uniform(*CREATE_S))
         await self._start_engine(record, operation, state="deploying")
 
-    async def _restart(self, record: DeploymentRecord, operation: OperationRecord, state: str) -> None:
+    async def _restart(
+        self, record: DeploymentRecord, operation: OperationRecord, state: str, undo: Callable[[], None]
+    ) -> None:
         record.move_to(state)
         if await self._failed_or_stuck(record, operation):
+            undo()
             record.move_to(
                 "ready" if record.endpoint is not None else "error", details=operation.message or ""
             )
@@ -122,9 +144,7 @@ class Lifecycle:
             if operation.state == "pending":
                 operation.end(failure=started.state_details)
             return
-        endpoint = VllmEndpoint(spec)
-        await endpoint.start()
-        record.endpoint = endpoint
+        record.endpoint = await _started(spec)
         record.url = f"{self._cloud.base_url}/deployments/{record.id}/v1"
         late = self._draw(record, Fault.URL_UNAVAILABLE)
         record.url_from = clock.now() + (late.seconds if late else 0.0)
@@ -156,9 +176,7 @@ class Lifecycle:
 
     async def _revive(self, record: DeploymentRecord, spec: EndpointSpec, down_s: float) -> None:
         await self._cloud.clock.sleep(down_s)
-        endpoint = VllmEndpoint(spec)
-        await endpoint.start()
-        record.endpoint = endpoint
+        record.endpoint = await _started(spec)
 
     async def _delete(self, record: DeploymentRecord, operation: OperationRecord) -> None:
         await self._cloud.clock.sleep(self._generator(record).uniform(*DELETE_S))
@@ -218,6 +236,17 @@ class Lifecycle:
 
     def _generator(self, record: DeploymentRecord) -> random.Random:
         return random.Random(f"{self._cloud.settings.seed}:{record.name}:{record.version}:{record.replicas}")
+
+
+async def _started(spec: EndpointSpec) -> VllmEndpoint:
+    """A serving engine; none is left behind when the wait for it is cancelled."""
+    endpoint = VllmEndpoint(spec)
+    try:
+        await endpoint.start()
+    except asyncio.CancelledError:
+        await endpoint.stop()
+        raise
+    return endpoint
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:
