@@ -58,7 +58,8 @@ def log_errors(comparisons: Sequence[Comparison]) -> list[float]:
 
 def _departure(point: Sequence[float]) -> float:
     return sum(
-        ((value - math.log(centre)) / spread) ** 2 for value, (centre, spread) in zip(point, KERNELS, strict=True)
+        ((value - math.log(centre)) / spread) ** 2
+        for value, (centre, spread) in zip(point, KERNELS, strict=True)
     )
 
 

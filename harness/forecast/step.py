@@ -8,12 +8,19 @@ measurements they were fitted. One constants object per GPU family takes a site'
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
 from harness.forecast.hardware import Gpu, Link
-from harness.forecast.memory import BYTES_F16, kv_bytes_per_token, kv_cache_is_fp8, weight_format
+from harness.forecast.memory import (
+    BYTES_F16,
+    WeightFormat,
+    kv_bytes_per_token,
+    kv_cache_is_fp8,
+    weight_format,
+)
 from harness.forecast.models import ModelFacts
-from harness.forecast.settings import EngineSettings
+from harness.forecast.settings import EngineSettings, Speculation
 
 NORM = 2.5
 PROMPT_ATTENTION_SHARE = 0.80
@@ -81,7 +88,7 @@ class StepTerms:
 
 
 class StepModel:
-    """Step times of one engine. Keeps the part that depends only on the token count, which recurs."""
+    """Step times of one engine. Keeps the part that depends only on the batch's size, which recurs."""
 
     def __init__(
         self,
@@ -94,60 +101,73 @@ class StepModel:
     ) -> None:
         constants = constants or Constants()
         chosen = settings.resolve(model, gpu)
-        if settings.tensor_parallel > 1 and link is None:
+        shards = settings.tensor_parallel
+        if shards > 1 and link is None:
             raise ValueError("more than one GPU per engine needs a link")
-        self._model = model
-        self._shards = settings.tensor_parallel
-        self._settings = chosen
-        self._link = link
-        self._flops = gpu.flops * constants.compute_share
-        self._bandwidth = gpu.bandwidth * constants.memory_share
-        self._constants = constants
+        self.hides_host = chosen.async_scheduling
+        self.tokens_per_sequence = 1 + (chosen.speculation.tokens if chosen.speculation else 0)
+        flops = gpu.flops * constants.compute_share * shards
+        bandwidth = gpu.bandwidth * constants.memory_share * shards
         stored = weight_format(model, gpu, quantization=settings.quantization, dtype=settings.dtype)
-        self._weight_bytes = stored.bytes_per_parameter
-        self._speed = 1.0
-        if stored.native_fp8:
-            self._speed = NATIVE_FP8_SPEED
-        elif stored.is_quantised:
-            self._speed = WEIGHT_ONLY_SPEED
+        self._model = model
+        self._read_per_parameter = stored.bytes_per_parameter / bandwidth
+        self._linear_compute = 2 * model.active_parameters / (flops * _speed(stored))
+        self._head_compute = 2 * model.vocab * model.hidden / flops
+        self._head_read = BYTES_F16 * model.vocab * model.hidden / bandwidth
+        width = (
+            8 * model.hidden * shards
+            + 3 * model.active_ffn
+            + 4 * (model.heads + model.kv_heads) * model.head_dim
+        )
+        self._elementwise = model.layers * BYTES_F16 * width / bandwidth
+        self._attention = 4 * model.heads * model.head_dim * model.layers / (flops * PROMPT_ATTENTION_SHARE)
+        self._launch = model.layers * LAUNCH_S_PER_LAYER * (EAGER_FACTOR if chosen.enforce_eager else 1.0)
+        self._host = constants.host_s + (HOST_S_MULTI_GPU if shards > 1 else 0.0)
+        self._link_fixed = self._link_per_token = 0.0
+        if link is not None and shards > 1:
+            reduces = 2 * model.layers + 1
+            self._link_fixed = reduces * link.alpha_s
+            self._link_per_token = (
+                reduces * model.hidden * BYTES_F16 / (link.bandwidth * constants.link_share)
+            )
+        self._draft = self._draft_seconds(chosen.speculation)
         slow_mix = not gpu.has_fast_mixed_attention and not kv_cache_is_fp8(settings)
         self._mixed_factor = MIXED_CACHE_READ_FACTOR if slow_mix else 1.0
-        # kv_bytes_per_token is one pipeline stage's share; a token passes all stages.
+        # kv_bytes_per_token is one GPU's share of one pipeline stage; a token passes all stages.
         all_layers = kv_bytes_per_token(model, settings) * settings.pipeline_parallel
-        per_layer = all_layers / model.layers / self._bandwidth
+        per_layer = all_layers / model.layers / (bandwidth / shards)
         self._cache_full = per_layer * (model.layers - model.sliding_layers)
         self._cache_sliding = per_layer * model.sliding_layers
         self._window = float(model.sliding_window or 0)
-        self._attention = (
-            4
-            * model.heads
-            * model.head_dim
-            * model.layers
-            / (self._shards * self._flops * PROMPT_ATTENTION_SHARE)
-        )
         self._by_size: dict[tuple[int, int], tuple[float, float]] = {}
-
-    @property
-    def hides_host(self) -> bool:
-        """True when the scheduler works while the GPU does."""
-        return self._settings.async_scheduling
-
-    @property
-    def tokens_per_sequence(self) -> int:
-        """Tokens a decoding sequence puts into a step: one, and its drafts."""
-        return 1 + (self._settings.speculation.tokens if self._settings.speculation else 0)
 
     def seconds(self, batch: Batch) -> float:
         """Duration of one iteration; 0 for an empty one."""
         if not batch.tokens:
             return 0.0
         gpu, host = self._sized(batch.tokens, batch.samples)
-        mixed = batch.decodes and batch.tokens > batch.decodes * self.tokens_per_sequence
-        gpu += self._cache_seconds(batch.decode_context, batch.decodes, batch.prompt_context) * (
-            self._mixed_factor if mixed else 1.0
-        )
-        gpu += self._attention * batch.prompt_products
+        gpu += self._cache_seconds(batch) + self._attention * batch.prompt_products
         return max(gpu, host) + ASYNC_S if self.hides_host else gpu + host
+
+    def terms(self, batch: Batch) -> StepTerms:
+        """The same time, taken apart."""
+        compute, read = self._linear(batch.tokens)
+        gpu, host = self._sized(batch.tokens, batch.samples)
+        cache, attention = self._cache_seconds(batch), self._attention * batch.prompt_products
+        gpu += cache + attention
+        return StepTerms(
+            linear=_norm(compute, read),
+            head=_norm(self._head_compute * batch.samples, self._head_read),
+            elementwise=self._elementwise * batch.tokens,
+            attention=attention,
+            cache=cache,
+            link=self._link_fixed + self._link_per_token * batch.tokens,
+            launch=self._launch,
+            host=host,
+            draft=self._draft,
+            total=max(gpu, host) + ASYNC_S if self.hides_host else gpu + host,
+            linear_is_compute=compute > read,
+        )
 
     def decode_run(self, *, decodes: int, context: float, limit: int, horizon_s: float) -> tuple[int, float]:
         """Pure decode steps until ``horizon_s`` is reached or ``limit`` steps are done: how many, and their time.
@@ -156,32 +176,37 @@ class StepModel:
         """
         if self._window:
             return self._decode_run_by_steps(decodes, context, limit, horizon_s)
-        if self._run_seconds(decodes, context, limit) < horizon_s:
-            return limit, self._run_seconds(decodes, context, limit)
-        low, high = 1, limit
-        while low < high:
-            middle = (low + high) // 2
-            enough = self._run_seconds(decodes, context, middle) >= horizon_s
-            low, high = (low, middle) if enough else (middle + 1, high)
-        return low, self._run_seconds(decodes, context, low)
-
-    def _run_seconds(self, decodes: int, context: float, steps: int) -> float:
-        """Closed form: a step is affine in the context, which grows by ``decodes`` a step."""
         gpu, host = self._sized(decodes * self.tokens_per_sequence, decodes * self.tokens_per_sequence)
-        slope = self._cache_full * decodes
-        start = gpu + self._cache_full * context
-        if not self.hides_host:
-            return steps * (start + host) + slope * steps * (steps - 1) / 2
-        hidden = steps if slope <= 0 else min(steps, max(0, int((host - start) / slope) + 1))
-        if start >= host:
-            hidden = 0
-        rest = steps - hidden
-        run = rest * (start + slope * hidden) + slope * rest * (rest - 1) / 2
-        return hidden * host + run + steps * ASYNC_S
+        first, slope = gpu + self._cache_full * context, self._cache_full * decodes
+        fixed = ASYNC_S if self.hides_host else host
+        # While the host is the slower one, an asynchronous scheduler's steps all take the host's time.
+        level = min(limit, max(0, math.ceil((host - first) / slope))) if self.hides_host else 0
+
+        def total(steps: int) -> float:
+            rising = max(0, steps - level)
+            run = rising * (first + slope * level) + slope * rising * (rising - 1) / 2
+            return min(steps, level) * host + run + steps * fixed
+
+        if horizon_s == math.inf or total(limit) < horizon_s:
+            return limit, total(limit)
+        if horizon_s <= level * (host + fixed):
+            steps = math.ceil(horizon_s / (host + fixed))
+        else:
+            # Root of the quadratic in the number of rising steps.
+            linear = first + slope * level + fixed - slope / 2
+            rest = horizon_s - level * (host + fixed)
+            steps = level + math.ceil((math.sqrt(linear * linear + 2 * slope * rest) - linear) / slope)
+        steps = min(limit, max(1, steps))
+        while steps > 1 and total(steps - 1) >= horizon_s:
+            steps -= 1
+        while steps < limit and total(steps) < horizon_s:
+            steps += 1
+        return steps, total(steps)
 
     def _decode_run_by_steps(
         self, decodes: int, context: float, limit: int, horizon_s: float
     ) -> tuple[int, float]:
+        """With sliding windows a step's time is not affine in the context: one by one."""
         size = decodes * self.tokens_per_sequence
         elapsed = 0.0
         for step in range(limit):
@@ -190,84 +215,52 @@ class StepModel:
                 return step + 1, elapsed
         return limit, elapsed
 
-    def _cache_seconds(self, decode_context: float, decodes: int, prompt_context: float) -> float:
-        seconds = self._cache_full * (decode_context + prompt_context)
+    def _cache_seconds(self, batch: Batch) -> float:
+        context = batch.decode_context + batch.prompt_context
+        seconds = self._cache_full * context
         if self._window:
-            seconds += self._cache_sliding * min(
-                decode_context + prompt_context, (decodes + 1) * self._window
-            )
-        return seconds
+            seconds += self._cache_sliding * min(context, (batch.decodes + 1) * self._window)
+        mixed = batch.decodes and batch.tokens > batch.decodes * self.tokens_per_sequence
+        return seconds * self._mixed_factor if mixed else seconds
 
     def _sized(self, tokens: int, samples: int) -> tuple[float, float]:
         """GPU and host seconds that depend on the batch's size alone."""
         found = self._by_size.get((tokens, samples))
         if found is None:
-            terms = self.terms(Batch(tokens=tokens, samples=samples))
-            found = self._by_size[tokens, samples] = terms.gpu, terms.host
+            gpu = (
+                _norm(*self._linear(tokens))
+                + _norm(self._head_compute * samples, self._head_read)
+                + (self._elementwise + self._link_per_token) * tokens
+                + self._link_fixed
+                + self._launch
+                + self._draft
+            )
+            host = self._host + HOST_S_PER_SEQUENCE * samples / self.tokens_per_sequence
+            found = self._by_size[tokens, samples] = gpu, host
         return found
 
-    def terms(self, batch: Batch) -> StepTerms:
-        """The same time, taken apart."""
-        model, shards = self._model, self._shards
-        tokens, samples = batch.tokens, batch.samples
-        compute = 2 * model.active_parameters * tokens / (shards * self._flops * self._speed)
-        read = self._linear_bytes(tokens) / shards / self._bandwidth
-        head_parameters = model.vocab * model.hidden / shards
-        head = _norm(
-            2 * head_parameters * samples / self._flops, BYTES_F16 * head_parameters / self._bandwidth
-        )
-        width = (
-            8 * model.hidden
-            + (3 * model.active_ffn + 4 * (model.heads + model.kv_heads) * model.head_dim) / shards
-        )
-        mixed = batch.decodes and tokens > batch.decodes * self.tokens_per_sequence
-        cache = self._cache_seconds(batch.decode_context, batch.decodes, batch.prompt_context)
-        link = 0.0
-        if self._link is not None and shards > 1:
-            moved = tokens * model.hidden * BYTES_F16 / (self._link.bandwidth * self._constants.link_share)
-            link = (2 * model.layers + 1) * (self._link.alpha_s + moved)
-        host = (
-            self._constants.host_s
-            + HOST_S_PER_SEQUENCE * samples / self.tokens_per_sequence
-            + (HOST_S_MULTI_GPU if shards > 1 else 0.0)
-        )
-        parts = StepTerms(
-            linear=_norm(compute, read),
-            head=head,
-            elementwise=tokens * model.layers * BYTES_F16 * width / self._bandwidth,
-            attention=self._attention * batch.prompt_products,
-            cache=cache * (self._mixed_factor if mixed else 1.0),
-            link=link,
-            launch=model.layers
-            * LAUNCH_S_PER_LAYER
-            * (EAGER_FACTOR if self._settings.enforce_eager else 1.0),
-            host=host,
-            draft=self._draft_seconds(),
-            total=0.0,
-            linear_is_compute=compute > read,
-        )
-        total = max(parts.gpu, host) + ASYNC_S if self.hides_host else parts.gpu + host
-        return replace(parts, total=total)
-
-    def _linear_bytes(self, tokens: int) -> float:
-        """Weights a step reads: of the experts only those that some token picks."""
+    def _linear(self, tokens: int) -> tuple[float, float]:
+        """Seconds to multiply and to read the linear weights; of the experts only those that some token picks."""
         model = self._model
-        if not model.experts:
-            return model.linear_parameters * self._weight_bytes
-        picked = 1 - (1 - model.experts_per_token / model.experts) ** tokens
-        return (
-            model.shared_parameters + model.experts * picked * model.expert_parameters
-        ) * self._weight_bytes
+        read = float(model.linear_parameters)
+        if model.experts:
+            picked = 1 - (1 - model.experts_per_token / model.experts) ** tokens
+            read = model.shared_parameters + model.experts * picked * model.expert_parameters
+        return self._linear_compute * tokens, read * self._read_per_parameter
 
-    def _draft_seconds(self) -> float:
+    def _draft_seconds(self, speculation: Speculation | None) -> float:
         """A draft layer's weights and a launch per draft token; n-gram drafts cost the GPU nothing."""
-        speculation = self._settings.speculation
         if speculation is None or speculation.draft_share is None:
             return 0.0
-        layer = self._model.active_parameters * self._weight_bytes / self._model.layers
-        return speculation.tokens * (
-            layer * speculation.draft_share / self._shards / self._bandwidth + DRAFT_S
-        )
+        layer = self._model.active_parameters / self._model.layers * self._read_per_parameter
+        return speculation.tokens * (layer * speculation.draft_share + DRAFT_S)
+
+
+def _speed(stored: WeightFormat) -> float:
+    """Multiplications per second, relative to 16 bits."""
+    if stored.native_fp8:
+        return NATIVE_FP8_SPEED
+    return WEIGHT_ONLY_SPEED if stored.is_quantised else 1.0
 
 
 def _norm(compute: float, read: float) -> float:

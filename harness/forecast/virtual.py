@@ -36,16 +36,16 @@ class Work:
     full_s: float = 0.0
     starved_s: float = 0.0
 
-    def add(self, batch: Batch, seconds: float) -> None:
-        """Count one iteration."""
-        self.iterations += 1
+    def add(self, batch: Batch, seconds: float, *, times: int = 1) -> None:
+        """Count ``times`` iterations like ``batch`` that together took ``seconds``."""
+        self.iterations += times
         self.busy_s += seconds
-        self.tokens += batch.tokens
-        self.samples += batch.samples
-        self.decodes += batch.decodes
-        self.decode_context += batch.decode_context
-        self.prompt_products += batch.prompt_products
-        self.prompt_context += batch.prompt_context
+        self.tokens += batch.tokens * times
+        self.samples += batch.samples * times
+        self.decodes += batch.decodes * times
+        self.decode_context += batch.decode_context * times
+        self.prompt_products += batch.prompt_products * times
+        self.prompt_context += batch.prompt_context * times
 
     def mean_batch(self) -> Batch:
         """The average iteration."""
@@ -204,12 +204,7 @@ class VirtualRun:
 
     def _count(self, batch: Batch, seconds: float, *, times: int, ended: int) -> None:
         work, scheduler = self.trace.work, self.scheduler
-        work.iterations += times - 1
-        work.tokens += batch.tokens * (times - 1)
-        work.samples += batch.samples * (times - 1)
-        work.decodes += batch.decodes * (times - 1)
-        work.decode_context += batch.decode_context * (times - 1)
-        work.add(batch, seconds)
+        work.add(batch, seconds, times=times)
         self.trace.peak_blocks = max(self.trace.peak_blocks, scheduler.pool.used)
         if scheduler.waiting:
             full = len(scheduler.running) + ended >= self._settings.max_num_seqs
