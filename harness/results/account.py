@@ -44,7 +44,9 @@ class RunAccount:
 
     @property
     def reason(self) -> str | None:
-        """Cause and detail in one line."""
+        """Cause and detail in one line, the cause not twice."""
+        if self.cause and self.detail and self.detail.startswith(self.cause):
+            return self.detail
         return ": ".join(part for part in (self.cause, self.detail) if part) or None
 
 

@@ -18,7 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
-MOST_NAMED = 12
+MOST_NAMED = 2 * len(MARKERS)  # filled, then hollow
 WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.8, 110
 
 
@@ -48,18 +48,28 @@ def blank(title: str, *, simulated: bool, height: float = HEIGHT_IN) -> tuple[Fi
 
 
 def style(order: int) -> dict[str, Any]:
-    """Colour, marker and line of the n-th cell; grey and unmarked past those the legend names."""
+    """Colour, marker, fill and line of the n-th cell, no two alike; grey and unmarked past those the legend names."""
     if order >= MOST_NAMED:
         return {"color": "#C0C0C0", "linewidth": 0.8, "zorder": 1}
+    colour = COLOURS[order % len(COLOURS)]
+    hollow = order >= len(MARKERS)
     return {
-        "color": COLOURS[order % len(COLOURS)],
+        "color": colour,
         "marker": MARKERS[order % len(MARKERS)],
-        "linestyle": LINES[(order // 2) % len(LINES)],
+        "linestyle": LINES[order % len(LINES)],
         "markersize": 7,
-        "linewidth": 1.4,
-        "markeredgecolor": "black",
-        "markeredgewidth": 0.5,
+        "linewidth": 1.2,
+        "markerfacecolor": "white" if hollow else colour,
+        "markeredgecolor": colour if hollow else "black",
+        "markeredgewidth": 1.5 if hollow else 0.5,
     }
+
+
+def legend_name(order: int, label: str, *, cells: int) -> str | None:
+    """The cell's label; one entry for all the cells past those that are named; None for the rest of them."""
+    if order < MOST_NAMED:
+        return label
+    return f"{cells - MOST_NAMED} other cells" if order == MOST_NAMED else None
 
 
 def by_cell(frame: pd.DataFrame, *, by: str) -> list[tuple[str, pd.DataFrame]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.load.verdict import SUSPECT, VOID
 from harness.results.canvas import Plot
 from harness.results.frame import Run
 from harness.units import format_duration
@@ -81,7 +82,7 @@ def build(run: Run, *, levels: pd.DataFrame, plots: Sequence[Plot]) -> Document:
 
 def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     """The best cell by throughput and, where an SLO and prices are known, within the SLO and by cost."""
-    believed = levels[levels["verdict"] != "void"] if "verdict" in levels else levels
+    believed = levels[levels["verdict"] != VOID] if "verdict" in levels else levels
     if levels.empty:
         yield "No answer: nothing was measured."
         return
@@ -117,6 +118,8 @@ def _named(row: pd.Series[Any]) -> str:
         if np.isfinite(row.get(f"{name}_p95_s", np.nan))
     ]
     note = f" ({', '.join(latencies)})" if latencies else ""
+    if row["verdict"] == SUSPECT:
+        note += f"; suspect: {row['reasons']}"
     return (
         f"{row['label']} at {row['load']}: {row['output_throughput_tok_s']:,.0f} tokens/s, "
         f"{row['request_throughput_req_s']:.2f} requests/s{note}"

@@ -15,13 +15,13 @@ from harness.results.canvas import (
     COLOURS,
     HATCHES,
     HEIGHT_IN,
-    MOST_NAMED,
     WIDTH_IN,
     Plot,
     blank,
     by_cell,
     finish,
     legend,
+    legend_name,
     load_axis,
     mark_void,
     note_levels,
@@ -39,11 +39,12 @@ def throughput_latency(levels: pd.DataFrame, latency: str, *, front: set[tuple[s
     name, part = latency.removesuffix("_s").upper().rsplit("_", 1)
     quantity = f"{name} {part.lower()}"
     figure, axes = blank(f"Output throughput against {quantity}", simulated=simulated)
-    for order, (label, cell) in enumerate(by_cell(shown, by="output_throughput_tok_s")):
+    cells = by_cell(shown, by="output_throughput_tok_s")
+    for order, (label, cell) in enumerate(cells):
         path = cell.sort_values("point")
         look = style(order)
         xs, ys = path[latency] * 1000, path["output_throughput_tok_s"]
-        axes.plot(xs, ys, label=label if order < MOST_NAMED else None, **look)
+        axes.plot(xs, ys, label=legend_name(order, label, cells=len(cells)), **look)
         mark_void(axes, xs, ys, path)
         note_levels(axes, xs, ys, path["load"].to_list(), few=len(shown) <= 16)
     on_front = shown[[(c, p) in front for c, p in zip(shown["cell_id"], shown["point"], strict=True)]]
@@ -79,14 +80,15 @@ def latency_against_load(levels: pd.DataFrame, metric: str, *, simulated: bool) 
     figure.suptitle(titled(title, simulated=simulated), fontsize=11)
     grid = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
     ticks, position = load_axis(shown)
+    cells = by_cell(shown, by="output_throughput_tok_s")
     for axes, part in zip(grid, parts, strict=True):
-        for order, (label, cell) in enumerate(by_cell(shown, by="output_throughput_tok_s")):
+        for order, (label, cell) in enumerate(cells):
             path = cell.sort_values("point")
             xs = [position[load] for load in path["load"]]
             axes.plot(
                 xs,
                 path[f"{metric}_{part}_s"] * 1000,
-                label=label if order < MOST_NAMED else None,
+                label=legend_name(order, label, cells=len(cells)),
                 **style(order),
             )
         axes.set_title(part, fontsize=10)
@@ -147,7 +149,7 @@ def request_outcomes(levels: pd.DataFrame, *, simulated: bool) -> Plot | None:
         left += share
     names = [f"{label} · {load}" for label, load in zip(shown["label"], shown["load"], strict=True)]
     axes.set_yticks(range(len(shown)), names, fontsize=7)
-    axes.invert_yaxis()
+    axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of requests (%)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, frameon=False)
