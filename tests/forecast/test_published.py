@@ -10,7 +10,6 @@ import pytest
 from harness.forecast import accuracy
 from harness.forecast.fit import as_tuple, fit, minimise
 from harness.forecast.load import Arrivals
-from harness.forecast.load import Arrivals
 from harness.forecast.published import Comparison, Measurement, compare, measurements
 from harness.forecast.step import Constants
 
