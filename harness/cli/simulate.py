@@ -6,8 +6,15 @@ from pathlib import Path
 
 import click
 
+from harness.simulator.fault_guide import guide
 from harness.simulator.refusal import Dialect
 from harness.simulator.server import Options, print_line, run
+
+
+def list_faults(context: click.Context) -> None:
+    """Prints every fault and what it does."""
+    click.echo("\n".join(guide()))
+    context.exit()
 
 
 @click.command("simulate")
@@ -43,6 +50,14 @@ from harness.simulator.server import Options, print_line, run
     help="A deployment of somebody else that is already there; may be repeated.",
 )
 @click.option(
+    "--list-faults",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, param, value: list_faults(ctx) if value else None,
+    help="List what a fault file may hold, and end.",
+)
+@click.option(
     "--create-ends-served",
     is_flag=True,
     help="Keep a create operation pending until the deployment serves or fails.",
@@ -63,6 +78,7 @@ def command(
 
     \b
     harness simulate --port 8080 --time-scale 60
+    harness simulate --list-faults
     """
     run(
         Options(

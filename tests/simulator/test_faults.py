@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ConfigError
+from harness.simulator.fault_guide import MEANINGS, guide
 from harness.simulator.faults import AFTER_CALL, BEFORE_CALL, ENDPOINT, Fault, FaultPlan, Rule, read_faults
 
 
@@ -61,6 +62,12 @@ def test_every_fault_is_in_a_group_or_belongs_to_the_life_cycle() -> None:
     assert set(BEFORE_CALL) & set(ENDPOINT) == set()
     assert len(ENDPOINT) == 15
     assert len(Fault) == 9 + 12 + 15
+
+
+def test_every_fault_is_explained_once() -> None:
+    assert set(MEANINGS) == set(Fault)
+    listed = [line.split()[0] for line in guide() if line.startswith("  ")]
+    assert sorted(listed) == sorted(fault.value for fault in Fault)
 
 
 def test_a_file_may_be_yaml_json_or_a_bare_list(tmp_path: Path) -> None:
