@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
-from harness.diagnostics import Diagnostic, Stage
+from harness.diagnostics import Diagnostic, Edit, Stage
 from harness.params.argv import read
 from harness.params.context import Context, Rule
 from harness.params.grammar import Grammar
@@ -26,6 +26,10 @@ from harness.params.snapshots import (
     load_registries,
     nearest_version,
 )
+
+
+# Fixes are tried out on lists up to this length.
+MAX_TRIED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,24 @@ def _findings(context: Context) -> Iterable[Diagnostic]:
             continue
         if rule.STAGE not in contexts:
             contexts[rule.STAGE] = replace(context, stage=rule.STAGE)
-        yield from rule.check(contexts[rule.STAGE])
+        if rule.STAGE is Stage.PARSE:
+            for finding in rule.check(context):
+                yield (
+                    finding
+                    if finding.fix is None or mends(finding.fix, context)
+                    else replace(finding, fix=None)
+                )
+        else:
+            yield from rule.check(contexts[rule.STAGE])
+
+
+def mends(fix: Edit, context: Context) -> bool:
+    """Whether the parser has fewer complaints, or a warning's list still none, once the fix is applied."""
+    if len(context.parameters) > MAX_TRIED:
+        return True
+    items = context.parameters
+    mended = read((*items[: fix.first], *fix.items, *items[fix.last :]), context.grammar)
+    return len(mended.problems) < max(1, len(context.reading.problems))
 
 
 def _worth_asking(reading: Reading) -> Iterable[Rule]:

@@ -103,8 +103,8 @@ def _pairs(text: str) -> int:
 def near_text(text: str, candidates: tuple[str, ...]) -> str | None:
     """The candidate that was likely meant: the same but for case and white space, else the one spelt most alike."""
     folded = text.strip().casefold()
-    for candidate in candidates:
-        if candidate.casefold() == folded:
-            return candidate
-    near = near_names(folded[:100], candidates)
-    return near[0] if near else None
+    originals = {candidate.casefold(): candidate for candidate in candidates}
+    if folded in originals:
+        return originals[folded]
+    near = near_names(folded[:100], tuple(originals))
+    return originals[near[0]] if near else None

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
+from harness.params.quoting import quote
 from harness.params.reading import ProblemKind
 
 CODE = "ambiguous-abbreviation"
@@ -31,5 +32,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
     """One finding for each text that several flags begin with."""
     for problem in context.reading.of(ProblemKind.AMBIGUOUS):
         shown = ", ".join(problem.choices[:SHOWN]) + (", …" if len(problem.choices) > SHOWN else "")
-        message = f"{problem.flag!r} could stand for {len(problem.choices)} flags of vLLM {context.version}"
+        message = (
+            f"{quote(problem.flag)} could stand for {len(problem.choices)} flags of vLLM {context.version}"
+        )
         yield context.error(CODE, problem.span, message, note=f"one of: {shown}")

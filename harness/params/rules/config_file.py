@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
+from harness.params.quoting import quote
 from harness.params.reading import ProblemKind
 
 CODE = "config-file"
@@ -29,6 +30,6 @@ PROBLEMS = frozenset({ProblemKind.CONFIG_FILE})
 def check(context: Context) -> Iterator[Diagnostic]:
     """One finding for each ``--config``."""
     for problem in context.reading.of(ProblemKind.CONFIG_FILE):
-        named = f" {problem.detail!r}" if problem.detail else ""
+        named = f" {quote(problem.detail)}" if problem.detail else ""
         message = f"--config reads a file{named} that the deployment does not have"
         yield context.error(CODE, problem.span, message, hint="write its parameters into the list")

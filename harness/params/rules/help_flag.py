@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
+from harness.params.quoting import quote
 from harness.params.reading import ProblemKind
 
 CODE = "help-flag"
@@ -35,7 +36,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         yield context.error(
             CODE,
             problem.span,
-            f"{problem.text!r} prints the engine's help and ends it",
+            f"{quote(problem.text)} prints the engine's help and ends it",
             note="remove it",
             fix=fix,
         )

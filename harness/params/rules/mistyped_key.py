@@ -20,12 +20,14 @@ from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.json_places import find_value
 from harness.params.names import near_text
+from harness.params.quoting import quote
 from harness.params.reading import Problem, ProblemKind
 
 CODE = "mistyped-key"
 STAGE = Stage.PARSE
 SEVERITY = Severity.ERROR
 PROBLEMS = frozenset({ProblemKind.MISTYPED_KEY})
+SHOWN = 8
 
 
 def check(context: Context) -> Iterator[Diagnostic]:
@@ -38,10 +40,21 @@ def check(context: Context) -> Iterator[Diagnostic]:
             if text == problem.text:
                 span = find_value(problem.text, problem.path, span)
             written = context.parameters[span.index][span.start : span.end]
-        message = f"{problem.flag} does not take {written!r} for the key {'.'.join(problem.path)!r}"
+        message = (
+            f"{problem.flag} does not take {quote(written or '')} for the key {quote('.'.join(problem.path))}"
+        )
         yield context.error(CODE, span, message, note=_note(problem, written))
 
 
 def _note(problem: Problem, written: str | None) -> str:
     near = near_text((written or "").strip("\"'"), problem.choices) if problem.choices else None
-    return f"must be {problem.detail}" + (f"; did you mean {near!r}?" if near is not None else "")
+    return f"must be {readable(problem.detail)}" + (f"; did you mean {near!r}?" if near is not None else "")
+
+
+def readable(kind: str) -> str:
+    """A grammar file's type in words: ``bool | null`` is ``bool or null``; long lists of names are cut."""
+    head, of, names = kind.partition(" of ")
+    listed = names.removesuffix(" | null").split(", ")
+    if of and len(listed) > SHOWN:
+        kind = f"{head} of {', '.join(listed[:SHOWN])}, …"
+    return kind.replace(" | ", " or ").replace("name of", "one of (in any letter case)")

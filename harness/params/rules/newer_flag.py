@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.names import look_up
+from harness.params.quoting import quote
 from harness.params.reading import ProblemKind
 
 CODE = "newer-flag"
@@ -32,5 +33,5 @@ def check(context: Context) -> Iterator[Diagnostic]:
         lookup = look_up(problem.flag, context.grammar)
         if lookup.newer is None or lookup.replacement is not None:
             continue
-        message = f"vLLM {context.version} does not have {problem.flag!r} yet"
+        message = f"vLLM {context.version} does not have {quote(problem.flag)} yet"
         yield context.error(CODE, problem.span, message, note=f"in vLLM {lookup.newer} and later")

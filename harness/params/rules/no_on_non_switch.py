@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
 from harness.params.names import look_up
+from harness.params.quoting import quote
 from harness.params.reading import ProblemKind
 
 CODE = "no-on-non-switch"
@@ -35,7 +36,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         if option is None or problem.span is None or not problem.flag.startswith(("--no-", "--no_")):
             continue
         kind = "only turns something on" if option.is_switch else "takes a value"
-        message = f"{problem.flag!r} does not exist: --{name} {kind}"
+        message = f"{quote(problem.flag)} does not exist: --{name} {kind}"
         index = problem.span.index
         fix = Edit(index, index + 1, (), f"remove {problem.flag}") if option.is_switch else None
         yield context.error(CODE, problem.span, message, note="leave it out", fix=fix)

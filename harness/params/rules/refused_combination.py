@@ -20,6 +20,7 @@ from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.json_places import find_key
 from harness.params.names import near_text
+from harness.params.quoting import quote
 from harness.params.reading import ProblemKind
 
 CODE = "refused-combination"
@@ -34,7 +35,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         span = problem.span
         if span is not None and context.parameters[span.index][span.start : span.end] == problem.text:
             span = find_key(problem.text, problem.path, span)
-        message = f"{problem.flag} refuses its key {'.'.join(problem.path)!r}: {problem.detail}"
+        message = f"{problem.flag} refuses its key {quote('.'.join(problem.path))}: {problem.detail}"
         near = near_text(problem.text, problem.choices) if problem.choices else None
         note = f"one of: {', '.join(problem.choices)}" if problem.choices else None
         yield context.error(CODE, span, message, note=f"did you mean {near!r}?" if near else note)

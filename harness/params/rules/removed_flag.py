@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
 from harness.params.names import Lookup, look_up
+from harness.params.quoting import quote
 from harness.params.reading import Problem, ProblemKind
 from harness.params.snapshots import load_history
 
@@ -34,7 +35,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         if lookup.replacement is None and (lookup.older is None or lookup.newer is not None):
             continue
         last = f" (vLLM {lookup.older} still had it)" if lookup.older is not None else ""
-        message = f"{problem.flag!r} is gone from vLLM {context.version}{last}"
+        message = f"{quote(problem.flag)} is gone from vLLM {context.version}{last}"
         note = f"use {lookup.replacement}" if lookup.replacement else None
         yield context.error(CODE, problem.span, message, note=note, fix=_fix(problem, lookup, context))
 

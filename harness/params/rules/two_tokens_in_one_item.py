@@ -20,6 +20,7 @@ from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
 from harness.params.flags import matching_flags
 from harness.params.grammar import Grammar
+from harness.params.quoting import quote
 from harness.params.reading import Problem, ProblemKind, Span
 
 CODE = "two-tokens-in-one-item"
@@ -58,7 +59,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         yield context.error(
             CODE,
             _blank(problem, item),
-            f"{item!r} is one item with white space in it",
+            f"{quote(item)} is one item with white space in it",
             note=_note(pieces),
             fix=fix,
         )
@@ -76,6 +77,8 @@ def split_item(item: str, grammar: Grammar) -> tuple[str, ...] | None:
     rest = tail.strip()
     if not rest:
         return (head,)
+    if "=" in head and not rest.startswith("-"):
+        return None
     if rest.startswith("-") and _is_flag(rest.partition(" ")[0].partition("=")[0], grammar):
         return (head, *(split_item(rest, grammar) or (rest,)))
     return (head, rest)

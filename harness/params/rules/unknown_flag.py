@@ -19,7 +19,9 @@ from collections.abc import Iterator
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.names import Lookup, look_up
+from harness.params.quoting import quote
 from harness.params.reading import Problem, ProblemKind
+from harness.params.rules.missing_value import is_dashed_value
 from harness.params.rules.two_tokens_in_one_item import split_item
 
 CODE = "unknown-flag"
@@ -34,7 +36,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         lookup = look_up(problem.flag, context.grammar)
         if is_explained_elsewhere(context, problem, lookup):
             continue
-        message = f"vLLM {context.version} has no flag {problem.flag!r}"
+        message = f"vLLM {context.version} has no flag {quote(problem.flag)}"
         yield context.error(CODE, problem.span, message, note=suggestion(problem.flag, lookup, context))
 
 
@@ -43,6 +45,8 @@ def is_explained_elsewhere(context: Context, problem: Problem, lookup: Lookup) -
     if lookup.replacement is not None or lookup.older is not None or lookup.newer is not None:
         return True
     if problem.flag.startswith("--no") and lookup.name in context.grammar.names:
+        return True
+    if is_dashed_value(problem, context):
         return True
     return split_item(problem.text, context.grammar) is not None or split_whole_item(context, problem)
 

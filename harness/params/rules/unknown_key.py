@@ -20,6 +20,7 @@ from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.json_places import find_key
 from harness.params.names import near_text
+from harness.params.quoting import quote
 from harness.params.reading import Argument, ProblemKind, Span
 from harness.params.structure import unknown_keys
 
@@ -49,7 +50,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         span = problem.span
         if span is not None and context.parameters[span.index][span.start : span.end] == problem.text:
             span = find_key(problem.text, problem.path, span)
-        message = f"{problem.flag} has no key {'.'.join(problem.path)!r} in vLLM {context.version}"
+        message = f"{problem.flag} has no key {quote('.'.join(problem.path))} in vLLM {context.version}"
         yield context.error(CODE, span, message, note=note(problem.path[-1], problem.choices))
     for argument in context.arguments:
         if argument.name in FLAGS and argument.valid:
@@ -58,7 +59,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
 
 def _dropped(argument: Argument, context: Context) -> Iterator[Diagnostic]:
     for path, known in _unknown(argument, context):
-        message = f"{argument.flag} drops the unknown key {'.'.join(path)!r} without a word"
+        message = f"{argument.flag} drops the unknown key {quote('.'.join(path))} without a word"
         yield context.warning(CODE, key_span(argument, path), message, note=note(path[-1], known))
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
+from harness.params.quoting import quote
 from harness.params.reading import Problem, ProblemKind
 
 CODE = "value-for-switch"
@@ -33,7 +34,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         option = problem.option
         if option is None or problem.span is None:
             continue
-        message = f"{problem.flag} is a switch and takes no value, not {problem.text!r}"
+        message = f"{problem.flag} is a switch and takes no value, not {quote(problem.text)}"
         index = problem.span.index
         yield context.error(
             CODE, problem.span, message, note=_note(problem.text, problem), fix=_fix(problem, index, 1)
@@ -42,10 +43,10 @@ def check(context: Context) -> Iterator[Diagnostic]:
         switch = switch_before(problem, context)
         if switch is None or problem.span is None:
             continue
-        message = f"{switch} is a switch and takes no value, not {problem.text!r}"
+        message = f"{switch} is a switch and takes no value, not {quote(problem.text)}"
         fix = None
         if problem.text in ON:
-            fix = Edit(problem.span.index, problem.span.index + 1, (), f"remove {problem.text!r}")
+            fix = Edit(problem.span.index, problem.span.index + 1, (), f"remove {quote(problem.text)}")
         yield context.error(CODE, problem.span, message, note=_note(problem.text, problem), fix=fix)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
 from harness.params.names import near_text
+from harness.params.quoting import quote
 from harness.params.reading import Problem, ProblemKind
 from harness.params.rules.two_tokens_in_one_item import split_value
 
@@ -36,7 +37,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
             continue
         choices = problem.option.choices or () if problem.option is not None else ()
         near = near_text(problem.text, choices)
-        message = f"{problem.flag} does not accept {problem.text!r} in vLLM {context.version}"
+        message = f"{problem.flag} does not accept {quote(problem.text)} in vLLM {context.version}"
         yield context.error(
             CODE, problem.span, message, note=_note(choices, near), fix=_fix(problem, near, context)
         )

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
 from harness.params.grammar import ValueKind
+from harness.params.quoting import quote
 from harness.params.reading import Problem, ProblemKind
 from harness.params.rules.torn_by_white_space import is_torn
 from harness.params.rules.two_tokens_in_one_item import split_value
@@ -35,7 +36,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
     for problem in context.reading.of(ProblemKind.WRONG_TYPE):
         if split_value(problem, context) is not None or is_torn(problem, context):
             continue
-        message = f"{problem.flag} does not take {problem.text!r} in vLLM {context.version}"
+        message = f"{problem.flag} does not take {quote(problem.text)} in vLLM {context.version}"
         meant = plain_integer(problem.text) if _is_integer(problem) else None
         note = f"must be {problem.detail}" + (f"; did you mean {meant}?" if meant is not None else "")
         yield context.error(CODE, problem.span, message, note=note, fix=_fix(problem, meant, context))
