@@ -34,7 +34,8 @@ class LoadMetrics:
     ``client_lateness`` is ``lateness`` less the time spent opening connections. ``adjusted`` maps ``ttft``,
     ``tpot`` and ``e2e`` to percentiles in which a failure is infinitely late. ``input_length_error`` is the mean of
     (counted - asked) / asked. ``output_tokens`` and ``input_tokens`` are the server's counts over all requests, warm-up
-    included. ``offered_rate_req_s`` is the nominal rate of an open loop.
+    included; of a request cut off before its usage the output tokens that had arrived.
+    ``offered_rate_req_s`` is the nominal rate of an open loop.
     """
 
     label: str
@@ -200,7 +201,7 @@ def _metrics(
         output_length_off_share=_off_length(columns, good),
         input_length_error=_input_error(columns, good),
         cached_share=_cached_share(columns, good),
-        output_tokens=int(np.maximum(completion, 0).sum()),
+        output_tokens=_output_tokens(columns, figures),
         input_tokens=int(np.maximum(prompt, 0).sum()),
         drift=drifts(
             floats["sent_s"][good],
@@ -230,6 +231,13 @@ def _arrived_tokens(columns: Columns, figures: RequestFigures) -> tuple[Floats, 
     whole = (np.diff(columns.offsets) == 0) & (total > 0) & ~np.isnan(columns.floats["last_token_s"])
     times = np.concatenate([columns.chunk_times_s, columns.floats["last_token_s"][whole]])
     return times, np.concatenate([weights * factor[owner], total[whole].astype(np.float64)])
+
+
+def _output_tokens(columns: Columns, figures: RequestFigures) -> int:
+    """The server's counts; for a request cut off before its usage, the tokens that had arrived."""
+    total = columns.integers["completion_tokens"]
+    arrived = np.bincount(figures.chunk_owner, weights=columns.chunk_tokens, minlength=len(columns))
+    return int(np.where(total == ABSENT, arrived[: len(columns)], total).sum())
 
 
 def _concurrency(floats: Mapping[str, Floats], window: tuple[float, float]) -> float:

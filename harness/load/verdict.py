@@ -25,7 +25,7 @@ FEWEST_REQUESTS = 20
 BACKLOG_SHARE = 0.05
 # Poisson arrivals and departures differ by some standard deviations in a server that keeps up.
 CHANCE = 3.0
-LAGGING_LOOP_S = 0.005
+LAGGING_LOOP_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
