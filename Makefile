@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint bench clean help
+.PHONY: setup demo test lint bench accuracy clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml .ci/constraints.txt
 	@touch $@
 
 demo: setup ## run the main job on the embedded cloud (simulated)
-	$(BIN)/harness sweep configs/demo.yaml --simulate --yes --results results/demo --replace
+	$(BIN)/harness sweep configs/demo.yaml --simulate --yes --results results/demo --replace --prices configs/prices.yaml
 
 test: setup ## run the tests
 	$(BIN)/python -m pytest -q
@@ -30,6 +30,9 @@ lint: setup ## ruff and strict mypy
 
 bench: setup ## run the benchmarks; they print, they do not judge
 	$(BIN)/python -m tests.benchmarks
+
+accuracy: setup ## the forecast against published measurements, row by row
+	$(BIN)/python -m harness.forecast.accuracy
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
