@@ -33,7 +33,13 @@ def write_records(path: Path, result: StageResult, *, metadata: Mapping[str, Any
     ``metadata`` says whose point it is: run_id, cell_id, repeat, point, simulated; each may be left out by a
     caller without a sweep. StoreError when the file cannot be written.
     """
-    table = _table(result).replace_schema_metadata({METADATA_KEY: _encode_meta(result, metadata or {})})
+    write_columns(path, Point(_meta(result, metadata or {}), columns_of(result.records)))
+
+
+def write_columns(path: Path, point: Point) -> None:
+    """``write_records`` of records that are columns already."""
+    described = plain_json({"schema_version": SCHEMA_VERSION, **asdict(point.meta)}).encode()
+    table = _table(point.columns).replace_schema_metadata({METADATA_KEY: described})
     with whole_file(path) as temporary:
         pq.write_table(
             table,
@@ -82,8 +88,7 @@ def _columns(table: pa.Table) -> Columns:
     )
 
 
-def _table(result: StageResult) -> pa.Table:
-    columns = columns_of(result.records)
+def _table(columns: Columns) -> pa.Table:
     arrays: dict[str, pa.Array] = {}
     for name in INTEGERS:
         arrays[name] = pa.array(columns.integers[name], mask=columns.integers[name] == ABSENT)
@@ -99,8 +104,8 @@ def _table(result: StageResult) -> pa.Table:
     return pa.table(arrays)
 
 
-def _encode_meta(result: StageResult, metadata: Mapping[str, Any]) -> bytes:
-    meta = PointMeta(
+def _meta(result: StageResult, metadata: Mapping[str, Any]) -> PointMeta:
+    return PointMeta(
         run_id=metadata.get("run_id", ""),
         cell_id=metadata.get("cell_id", ""),
         repeat=metadata.get("repeat", 0),
@@ -116,7 +121,6 @@ def _encode_meta(result: StageResult, metadata: Mapping[str, Any]) -> bytes:
         server_metrics=None if result.server_metrics is None else dict(result.server_metrics),
         interrupted=result.interrupted,
     )
-    return plain_json({"schema_version": SCHEMA_VERSION, **asdict(meta)}).encode()
 
 
 def _decode_meta(path: Path, metadata: Mapping[bytes, bytes] | None) -> PointMeta:
