@@ -35,6 +35,8 @@ def compose_toml(source: Source, findings: Findings) -> Node:
         raise findings.fatal(_place(source, str(error)), f"not valid TOML: {_reason(str(error))}") from None
     except RecursionError:
         raise findings.fatal((0, 1), f"nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        raise findings.fatal((0, 1), f"not usable TOML: {error}") from None
     return _Finder(source, findings).document()
 
 

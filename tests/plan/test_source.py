@@ -104,7 +104,7 @@ def test_value_inside_itself_is_refused(tmp_path: Path) -> None:
 
 def test_many_small_values_are_refused_quickly(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    path.write_text("[" + "1," * 1_000_000 + "]")
+    path.write_text("[" + "1," * 450_000 + "]")
     started = time.process_time()
     assert "more than 400000 values" in refusal(path)
     assert time.process_time() - started < 15
