@@ -9,7 +9,9 @@ from harness.plan.shell import split_commands
 from harness.plan.spans import LocatedText, Source, StraightSpans
 from harness.plan.targets import Target
 
-IMAGE = re.compile(r"(?:^|/)vllm-openai[\w.-]*(?::v?(?P<version>\d[\w.]*))?(?:@sha256:\w+)?$")
+IMAGE = re.compile(
+    r"(?:^|/)vllm-openai[\w.-]*(?::(?:v?(?P<version>\d+(?:\.\d+)+))?[\w.-]*)?(?:@sha256:\w+)?$"
+)
 SERVER_MODULE = "vllm.entrypoints.openai.api_server"
 EXO_PARAMETERS = "--inference-engine-params"
 
