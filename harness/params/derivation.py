@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from harness.forecast.hardware import GIB, Gpu
 from harness.forecast.tables import gpu as gpu_of_family
 from harness.params.engine_facts import Architecture, EngineFacts, load_engine_facts
-from harness.params.model_config import ModelConfig
+from harness.params.model_config import ModelConfig, longest_sequence, scaled_length, text_part
 from harness.params.settings import Settings
 
 LARGE_GPU_BYTES = 70 * GIB
 NOT_FLOAT16 = {"gemma2", "gemma3", "gemma3_text", "plamo2", "glm4"}
 DTYPE_NAMES = {"half": "float16", "float": "float32"}
+# How a pooling model may look at the whole prompt at once, which leaves nothing to cut into chunks.
+WHOLE_PROMPT_POOLING = ("CLS", "MEAN")
 SUFFIX_RUNNERS = (
     ("ForCausalLM", "generate"), ("ForConditionalGeneration", "generate"), ("ChatModel", "generate"),
     ("LMHeadModel", "generate"), ("ForTextEncoding", "pooling"), ("EmbeddingModel", "pooling"),
@@ -66,7 +68,19 @@ def architecture(settings: Settings, known: ModelConfig) -> Architecture | None:
     for name in known.architectures:
         if name in table:
             return table[name]
-    return None
+    if settings.text("convert") == "none":
+        return None
+    return next(
+        (table[base] for name in known.architectures for base in adapted(name) if base in table), None
+    )
+
+
+def adapted(name: str) -> list[str]:
+    """Classes the engine may adapt when it has none of this name: the same stem with another ending."""
+    for suffix, _ in SUFFIX_RUNNERS:
+        if name.endswith(suffix):
+            return [name.removesuffix(suffix) + other for other, _ in SUFFIX_RUNNERS]
+    return []
 
 
 def runner(settings: Settings, known: ModelConfig) -> str | None:
@@ -76,10 +90,11 @@ def runner(settings: Settings, known: ModelConfig) -> str | None:
     asked = settings.text("runner")
     if asked in {"generate", "pooling", "draft"}:
         return asked
-    found = architecture(settings, known)
-    if found is not None:
-        return "pooling" if found.pools else "generate" if found.generates else None
+    table = facts(settings).architectures
     for name in known.architectures:
+        found = table.get(name)
+        if found is not None and (found.pools or found.generates):
+            return "pooling" if found.pools else "generate"
         for suffix, kind in SUFFIX_RUNNERS:
             if name.endswith(suffix):
                 return kind
@@ -98,7 +113,12 @@ def longest_length(settings: Settings, known: ModelConfig) -> tuple[float, str] 
     if longest is None or key is None:
         return None
     window = known.sliding_window if settings.switch("disable-sliding-window") else None
-    return (longest, key) if window is None or window >= longest else (window, "sliding_window")
+    text = text_part(known.source)
+    unscaled, _ = longest_sequence(text)
+    if window is None or unscaled is None or window >= unscaled:
+        return longest, key
+    scaled = scaled_length(text, window)
+    return None if scaled is None else (scaled, "sliding_window")
 
 
 def max_model_len(settings: Settings) -> int | None:
@@ -125,14 +145,16 @@ def chunked_prefill(settings: Settings) -> bool | None:
         return asked
     if known is None:
         return None
+    pooler = settings.table("pooler-config")
+    if pooler is not None:
+        return False if pooler.get("pooling_type") in WHOLE_PROMPT_POOLING else None
     kind = runner(settings, known)
     if kind == "generate":
         return True
     found = architecture(settings, known)
-    pooler = settings.table("pooler-config")
-    if kind != "pooling" or found is None or pooler:
+    if kind != "pooling" or found is None:
         return None
-    return found.pooling not in {"CLS", "MEAN"} and found.attention == "decoder"
+    return found.pooling not in WHOLE_PROMPT_POOLING and found.attention == "decoder"
 
 
 def prefix_caching(settings: Settings) -> bool | None:
@@ -153,7 +175,7 @@ def prefix_caching(settings: Settings) -> bool | None:
         return not (found.hybrid or found.attention_free)
     if kind != "pooling" or settings.table("pooler-config"):
         return None
-    return found.pooling not in {"CLS", "MEAN"} and found.attention == "decoder"
+    return found.pooling not in WHOLE_PROMPT_POOLING and found.attention == "decoder"
 
 
 def batch(settings: Settings) -> Batch:

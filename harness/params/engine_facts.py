@@ -48,13 +48,17 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """One version's tables. An architecture that is listed but was not looked at has the value None."""
+    """One version's tables. An architecture that is listed but was not looked at has the value None.
+
+    ``model_types`` are those that the engine and the Transformers library it comes with can read.
+    """
 
     quantization: Mapping[str, QuantizationMethod] = field(repr=False)
     architectures: Mapping[str, Architecture | None] = field(repr=False)
     gone_architectures: tuple[str, ...]
     chat_templates: tuple[str, ...]
     attention_backends: tuple[str, ...]
+    model_types: frozenset[str] = field(repr=False)
 
 
 @cache
@@ -73,6 +77,7 @@ def load_engine_facts(version: str) -> EngineFacts:
         gone_architectures=tuple(document["gone_architectures"]),
         chat_templates=tuple(document["chat_templates"]),
         attention_backends=tuple(document["attention_backends"]),
+        model_types=frozenset(document["model_types"]),
     )
 
 

@@ -82,7 +82,7 @@ class ModelConfig:
             heads=heads,
             kv_heads=key_value_heads(text, heads),
             experts=expert_count(text),
-            mla=text.get("model_type") in MLA_TYPES and text.get("kv_lora_rank") is not None,
+            mla=word(text.get("model_type")) in MLA_TYPES and text.get("kv_lora_rank") is not None,
             vocab_size=integer(text.get("vocab_size")),
             dtype=checkpoint_dtype(document, text),
             quantization=checkpoint_quantization(document, text),
@@ -126,11 +126,11 @@ def text_part(document: Json) -> Json:
 
 def key_value_heads(text: Json, heads: int | None) -> int | None:
     """As the engine counts them: the families' own keys, one for multi-query attention, else as many as heads."""
-    falcon = text.get("model_type") in {"falcon", "RefinedWeb", "RefinedWebModel"}
+    falcon = word(text.get("model_type")) in {"falcon", "RefinedWeb", "RefinedWebModel"}
     if falcon and text.get("multi_query") and not text.get("new_decoder_architecture"):
         return 1
     attention = text.get("attn_config")
-    if text.get("model_type") in {"mpt", "dbrx"} and isinstance(attention, Mapping):
+    if word(text.get("model_type")) in {"mpt", "dbrx"} and isinstance(attention, Mapping):
         return integer(attention.get("kv_n_heads")) or heads
     found = first_integer(text, KV_HEADS)
     return heads if found is None else found

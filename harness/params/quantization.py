@@ -13,8 +13,7 @@ from harness.params.engine_facts import QuantizationMethod
 from harness.params.model_config import Json, ModelConfig, Quantization
 from harness.params.settings import Settings
 
-MARLIN_GROUPS = {-1, 32, 64, 128}
-GPTQ_MARLIN_KINDS = {(4, True), (8, True)}
+MARLIN_GROUPS = (-1, 32, 64, 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +87,13 @@ def takeover(
 
 def gptq_marlin(kind: str | None, table: Json) -> bool:
     """A GPTQ checkpoint that the Marlin kernels can run: 4 or 8 bits, symmetric, a known group size."""
-    if kind != "gptq" or table.get("desc_act") is None:
-        return False
-    return (table.get("bits"), table.get("sym")) in GPTQ_MARLIN_KINDS and table.get(
-        "group_size"
-    ) in MARLIN_GROUPS
+    return (
+        kind == "gptq"
+        and table.get("desc_act") is not None
+        and table.get("bits") in (4, 8)
+        and table.get("sym") is True
+        and table.get("group_size") in MARLIN_GROUPS
+    )
 
 
 def awq_marlin(kind: str | None, table: Json) -> bool:

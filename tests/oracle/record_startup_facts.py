@@ -135,6 +135,10 @@ def names() -> dict[str, list[str]]:
     except ImportError:
         from vllm.attention.backends.registry import AttentionBackendEnum  # type: ignore[no-redef,unused-ignore]
     found["attention_backends"] = list(AttentionBackendEnum.__members__)
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from vllm.transformers_utils.config import _CONFIG_REGISTRY
+
+    found["model_types"] = sorted({*CONFIG_MAPPING_NAMES, *_CONFIG_REGISTRY})
     return found
 
 

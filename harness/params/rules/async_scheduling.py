@@ -27,7 +27,7 @@ STAGE = Stage.STARTUP
 SEVERITY = Severity.ERROR
 FLAGS = ("async-scheduling",)
 ABLE = {None, "mp", "uni", "external_launcher", "ray"}
-WITHOUT_EAGLE = {"ngram", "[ngram]", "medusa", "mlp_speculator", "draft_model", "suffix"}
+WITHOUT_EAGLE = ("ngram", "[ngram]", "medusa", "mlp_speculator", "draft_model", "suffix")
 
 
 def check(context: Context) -> Iterator[Diagnostic]:

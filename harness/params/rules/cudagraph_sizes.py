@@ -29,6 +29,8 @@ PAIRS = {
     "cudagraph-capture-sizes": "cudagraph_capture_sizes",
     "max-cudagraph-capture-size": "max_cudagraph_capture_size",
 }
+# Tokens per step on the smallest GPUs when nothing is asked for.
+SMALLEST_DEFAULT = 2048
 FLAGS = (*PAIRS, "compilation-config")
 
 
@@ -77,10 +79,19 @@ def refusal(settings: Settings, table: Mapping[str, object], sizes: list[int] | 
         return "there is no size to capture CUDA graphs for"
     if max(sizes) < 0 and not settings.since("0.15.1"):
         return f"a CUDA graph for {max(sizes)} sequences cannot be"
-    tokens = batch(settings).tokens
+    tokens = step_tokens(settings)
     if largest is None or tokens is None:
+        return None
+    if batch(settings).tokens is None and max(sizes) > tokens:
         return None
     fitting = max((size for size in sizes if size <= tokens), default=0)
     if fitting != largest:
         return f"the largest size is {fitting}, but {largest} is given as the largest"
     return None
+
+
+def step_tokens(settings: Settings) -> int | None:
+    """Tokens of a step; without a known GPU the smallest default, unless something may make it smaller."""
+    tokens = batch(settings).tokens
+    free = settings.given("max-num-seqs") is None and settings.given("max-model-len") is None
+    return SMALLEST_DEFAULT if tokens is None and free else tokens

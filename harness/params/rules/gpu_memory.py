@@ -18,7 +18,7 @@ Right::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.forecast.hardware import Gpu
@@ -26,7 +26,7 @@ from harness.forecast.memory import MemoryPlan, largest_max_model_len, plan_memo
 from harness.forecast.models import ModelFacts, from_config
 from harness.forecast.settings import EngineSettings, from_values
 from harness.params.context import Context
-from harness.params.derivation import asked_length, gpu, longest_length, model, world_size
+from harness.params.derivation import asked_length, gpu, longest_length, max_model_len, model, world_size
 from harness.params.model_config import ModelConfig
 from harness.params.quantization import resolve
 from harness.params.settings import Settings
@@ -64,6 +64,11 @@ def check(context: Context) -> Iterator[Diagnostic]:
     facts = from_config(known.source)
     if not isinstance(facts, ModelFacts):
         return
+    # The arithmetic takes the model's limit as it is written; RoPE scaling and sliding windows move it.
+    limit = max_model_len(settings) if asked_length(settings) is None else longest_length(settings, known)
+    if limit is None:
+        return
+    facts = replace(facts, max_position=int(limit[0] if isinstance(limit, tuple) else limit))
     chosen = engine_settings(settings, context.gpu_count)
     balance = weigh(facts, card, chosen)
     if balance.excess < -MARGIN:

@@ -26,7 +26,7 @@ CODE = "speculative-config"
 STAGE = Stage.STARTUP
 SEVERITY = Severity.ERROR
 FLAGS = ("speculative-config",)
-NGRAM = {"ngram", "[ngram]"}
+NGRAM = ("ngram", "[ngram]")
 LEAST = {
     "num_speculative_tokens": 1, "draft_tensor_parallel_size": 1, "max_model_len": 1, "disable_by_batch_size": 2,
     "prompt_lookup_max": 1, "prompt_lookup_min": 1,
@@ -82,7 +82,7 @@ def field_refusal(settings: Settings, table: Mapping[str, object]) -> str | None
     if method is not None and methods(settings) and method not in methods(settings):
         return f"there is no speculative method {method!r}"
     quantization = table.get("quantization")
-    if quantization is not None and quantization not in facts(settings).quantization:
+    if quantization is not None and quantization not in tuple(facts(settings).quantization):
         return f"there is no quantization method {quantization!r}"
     if "disable_padded_drafter_batch" in table and not is_boolean(table["disable_padded_drafter_batch"]):
         return "disable_padded_drafter_batch is true or false"
