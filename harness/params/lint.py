@@ -27,7 +27,6 @@ from harness.params.snapshots import (
     nearest_version,
 )
 
-
 # Fixes are tried out on lists up to this length.
 MAX_TRIED = 200
 

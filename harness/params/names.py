@@ -46,6 +46,7 @@ def _look_up(flag: str, grammar: Grammar) -> Lookup:
     name = bare_name(flag)
     positive = name.removeprefix("no-")
     history = load_history()
+    names = tuple(bare_name(known) for known in grammar.by_flag if known.startswith("--"))
     known_here = positive in grammar.names
     older, newer = (None, None) if known_here else _other_versions(positive, grammar.version)
     other = history.other_names.get(positive)
@@ -55,7 +56,7 @@ def _look_up(flag: str, grammar: Grammar) -> Lookup:
         older=older,
         newer=newer,
         other_name=other if other in grammar.names else None,
-        near=near_names(name, tuple(bare_name(known) for known in grammar.by_flag if known.startswith("--"))),
+        near=(name,) if name in names else near_names(name, names),
     )
 
 

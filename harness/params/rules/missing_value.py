@@ -22,6 +22,7 @@ from harness.params.grammar import Arity
 from harness.params.quoting import quote
 from harness.params.reading import Problem, ProblemKind
 from harness.params.rules.two_tokens_in_one_item import split_whole
+from harness.params.values import convert
 
 CODE = "missing-value"
 STAGE = Stage.PARSE
@@ -45,7 +46,8 @@ def check(context: Context) -> Iterator[Diagnostic]:
         if following is not None and problem.span is not None:
             joined = f"{context.parameters[problem.span.index]}={following}"
             hint = f"a value that begins with a dash must be joined: {joined}"
-            fix = Edit(problem.span.index, problem.span.index + 2, (joined,), f"write {joined}")
+            if problem.option is not None and not convert(problem.option, following).refusals:
+                fix = Edit(problem.span.index, problem.span.index + 2, (joined,), f"write {joined}")
         yield context.error(CODE, problem.span, message, hint=hint, note=note, fix=fix)
 
 
