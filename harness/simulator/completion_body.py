@@ -42,6 +42,18 @@ class AnswerWriter:
         head = {"id": identifier, "object": kind, "created": created, "model": model}
         self._head = head
         self._opening = f'data: {compact(head)[:-1]},"choices":[{{"index":'
+        # The usual event, one token in the middle of a choice, is put together from these.
+        self._plain = not asked.continuous_usage and not asked.return_token_ids
+        key = '"delta":{"content":"' if asked.chat else '"text":"'
+        self._before = [
+            f"{self._opening}{index},{key}".encode() for index in range(len(asked.prompts) * asked.n)
+        ]
+        self._after = (
+            b'","reasoning_content":null},"logprobs":null,"finish_reason":null,"token_ids":null}]}\n\n'
+            if asked.chat
+            else b'","logprobs":null,"finish_reason":null,"stop_reason":null,"prompt_token_ids":null,'
+            b'"token_ids":null}],"usage":null}\n\n'
+        )
 
     @property
     def wants_usage_event(self) -> bool:
@@ -59,8 +71,13 @@ class AnswerWriter:
         ).encode()
 
     def tokens(self, index: int, generation: Generation, first: int, last: int) -> bytes:
-        """The event with tokens ``first`` to ``last`` (exclusive) of a choice."""
-        text = compact("".join(generation.texts[first:last]))
+        """The event with tokens ``first`` to ``last`` (exclusive) of a choice.
+
+        Generated text has no character that JSON escapes, so it goes in as it is.
+        """
+        if self._plain and last == first + 1 and last < generation.length and first:
+            return b"".join((self._before[index], generation.texts[first].encode(), self._after))
+        text = f'"{"".join(generation.texts[first:last])}"'
         ids = compact(generation.ids[first:last]) if self._asked.return_token_ids else "null"
         ending = "null"
         stopped = ""
