@@ -6,13 +6,13 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.errors import ConfigError, UsageError
+from harness.errors import ConfigError, ForbiddenError, UsageError
 from harness.secret import Secret
 
 if TYPE_CHECKING:
@@ -45,13 +45,15 @@ class CloudChoice:
 class Cloud:
     """A deployer, how patient to be with it, and what a clean-up needs to find it again.
 
-    ``authorized`` are the GPU families this organisation may use here; None where that is no question.
+    ``authorized`` are the GPU families this organisation may use here, None where that is no question;
+    ``family_gpus`` how many GPUs of a family its quota leaves.
     """
 
     deployer: Deployer
     patience: Patience
     where: Mapping[str, Any]
     authorized: tuple[str, ...] | None = None
+    family_gpus: Mapping[str, int] = field(default_factory=dict)
 
 
 def credentials(choice: CloudChoice, *, zone: str | None = None) -> Credentials:
@@ -124,18 +126,30 @@ async def _exoscale(
         "pace": pace,
     }
     async with ExoscaleClient(found) as client:
-        authorized = await _authorized(found) if ask else None
-        yield Cloud(ExoscaleDeployer(client, simulated=simulated, timing=timing), patience, where, authorized)
+        authorized, quotas = await _allowed(found) if ask else (None, {})
+        deployer = ExoscaleDeployer(client, simulated=simulated, timing=timing)
+        yield Cloud(deployer, patience, where, authorized, quotas)
 
 
-async def _authorized(found: Credentials) -> tuple[str, ...]:
-    """The GPU families the key may use; impatient, because somebody is waiting for the first answer."""
+async def _allowed(found: Credentials) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The GPU families the key may use, and the GPUs their quotas leave.
+
+    Impatient, because somebody is waiting for the first answer. A key that may not read quotas has none to heed.
+    """
     from harness.exoscale.client import ExoscaleClient
     from harness.exoscale.retries import RetryPolicy
 
     policy = RetryPolicy(deadline_s=FIRST_ANSWER_S)
     async with ExoscaleClient(found, policy=policy, timeout_s=FIRST_ANSWER_S) as client:
-        return tuple(family.family for family in await client.list_ai_instance_types() if family.authorized)
+        families = tuple(
+            family.family for family in await client.list_ai_instance_types() if family.authorized
+        )
+        try:
+            quotas = await client.list_quotas()
+        except ForbiddenError:
+            quotas = ()
+    left = {quota.resource: quota.limit - (quota.usage or 0) for quota in quotas if quota.limit is not None}
+    return families, {family: left[family] for family in families if family in left}
 
 
 def _asked_pace() -> float:

@@ -147,7 +147,7 @@ async def carry_out(
     ]
     with SweepView(todo) as view:
         how = Conduct(
-            limits=Limits(parallel_deployments=request.parallel),
+            limits=Limits(request.parallel, family_gpus=cloud.family_gpus),
             patience=cloud.patience,
             budget=budget,
             ttl_s=request.ttl_s,

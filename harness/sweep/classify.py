@@ -6,6 +6,42 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.errors import (
+    ApiError,
+    CapacityError,
+    ConflictError,
+    EndpointError,
+    EngineStartError,
+    ForbiddenError,
+    HarnessError,
+    InvalidError,
+    NetworkError,
+    NotFoundError,
+    PlatformError,
+    RateLimitedError,
+)
+
+# The cause in the report for an error of the platform or of the endpoint, most particular class first.
+CAUSES: tuple[tuple[type[HarnessError], str], ...] = (
+    (CapacityError, "no-capacity"),
+    (InvalidError, "refused-request"),
+    (NotFoundError, "model-missing"),
+    (ForbiddenError, "forbidden"),
+    (ConflictError, "conflict"),
+    (RateLimitedError, "rate-limited"),
+    (ApiError, "platform"),
+    (NetworkError, "network"),
+    (PlatformError, "platform"),
+    (EndpointError, "endpoint"),
+)
+
+
+def cause_of(error: HarnessError) -> str:
+    """The class of failure that a run's error belongs to; the engine's own errors know theirs."""
+    if isinstance(error, EngineStartError):
+        return error.cause
+    return next((cause for kind, cause in CAUSES if isinstance(error, kind)), "harness")
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -25,18 +61,18 @@ PATTERNS: tuple[tuple[re.Pattern[str], str, str | None], ...] = (
     (re.compile(r"invalid choice: .*"), "bad-argument", "value-not-allowed"),
     (re.compile(r"error: argument .*"), "bad-argument", "wrong-type"),
     (re.compile(r"ambiguous option: .*"), "bad-argument", "ambiguous-abbreviation"),
-    (re.compile(r"To serve at least one request with .*"), "out-of-memory", "does-not-fit"),
-    (re.compile(r"No available memory for the cache blocks.*"), "out-of-memory", "does-not-fit"),
-    (re.compile(r"Failed to load model - not enough GPU memory.*"), "out-of-memory", "does-not-fit"),
+    (re.compile(r"To serve at least one request with .*"), "out-of-memory", "gpu-memory"),
+    (re.compile(r"No available memory for the cache blocks.*"), "out-of-memory", "gpu-memory"),
+    (re.compile(r"Failed to load model - not enough GPU memory.*"), "out-of-memory", "gpu-memory"),
     (re.compile(r"Free memory on device .* is less than desired.*"), "out-of-memory", None),
-    (re.compile(r"(?:torch\.)?(?:cuda\.)?OutOfMemoryError.*|CUDA out of memory.*"), "out-of-memory", "does-not-fit"),
-    (re.compile(r"User-specified max_model_len .*"), "bad-argument", "max-model-len"),
+    (re.compile(r"(?:torch\.)?(?:cuda\.)?OutOfMemoryError.*|CUDA out of memory.*"), "out-of-memory", "gpu-memory"),
+    (re.compile(r"User-specified max_model_len .*"), "bad-argument", "sequence-length"),
     (re.compile(r"max_num_batched_tokens \(\d+\) .*"), "bad-argument", "batched-tokens"),
-    (re.compile(r"Total number of attention heads .*"), "bad-argument", "parallel-size"),
-    (re.compile(r"Tensor parallel size .*|World size .*"), "bad-argument", "parallel-size"),
-    (re.compile(r"Bfloat16 is only supported .*"), "bad-argument", "dtype-unsupported"),
-    (re.compile(r"Unknown quantization method.*"), "bad-argument", "quantization"),
-    (re.compile(r".*is not supported for quantization.*"), "bad-argument", "quantization"),
+    (re.compile(r"Total number of attention heads .*"), "bad-argument", "heads-not-divisible"),
+    (re.compile(r"Tensor parallel size .*|World size .*"), "bad-argument", "too-few-gpus"),
+    (re.compile(r"Bfloat16 is only supported .*"), "bad-argument", "dtype-not-supported"),
+    (re.compile(r"Unknown quantization method.*"), "bad-argument", "unknown-quantization"),
+    (re.compile(r".*is not supported for quantization.*"), "bad-argument", "quantization-dtype"),
     (re.compile(r"(?:OSError|HFValidationError|RepositoryNotFoundError|GatedRepoError).*"), "model-missing", None),
     (re.compile(r"Invalid repository ID or local directory.*"), "model-missing", None),
     (re.compile(r".*(?:took too long|timed out).*", re.IGNORECASE), "timeout", None),

@@ -36,7 +36,10 @@ COMPLETION_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class CloudTiming:
-    """Deadlines in seconds, and how the pace of polling is scaled: below 1 for a simulated cloud that hurries."""
+    """Deadlines in seconds, and real seconds per second of the cloud: below 1 for a simulated one that hurries.
+
+    Polling is paced by it, and the time to ready is told in the cloud's seconds.
+    """
 
     ready_s: float = 1800.0
     operation_s: float = 600.0
@@ -117,7 +120,7 @@ class ExoscaleDeployer:
             "parameters": list(deployment.inference_engine_parameters or ()),
             "service_level": deployment.service_level,
         }
-        return Ready(endpoint, self._clock() - started, facts)
+        return Ready(endpoint, (self._clock() - started) / self._timing.pace, facts)
 
     async def _settled(self, deployment_id: str, on_state: StateCallback, *, left_s: float) -> Deployment:
         """The deployment in ``ready`` or ``error``; OperationFailed as soon as its creation is known to have failed."""

@@ -12,15 +12,17 @@ from dataclasses import dataclass, field
 
 from harness.errors import (
     CapacityError,
-    EngineStartError,
+    EndpointError,
     ForbiddenError,
     HarnessError,
     LeftRunningError,
     NetworkError,
 )
+from harness.sweep.classify import cause_of
 from harness.sweep.deployers import Ready, Run
 from harness.sweep.interrupts import Interrupts, StopRequested
 from harness.sweep.lifecycle import Lifecycle
+from harness.sweep.pool import GpuPool
 from harness.sweep.states import Action, Ledger, Result, leftovers, next_action
 
 Measure = Callable[[Run, Ready], Awaitable[None]]
@@ -31,11 +33,12 @@ KeepLogs = Callable[[str, Sequence[str]], str]
 class Limits:
     """``parallel_deployments`` may exist at a time, ``parallel_measurements`` may load at a time.
 
-    ``gpu_hours`` bounds what may still be launched: see ``sweep.budget``.
+    ``family_gpus`` bounds the GPUs held of a family, replicas counted; what may be launched at all: ``sweep.budget``.
     """
 
     parallel_deployments: int = 2
     parallel_measurements: int = 1
+    family_gpus: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ class SweepRunner:
         self._interrupts = interrupts
         self._limits = limits or Limits()
         self._admit = admit
+        self._pool = GpuPool(self._limits.family_gpus)
         self._measuring = asyncio.Semaphore(self._limits.parallel_measurements)
         self._exhausted: dict[tuple[str, int], str] = {}
         self._ended_by: HarnessError | None = None
@@ -118,38 +122,47 @@ class SweepRunner:
         """One run, start to end; a failure is its outcome, an unreachable platform ends the sweep after it."""
         if next_action(self._lifecycle.ledger(run.id)) is Action.NOTHING:
             return
-        reason = self._exhausted.get((run.cell.gpu_type, run.cell.gpu_count)) or self._admit(run)
+        cell = run.cell
+        reason = (
+            self._exhausted.get((cell.gpu_type, cell.gpu_count))
+            or self._pool.never_fits(cell.gpu_type, cell.gpus)
+            or self._admit(run)
+        )
         if reason is not None:
             self._lifecycle.record(run.id, "skipped", reason=reason)
             return
-        try:
-            await self._provision_and_measure(run)
-        except StopRequested:
-            pass
-        except HarnessError as error:
-            self._account(run, error)
-        finally:
-            await self._end(run)
+        async with self._pool.hold(cell.gpu_type, cell.gpus):
+            if self._interrupts.stop.is_set():
+                return
+            try:
+                await self._provision_and_measure(run)
+            except StopRequested:
+                pass
+            except HarnessError as error:
+                self._account(run, error)
+            finally:
+                await self._end(run)
 
     async def _provision_and_measure(self, run: Run) -> None:
         ready = await self._interrupts.unless_stopped(self._lifecycle.provision(run))
         async with self._measuring:
             if self._interrupts.stop.is_set():
                 raise StopRequested
-            await self._interrupts.unless_stopped(self._measure(run, ready))
+            try:
+                await self._interrupts.unless_stopped(self._measure(run, ready))
+            except NetworkError as error:  # of this endpoint, which says nothing of the platform
+                raise EndpointError(str(error)) from error
         self._lifecycle.record(run.id, "measured")
 
     def _account(self, run: Run, error: HarnessError) -> None:
         """The one event that says why a run was not measured, and what follows for the others."""
-        cause = error.cause if isinstance(error, EngineStartError) else type(error).__name__
         if isinstance(error, CapacityError):
-            cause = "no-capacity"
             self._exhausted[run.cell.gpu_type, run.cell.gpu_count] = (
                 f"no capacity for {run.cell.gpu_type}: {error}"
             )
         elif isinstance(error, ForbiddenError | NetworkError):
             self._ended_by = error
-        self._lifecycle.record(run.id, "failed", cause=cause, detail=str(error))
+        self._lifecycle.record(run.id, "failed", cause=cause_of(error), detail=str(error))
 
     async def _end(self, run: Run) -> None:
         """Keep the logs, delete, prove it; a deployment that will not go is left to the outcome's list."""

@@ -95,9 +95,9 @@ SURVIVED = [
 ]
 FAILED = [
     ({"fault": "operation-stuck", "operation": "create-deployment", "times": 1}, "timeout"),
-    ({"fault": "server-error", "operation": "create-deployment"}, "ApiError"),
-    ({"fault": "reset-before", "operation": "create-deployment"}, "NetworkError"),
-    ({"fault": "forbidden", "operation": "create-deployment"}, "ForbiddenError"),
+    ({"fault": "server-error", "operation": "create-deployment"}, "platform"),
+    ({"fault": "reset-before", "operation": "create-deployment"}, "network"),
+    ({"fault": "forbidden", "operation": "create-deployment"}, "forbidden"),
     ({"fault": "no-capacity"}, "no-capacity"),
     ({"fault": "operation-failed", "operation": "create-deployment"}, None),
     ({"fault": "deployment-error"}, "out-of-memory"),
