@@ -15,8 +15,6 @@ from harness.load.figures import RequestFigures
 from harness.load.records import StageResult
 from harness.load.summary import LatencySummary, summary
 
-NEAREST_RANK = "inverted_cdf"
-
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -115,5 +113,5 @@ def _nearest(values: Floats) -> LatencySummary:
     known = values[~np.isnan(values)]
     if not len(known):
         return summary(known)
-    p50, p90, p95, p99 = np.percentile(known, [50, 90, 95, 99], method=NEAREST_RANK).tolist()
+    p50, p90, p95, p99 = np.percentile(known, [50, 90, 95, 99], method="inverted_cdf").tolist()
     return LatencySummary(float(known.mean()), p50, p90, p95, p99, float(known.max()), len(known))

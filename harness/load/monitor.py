@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ import numpy as np
 from harness.load.records import ClientStats, Outcome, RequestRecord
 from harness.load.response import NS_PER_S
 
-TICK_S = 0.02
+# Of several lengths: with one, a load of the same period would always or never be seen.
+TICKS_S = (0.005, 0.007, 0.011, 0.013, 0.017)
 RECENT = 200
 # Below this share of kernel-stamped reads the stage counts as measured by the user-space clock.
 KERNEL_SHARE = 0.9
@@ -44,14 +46,16 @@ class LoopLag:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._ticks = itertools.cycle(TICKS_S)
         self._lags: list[float] = []
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0.0
 
     def start(self) -> None:
-        """Begin; one timer every 20 ms."""
-        self._due = time.monotonic() + TICK_S
-        self._handle = self._loop.call_later(TICK_S, self._tick)
+        """Begin; a timer every 10 ms or so."""
+        tick_s = next(self._ticks)
+        self._due = time.monotonic() + tick_s
+        self._handle = self._loop.call_later(tick_s, self._tick)
 
     def _tick(self) -> None:
         self._lags.append(max(time.monotonic() - self._due, 0.0))

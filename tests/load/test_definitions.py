@@ -59,5 +59,6 @@ def test_four_tokens_a_chunk_are_right_only_with_the_first_chunks_count() -> Non
     ms = figures_of(tokens_per_chunk=4)
     # 320 ms from the first chunk to the last, for 16 tokens after it.
     assert ms["harness", "TPOT"] == pytest.approx(20)
-    assert ms["aiperf", "ITL"] == ms["guidellm", "ITL"] == pytest.approx(320 / 19)
+    assert ms["aiperf", "ITL"] == pytest.approx(320 / 19)
+    assert ms["guidellm", "ITL"] == pytest.approx(320 / 19)
     assert ms["harness", "ITL"] == ms["aiperf", "ICL"] == pytest.approx(80)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.load.arrivals import ClosedLoop, ConstantRate, PoissonRate
+from harness.load.driver import run_stage
+from harness.load.lengths import FixedLength
 from harness.load.metrics import summarise
-from harness.load.records import Outcome, RequestRecord
+from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
 from harness.load.stage import Stage
+from harness.load.workload import Workload
 
 Serve = Callable[..., Any]
 
@@ -120,6 +125,44 @@ def test_answers_in_one_piece_have_an_end_and_no_first_token(serve: Serve, lab: 
         assert record.first_token_s is None
         assert record.last_token_s == record.ended_s
         assert record.completion_tokens == 5
+
+
+async def held_up(url: str, lab: ModuleType) -> StageResult:
+    """A stage on a loop that something else holds for 15 ms out of every 20."""
+
+    async def hold() -> None:
+        while True:
+            time.sleep(0.015)  # noqa: ASYNC251 - holding the loop is the point
+            await asyncio.sleep(0.005)
+
+    holder = asyncio.ensure_future(hold())
+    workload = Workload(input_tokens=FixedLength(20), output_tokens=FixedLength(12))
+    try:
+        stage = Stage(arrivals=ClosedLoop(2), requests=8)
+        return await run_stage(Endpoint(url, "tiny"), stage, workload, probe=lab.PROBE)
+    finally:
+        holder.cancel()
+
+
+def test_a_client_that_is_held_up_says_so_and_the_kernels_clock_stays_true(
+    serve: Serve, lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(lab.answering(first_s=0.05, gap_s=0.05))
+    kernel = summarise(asyncio.run(held_up(server.url, lab)))
+    sent_s = [reply.sent_ns for reply in server.replies]
+    # Of each reply's writes 2 to 13 are the tokens.
+    true_gaps = np.concatenate([np.diff(np.array(sent[2:14]) / 1e9) for sent in sent_s])
+    monkeypatch.setattr("harness.load.dial.sys.platform", "other")
+    user = summarise(asyncio.run(held_up(server.url, lab)))
+
+    assert kernel.verdict.state != "valid"
+    assert any("client" in reason for reason in kernel.verdict.reasons)
+    assert kernel.itl.count == len(true_gaps) == 88
+    assert kernel.itl.mean == pytest.approx(float(true_gaps.mean()), rel=0.05)
+    assert kernel.itl.p90 == pytest.approx(float(np.percentile(true_gaps, 90)), rel=0.05)
+    # The user-space clock sees a token when the loop is free again: up to 15 ms late.
+    assert user.itl.p90 > 1.1 * kernel.itl.p90
+    assert any("user-space clock" in reason for reason in user.verdict.reasons)
 
 
 # The five traps: each is a stream that at least one of five widely used clients got wrong.
