@@ -7,33 +7,28 @@ an engine or exo command is a script, ``key = `` is TOML, a bracket JSON, and wh
 By keys, first match: ``matrix`` (or ``load`` beside an axis) is a sweep; ``inference-engine-parameters`` (also with
 underscores, also in a list) a deployment; ``parameters`` or a plain list a parameter list; else containers with
 ``args`` or ``command``, and scripts in texts, wherever they stand.
+
+The readers of each kind are imported when a file is of that kind, so that linting one file stays quick.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from harness.errors import ConfigError
-from harness.plan.commands import looks_like_commands, targets_in_script, whole_text
-from harness.plan.config import AXES
-from harness.plan.config_reader import read_config
-from harness.plan.containers import targets_in_containers
-from harness.plan.deployments import facts_beside, is_deployment, literal_items, targets_in_deployment
 from harness.plan.findings import Findings
-from harness.plan.nodes import Entries, Items, Node, Scalar, node_span
-from harness.plan.parameter_sets import expand_set
-from harness.plan.reader import Reader
+from harness.plan.nodes import Entries, Node
 from harness.plan.source import parse
 from harness.plan.spans import LocatedText, Source
-from harness.plan.sweep_targets import targets_in_sweep
 from harness.plan.targets import Target
 
 STRUCTURED = (".yaml", ".yml", ".json", ".toml")
 SCRIPTS = (".sh", ".bash")
 SUFFIXES = (*STRUCTURED, *SCRIPTS, ".txt", ".args")
 
+_AXES = ("gpu-type", "gpu-count", "replicas", "engine-version", "model", "parameters")
 _SIGNIFICANT = re.compile(r"^[ \t]*([^\s#][^\r\n]*)\r?$", re.MULTILINE)
 _TOML_LINE = re.compile(r"(?:\[[^\]\"'{,]+\]\s*(?:#.*)?|[\w.\"-]+\s*=\s*[\[\"'{\w+-].*)")
 _YAML_KEY = re.compile(r"(?:-\s|[\w\"'./-]+:(?:\s|$)|---)")
@@ -46,7 +41,7 @@ def find_targets(source: Source, findings: Findings) -> Sequence[Target] | None:
     """
     suffix = PurePath(source.path).suffix.lower()
     if suffix in SCRIPTS:
-        return list(targets_in_script(whole_text(source))) or None
+        return _in_script(source)
     if suffix in STRUCTURED:
         return _in_documents(source, parse(source, findings), findings)
     return _by_text(source, findings)
@@ -58,8 +53,10 @@ def _by_text(source: Source, findings: Findings) -> Sequence[Target] | None:
         return None
     if lines[0].startswith("-") and not _YAML_KEY.match(lines[0] + " "):
         return [_line_list(source)]
-    if looks_like_commands(source.text) and not _YAML_KEY.match(lines[0]) and lines[0][0] not in "[{":
-        return list(targets_in_script(whole_text(source))) or None
+    if not _YAML_KEY.match(lines[0]) and lines[0][0] not in "[{":
+        commands = _in_script(source)
+        if commands:
+            return commands
     if lines[0][0] in "[{":
         bracketed = _as_json(source)
         if bracketed is not None:
@@ -90,55 +87,27 @@ def _line_list(source: Source) -> Target:
     return Target(source, tuple(items), items[0].whole)
 
 
+def _in_script(source: Source) -> Sequence[Target] | None:
+    from harness.plan.commands import targets_in_script, whole_text
+
+    return list(targets_in_script(whole_text(source))) or None
+
+
 def _in_documents(source: Source, documents: Sequence[Node], findings: Findings) -> Sequence[Target] | None:
     if any(is_sweep(document) for document in documents):
+        from harness.plan.config_reader import read_config
+        from harness.plan.sweep_targets import targets_in_sweep
+
         config = read_config(source, documents, findings)
         return [] if config is None else list(targets_in_sweep(config))
-    reader = Reader(source, findings)
-    found = [list(_in_document(reader, document)) for document in documents]
-    recognised = any(
-        targets or _is_empty_list(document) for targets, document in zip(found, documents, strict=True)
-    )
-    if not recognised and not findings.diagnostics:
-        return None
-    return [target for targets in found for target in targets]
+    from harness.plan.documents import targets_in_documents
+
+    return targets_in_documents(source, documents, findings)
 
 
 def is_sweep(document: Node) -> bool:
     """True for a sweep file, by its keys."""
-    keys = set(document.keys()) if isinstance(document, Entries) else set()
-    return "matrix" in keys or ("load" in keys and bool(keys & set(AXES)))
-
-
-def _is_empty_list(document: Node) -> bool:
-    return isinstance(document, Items) and not document.items
-
-
-def _in_document(reader: Reader, node: Node) -> Iterator[Target]:
-    if is_deployment(node):
-        yield from targets_in_deployment(reader, node)
-    elif isinstance(node, Entries) and isinstance(node.get("parameters"), Items | Entries):
-        yield from _parameter_file(reader, node)
-    elif isinstance(node, Items) and node.items and all(isinstance(item, Scalar) for item in node.items):
-        items = literal_items(reader, node)
-        yield Target(reader.source, items, items[0].whole if items else node_span(node))
-    elif isinstance(node, Items) and any(is_deployment(item) for item in node.items):
-        for item in node.items:
-            yield from targets_in_deployment(reader, item) if is_deployment(item) else ()
-    elif isinstance(node, Scalar) and isinstance(node.value, str):
-        yield from targets_in_script(node.located(reader.source))
-    else:
-        yield from targets_in_containers(reader.source, node)
-
-
-def _parameter_file(reader: Reader, node: Entries) -> Iterator[Target]:
-    """``parameters`` (a list, or a mapping of flags) with the facts beside it."""
-    facts = facts_beside(node)
-    for key, value in node.entries:
-        if key.text != "parameters":
-            continue
-        if isinstance(value, Items):
-            yield Target(reader.source, literal_items(reader, value), node_span(key), **facts)
-        else:
-            for made in expand_set(reader, None, value):
-                yield Target(reader.source, made.items, node_span(key), **facts)
+    if not isinstance(document, Entries):
+        return False
+    keys = set(document.keys())
+    return "matrix" in keys or ("load" in keys and not keys.isdisjoint(_AXES))

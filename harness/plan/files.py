@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +58,8 @@ def write_back(path: str, text: str) -> None:
     """Replaces a file's text in one step, keeping its mode and a byte-order mark; ConfigError when it cannot be."""
     if path == STDIN:
         raise ConfigError("--fix needs a file: standard input cannot be mended in place")
+    import tempfile  # costs 6 ms that only a mended file should pay
+
     target = Path(os.path.realpath(path))
     name = None
     try:

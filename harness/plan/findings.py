@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from harness.diagnostics import Diagnostic, Severity, Stage
@@ -81,5 +80,7 @@ class Findings:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """``did you mean 'x'?`` for the known word closest to ``word``, or None."""
+    import difflib  # only a file with a mistake needs it
+
     close = difflib.get_close_matches(word.lower().replace("_", "-"), list(known), n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else None
