@@ -1,0 +1,165 @@
+"""``harness explain``, ``harness params`` and ``harness migrate`` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cli.help_cache import age, cached_versions, load_cached, store
+from harness.cli.main import main
+from harness.errors import UserError
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_explain_shows_a_rules_page(run: Run) -> None:
+    code, out, _ = run("explain", "value-not-allowed")
+    assert code == 0
+    assert out.startswith("value-not-allowed (parse, error)\n\nThe flag takes one of a fixed list of values")
+    assert "Wrong::" in out
+    assert "Right::" in out
+
+
+def test_explain_suggests_the_code_that_was_meant(run: Run) -> None:
+    code, out, err = run("explain", "value-not-alowed")
+    assert (code, out) == (2, "")
+    assert err == "error: no rule has the code 'value-not-alowed'; did you mean 'value-not-allowed'?\n"
+
+
+def test_explain_without_a_code_lists_every_rule(run: Run) -> None:
+    code, out, _ = run("explain", "--json")
+    pages = json.loads(out)
+    assert code == 0
+    assert len(pages) > 60
+    assert {"code", "stage", "severity", "title"} == set(pages[0])
+    assert len(run("explain")[1].splitlines()) == len(pages)
+
+
+def test_params_list_has_every_parameter(run: Run) -> None:
+    code, out, err = run("params", "list", "--engine-version", "0.12.0")
+    assert code == 0
+    assert len(out.splitlines()) == 195
+    assert "derived from vLLM 0.12.0" in err
+
+
+def test_params_show_finds_a_flag_by_any_spelling(run: Run) -> None:
+    by_name = json.loads(run("params", "show", "tensor_parallel_size", "--json")[1])
+    assert by_name["flags"] == ["--tensor-parallel-size", "-tp"]
+    assert json.loads(run("params", "show", "--json", "--", "-tp")[1]) == by_name
+    assert "cudagraph_mode: name of" in run("params", "show", "compilation-config")[1]
+
+
+def test_params_show_of_an_unknown_name_suggests_near_ones(run: Run) -> None:
+    code, _, err = run("params", "show", "max-model-length")
+    assert code == 2
+    assert "did you mean max-model-len" in err
+
+
+def test_params_diff_has_what_the_versions_really_differ_in(run: Run) -> None:
+    code, out, _ = run("params", "diff", "0.12.0", "0.15.1", "--json")
+    changes = json.loads(out)
+    assert code == 0
+    assert sorted(change["name"] for change in changes if change["kind"] == "removed") == [
+        "cuda-graph-sizes",
+        "disable-mm-preprocessor-cache",
+        "enable-multimodal-encoder-data-parallel",
+        "task",
+    ]
+    assert sum(change["kind"] == "added" for change in changes) == 17
+    assert sum(change["aspect"] == "default" for change in changes) == 8
+    async_default = next(c for c in changes if c["name"] == "async-scheduling" and c["aspect"] == "default")
+    assert (async_default["before"], async_default["after"]) == ("False", "None")
+
+
+def test_a_version_nobody_knows_is_told_with_what_is_at_hand(
+    run: Run, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    code, _, err = run("params", "list", "--engine-version", "0.99.0")
+    assert code == 2
+    assert "(0.12.0, 0.15.1 are); harness params fetch 0.99.0" in err
+
+
+def test_fetch_keeps_the_apis_own_document(make_cloud: Callable[..., Any], tmp_path: Path) -> None:
+    cloud = make_cloud()
+    cloud.environment["XDG_CACHE_HOME"] = str(tmp_path)
+    done = cloud.run("params", "fetch", "0.15.1")
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = tmp_path / "inference-harness" / "help"
+    assert cached_versions(folder) == ("0.15.1",)
+    kept = load_cached("0.15.1", folder)
+    assert kept is not None
+    assert f"{len(kept.parameters)} parameters" in done.stdout
+    assert kept.provenance["source"] == cloud.environment["EXOSCALE_API_ENDPOINT"]
+
+
+def test_a_fetched_document_makes_its_version_known(run: Run, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    document = {
+        "parameters": [{"name": "brand-new", "flags": ["--brand-new"], "type": "integer", "default": "3"}]
+    }
+    folder = tmp_path / "inference-harness" / "help"
+    then = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    found = store("0.26.0", document, source="https://api.example", now=then, folder=folder)
+    assert age(found, then + timedelta(days=3)) == "3 days"
+    assert age(found, then + timedelta(hours=5)) == "5 hours"
+    assert [path.name for path in folder.iterdir()] == ["help-0.26.0.json"]
+    code, out, err = run("params", "list", "--engine-version", "0.26.0")
+    assert code == 0
+    assert out.splitlines()[1].split() == ["--brand-new", "integer", "3"]
+    assert "https://api.example, 2026-01-02T03:04:05+00:00" in err
+
+
+@pytest.mark.parametrize("version", ["../x", "", "a/b", ".hidden"])
+def test_a_version_that_is_no_file_name_is_refused(version: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not an engine version"):
+        store(version, {"parameters": []}, source="s", now=datetime.now(UTC), folder=tmp_path)
+
+
+def test_a_damaged_cache_file_counts_as_absent(tmp_path: Path) -> None:
+    (tmp_path / "help-1.0.json").write_text('{"document": ', encoding="utf-8")
+    assert load_cached("1.0", tmp_path) is None
+
+
+def test_migrate_shows_what_breaks_and_what_replaces_it(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "list.yaml"
+    path.write_text(
+        "parameters:\n  - --disable-mm-preprocessor-cache\n  - --max-num-seqs=64\n", encoding="utf-8"
+    )
+    code, out, err = run("migrate", str(path), "--from", "0.12.0", "--to", "0.15.1")
+    assert code == 1
+    assert f"{path}:2:5: error[removed-flag]" in out
+    assert "use --mm-processor-cache-gb 0" in out
+    assert "default of --async-scheduling: False before, None in 0.15.1" in out
+    assert err == "1 thing breaks on vLLM 0.15.1\n"
+
+
+def test_migrate_leaves_out_what_is_wrong_today_already(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "list.yaml"
+    path.write_text("parameters:\n  - --dtype=fp16\n", encoding="utf-8")
+    code, out, err = run("migrate", str(path), "--from", "0.12.0", "--to", "0.15.1", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["defaults"]
+
+
+def test_migrate_of_a_file_that_is_not_there_ends_with_2(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("migrate", str(tmp_path / "none.yaml"), "--to", "0.15.1")
+    assert code == 2
+    assert "none.yaml" in out + err
