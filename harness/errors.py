@@ -132,12 +132,18 @@ class EngineError(HarnessError):
 
 
 class EngineStartError(EngineError):
-    """The engine did not become ready. ``cause`` is a class of failure, ``log_tail`` its last lines."""
+    """The engine did not become ready.
 
-    def __init__(self, message: str, *, cause: str = "unknown", log_tail: Sequence[str] = ()) -> None:
+    ``cause`` is a class of failure, ``log_tail`` the engine's last lines, ``rule`` the lint rule that catches this.
+    """
+
+    def __init__(
+        self, message: str, *, cause: str = "unknown", log_tail: Sequence[str] = (), rule: str | None = None
+    ) -> None:
         super().__init__(message)
         self.cause = cause
         self.log_tail = tuple(log_tail)
+        self.rule = rule
 
 
 class EndpointError(EngineError):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.plan.config import SweepConfig, Timeouts
     from harness.sweep.deployers import Deployer
     from harness.sweep.lifecycle import Patience
+    from harness.sweep.models import ModelKeeper
 
 # A simulated cloud provisions this many times faster than a real one, and is polled as much more often.
 DEFAULT_TIME_SCALE = 60.0
@@ -46,7 +47,7 @@ class Cloud:
     """A deployer, how patient to be with it, and what a clean-up needs to find it again.
 
     ``authorized`` are the GPU families this organisation may use here, None where that is no question;
-    ``family_gpus`` how many GPUs of a family its quota leaves.
+    ``family_gpus`` how many GPUs of a family its quota leaves; ``models`` brings models into the zone.
     """
 
     deployer: Deployer
@@ -54,6 +55,7 @@ class Cloud:
     where: Mapping[str, Any]
     authorized: tuple[str, ...] | None = None
     family_gpus: Mapping[str, int] = field(default_factory=dict)
+    models: ModelKeeper | None = None
 
 
 def credentials(choice: CloudChoice, *, zone: str | None = None) -> Credentials:
@@ -108,6 +110,7 @@ async def _exoscale(
     from harness.exoscale.urls import is_loopback
     from harness.sweep.exoscale_deployer import CloudTiming, ExoscaleDeployer
     from harness.sweep.lifecycle import Patience
+    from harness.sweep.models import ModelKeeper
 
     simulated = is_loopback(found.endpoint)
     pace = simulated_pace or (_asked_pace() if simulated else 1.0)
@@ -128,7 +131,10 @@ async def _exoscale(
     async with ExoscaleClient(found) as client:
         authorized, quotas = await _allowed(found) if ask else (None, {})
         deployer = ExoscaleDeployer(client, simulated=simulated, timing=timing)
-        yield Cloud(deployer, patience, where, authorized, quotas)
+        models = ModelKeeper(
+            client, huggingface_token=_huggingface_token(), polling=timing.polling(timeouts.ready_s)
+        )
+        yield Cloud(deployer, patience, where, authorized, quotas, models)
 
 
 async def _allowed(found: Credentials) -> tuple[tuple[str, ...], dict[str, int]]:
@@ -150,6 +156,12 @@ async def _allowed(found: Credentials) -> tuple[tuple[str, ...], dict[str, int]]
             quotas = ()
     left = {quota.resource: quota.limit - (quota.usage or 0) for quota in quotas if quota.limit is not None}
     return families, {family: left[family] for family in families if family in left}
+
+
+def _huggingface_token() -> Secret | None:
+    """The token for gated repositories, as Hugging Face's own tools name it."""
+    token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN")
+    return Secret(token) if token else None
 
 
 def _asked_pace() -> float:

@@ -73,6 +73,9 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 )
 @click.option("--ttl", type=DurationType(), help="Tear everything down after this time, e.g. 2h.")
 @click.option(
+    "--delete-models", is_flag=True, help="Delete the models that this sweep had to create in the zone."
+)
+@click.option(
     "--engine",
     "engines",
     multiple=True,
@@ -116,6 +119,7 @@ def command(
     max_cost: float | None,
     prices: str | None,
     ttl: float | None,
+    delete_models: bool,
     engines: dict[str, str],
     model_paths: dict[str, str],
     zone: str | None,
@@ -162,6 +166,7 @@ def command(
         max_cost=max_cost,
         prices=None if prices is None else Path(prices),
         ttl_s=ttl,
+        delete_models=delete_models,
     )
     outcome = asyncio.run(run_sweep(request))
     if as_json:

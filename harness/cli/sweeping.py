@@ -45,6 +45,7 @@ class SweepRequest:
     max_cost: float | None = None
     prices: Path | None = None
     ttl_s: float | None = None
+    delete_models: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,19 @@ async def run_sweep(request: SweepRequest) -> Ended:
             folder, journal, ledgers = reopen(request.resume, config, plan)
             write_json(folder_path / "resolved.json", resolved.to_json())
         with journal:
+            if cloud.models is not None:
+                await cloud.models.ensure([cell.model for cell in plan.accepted], journal, say=tell)
             outcome = await carry_out(
                 request, config, plan, cloud, folder, journal, budget=budget, ledgers=ledgers
             )
+            if cloud.models is not None and request.delete_models:
+                await cloud.models.remove_created(journal, say=tell)
     return close(folder, plan, outcome)
+
+
+def tell(text: str) -> None:
+    """A line of progress."""
+    click.echo(text, err=True)
 
 
 def recall(request: SweepRequest) -> tuple[SweepRequest, str]:

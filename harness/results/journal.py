@@ -28,7 +28,7 @@ KINDS = frozenset(
     {
         "sweep-started", "cell-refused", "create-intended", "created", "provisioning", "ready", "engine-log",
         "measuring-started", "point-finished", "measured", "failed", "skipped", "delete-intended", "delete-sent",
-        "delete-refused", "retried",
+        "delete-refused", "retried", "model-create-intended", "model-created", "model-deleted",
         "deleted", "sweep-interrupted", "sweep-finished",
     }
 )  # fmt: skip
@@ -192,7 +192,8 @@ def _make_file(path: Path) -> None:
     os.close(os.open(beginning, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     with contextlib.closing(sqlite3.connect(beginning, isolation_level=None)) as connection:
         connection.executescript(
-            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; {_TABLES}"
+            f"PRAGMA journal_mode = WAL; PRAGMA application_id = {APPLICATION_ID};"
+            f" PRAGMA user_version = {SCHEMA_VERSION}; {_TABLES}"
         )
     os.replace(beginning, path)
     _sync_folder(path.parent)

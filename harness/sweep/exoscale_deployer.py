@@ -189,7 +189,9 @@ class ExoscaleDeployer:
             lines = []
         found = classify_log(lines or [what])
         said = f"; the engine said: {found.message}" if lines and found.message not in what else ""
-        return EngineStartError(f"{what}{said}", cause=cause or found.cause, log_tail=lines[-20:])
+        return EngineStartError(
+            f"{what}{said}", cause=cause or found.cause, log_tail=lines[-20:], rule=found.rule
+        )
 
     async def logs(self, deployment_id: str) -> Sequence[str]:
         """The last log lines' messages."""

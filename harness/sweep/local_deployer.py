@@ -164,11 +164,12 @@ class LocalVllmDeployer:
 
     def _failure(self, run: Run, server: _Server, cause: str | None, what: str) -> EngineStartError:
         tail = tail_of(server.log)
-        cause = cause or classify_log(tail).cause
+        found = classify_log(tail)
         return EngineStartError(
-            f"vLLM {run.cell.engine_version} did not start: {what}; {classify_log(tail).message}",
-            cause=cause,
+            f"vLLM {run.cell.engine_version} did not start: {what}; {found.message}",
+            cause=cause or found.cause,
             log_tail=tail[-20:],
+            rule=found.rule,
         )
 
     @staticmethod

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from harness.errors import (
     CapacityError,
     EndpointError,
+    EngineStartError,
     ForbiddenError,
     HarnessError,
     LeftRunningError,
@@ -162,7 +163,9 @@ class SweepRunner:
             )
         elif isinstance(error, ForbiddenError | NetworkError):
             self._ended_by = error
-        self._lifecycle.record(run.id, "failed", cause=cause_of(error), detail=str(error))
+        rule = error.rule if isinstance(error, EngineStartError) else None
+        told = {} if rule is None else {"rule": rule}
+        self._lifecycle.record(run.id, "failed", cause=cause_of(error), detail=str(error), **told)
 
     async def _end(self, run: Run) -> None:
         """Keep the logs, delete, prove it; a deployment that will not go is left to the outcome's list."""

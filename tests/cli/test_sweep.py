@@ -153,3 +153,57 @@ def test_no_secret_is_in_any_file_or_output(make_cloud, sweep_file: Path, tmp_pa
     assert len(files) > 5
     assert not [path for path in files if secret in path.read_bytes()]
     assert secret.decode() not in ran.stdout + ran.stderr
+
+
+def test_a_model_that_the_zone_lacks_is_created_and_removed_only_when_asked(
+    make_cloud, sweep_file: Path, tmp_path: Path
+) -> None:
+    cloud, absent = make_cloud(), "Qwen/Qwen2.5-0.5B"
+    text = sweep_file.read_text(encoding="utf-8")
+    sweep_file.write_text(text.replace("Qwen/Qwen2.5-7B-Instruct", absent), encoding="utf-8")
+    ran = cloud.run("sweep", str(sweep_file), "--yes", "--results", str(tmp_path / "kept"))
+    assert ran.returncode == 0, ran.stderr
+    assert f"creating model {absent}" in ran.stderr
+    again = cloud.run(
+        "sweep", str(sweep_file), "--yes", "--results", str(tmp_path / "again"), "--delete-models"
+    )
+    assert again.returncode == 0, again.stderr
+    assert "creating model" not in again.stderr
+    events = [event.kind for event in read_events(tmp_path / "again" / "journal.sqlite")]
+    assert "model-deleted" not in events  # it was there before this sweep
+
+
+def test_a_model_created_by_the_sweep_is_deleted_with_delete_models(
+    make_cloud, sweep_file: Path, tmp_path: Path
+) -> None:
+    cloud = make_cloud()
+    text = sweep_file.read_text(encoding="utf-8")
+    sweep_file.write_text(text.replace("Qwen/Qwen2.5-7B-Instruct", "Qwen/Qwen2.5-0.5B"), encoding="utf-8")
+    ran = cloud.run("sweep", str(sweep_file), "--yes", "--results", str(tmp_path / "out"), "--delete-models")
+    assert ran.returncode == 0, ran.stderr
+    kinds = [event.kind for event in read_events(tmp_path / "out" / "journal.sqlite")]
+    assert kinds.count("model-created") == kinds.count("model-deleted") == 1
+    assert cloud.state()["requests"]["delete-model"] == 1
+
+
+def test_an_unknown_model_id_says_which_models_there_are(
+    make_cloud, sweep_file: Path, tmp_path: Path
+) -> None:
+    cloud = make_cloud()
+    text = sweep_file.read_text(encoding="utf-8")
+    sweep_file.write_text(text.replace("Qwen/Qwen2.5-7B-Instruct", "no-such-model"), encoding="utf-8")
+    ran = cloud.run("sweep", str(sweep_file), "--yes", "--results", str(tmp_path / "out"))
+    assert ran.returncode == 2, ran.stderr
+    assert "mistralai/Mistral-7B-Instruct-v0.3" in ran.stderr
+    assert cloud.state()["created"] == []
+
+
+def test_a_quota_holds_back_what_would_pass_it_and_skips_what_never_fits(
+    make_cloud, sweep_file: Path, tmp_path: Path
+) -> None:
+    cloud, results = make_cloud("quotas: {gpua5000: 1}\n"), tmp_path / "out"
+    ran = cloud.run("sweep", str(sweep_file), "--yes", "--results", str(results), "--json")
+    summary = json.loads(ran.stdout)
+    assert (summary["measured"], summary["skipped"]) == (1, 1)
+    assert "quota leaves 1" in (results / "report.md").read_text(encoding="utf-8")
+    assert len(cloud.state()["created"]) == 1

@@ -1,0 +1,72 @@
+"""The models a sweep needs, in the zone it runs in: created where absent, deleted again only if we created them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from harness.errors import ConfigError, HarnessError, NotFoundError, PlatformError
+from harness.exoscale.client import ExoscaleClient
+from harness.exoscale.waiting import Polling, wait_for_model, wait_for_operation
+from harness.exoscale.wire import ERROR, Model
+from harness.results.journal import Journal
+from harness.secret import Secret
+
+Say = Callable[[str], None]
+
+
+class ModelKeeper:
+    """Makes models ready before a sweep. ``huggingface_token`` is for gated repositories; None for open ones."""
+
+    def __init__(self, client: ExoscaleClient, *, huggingface_token: Secret | None, polling: Polling) -> None:
+        self._client = client
+        self._token = huggingface_token
+        self._polling = polling
+        self._created: dict[str, str] = {}
+
+    async def ensure(self, names: Iterable[str], journal: Journal, *, say: Say) -> None:
+        """Every name or id ready in this zone; ConfigError for an unknown id, PlatformError when one will not come."""
+        for name in dict.fromkeys(names):
+            present = await self._client.list_models()
+            model = next((each for each in present if name in (each.name, each.id)), None)
+            if model is None:
+                model = await self._create(name, journal, present, say=say)
+            if not model.is_settled and model.id is not None:
+                say(f"waiting for model {name}")
+                model = await wait_for_model(self._client, model.id, polling=self._polling)
+            if model.state == ERROR:
+                raise PlatformError(f"model {name!r} is in error in this zone; delete it or choose another")
+
+    async def _create(self, name: str, journal: Journal, present: Iterable[Model], *, say: Say) -> Model:
+        """Start the import of a Hugging Face repository; an id that is not here cannot be created."""
+        if "/" not in name:
+            there = ", ".join(sorted(each.name for each in present if each.name)) or "none"
+            raise ConfigError(
+                f"no model {name!r} in this zone, and it is no Hugging Face repository; there are: {there}"
+            )
+        say(f"creating model {name}: it is not in this zone yet")
+        journal.append("model-create-intended", data={"name": name})
+        operation = await self._client.create_model(name, huggingface_token=self._token)
+        await wait_for_operation(self._client, operation, polling=self._polling)
+        made = next((each for each in await self._client.list_models() if each.name == name), None)
+        if made is None or made.id is None:
+            raise PlatformError(f"create-model of {name!r} succeeded, but the model is not listed")
+        self._created[name] = made.id
+        journal.append("model-created", data={"name": name, "model_id": made.id})
+        return made
+
+    async def remove_created(self, journal: Journal, *, say: Say) -> list[str]:
+        """Delete the models this keeper created; the names of those that would not go."""
+        kept = []
+        for name, model_id in self._created.items():
+            try:
+                await wait_for_operation(
+                    self._client, await self._client.delete_model(model_id), polling=self._polling
+                )
+            except NotFoundError:
+                pass
+            except HarnessError as error:
+                say(f"model {name} stays: {error}")
+                kept.append(name)
+                continue
+            journal.append("model-deleted", data={"name": name, "model_id": model_id})
+        return kept
