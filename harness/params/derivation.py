@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from harness.forecast.hardware import GIB, Gpu
-from harness.forecast.tables import gpu as gpu_of_family
 from harness.params.engine_facts import Architecture, EngineFacts, load_engine_facts
 from harness.params.model_config import ModelConfig, longest_sequence, scaled_length, text_part
 from harness.params.settings import Settings
+from harness.units import GIB
+
+if TYPE_CHECKING:
+    from harness.forecast.hardware import Gpu
 
 LARGE_GPU_BYTES = 70 * GIB
+# Tokens per step when nothing is asked for.
+LARGE_GPU_TOKENS = 8192
+SMALL_GPU_TOKENS = 2048
 NOT_FLOAT16 = {"gemma2", "gemma3", "gemma3_text", "plamo2", "glm4"}
 DTYPE_NAMES = {"half": "float16", "float": "float32"}
 # How a pooling model may look at the whole prompt at once, which leaves nothing to cut into chunks.
@@ -46,7 +52,12 @@ def facts(settings: Settings) -> EngineFacts:
 def gpu(settings: Settings) -> Gpu | None:
     """The GPU the list is to run on, if the family is known."""
     family = settings.context.gpu_type
-    return None if family is None else gpu_of_family(family)
+    if family is None:
+        return None
+    # Here, so that a list without a GPU is linted without loading the tables.
+    from harness.forecast.tables import gpu as gpu_of_family
+
+    return gpu_of_family(family)
 
 
 def model(settings: Settings) -> ModelConfig | None:
@@ -190,7 +201,9 @@ def batch(settings: Settings) -> Batch:
     large = card.vram_bytes >= LARGE_GPU_BYTES and "a100" not in card.name.lower()
     wanted = sequences if sequences is not None else 1024 if large else 256
     if tokens is None:
-        tokens = default_tokens(settings, sequences=wanted, default=8192 if large else 2048)
+        tokens = default_tokens(
+            settings, sequences=wanted, default=LARGE_GPU_TOKENS if large else SMALL_GPU_TOKENS
+        )
         if tokens is None:
             return Batch(None, sequences)
     return Batch(tokens, wanted if sequences is not None else min(wanted, tokens))

@@ -18,7 +18,15 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
-from harness.params.derivation import LARGE_GPU_BYTES, batch, chunked_prefill, gpu, max_model_len
+from harness.params.derivation import (
+    LARGE_GPU_BYTES,
+    LARGE_GPU_TOKENS,
+    SMALL_GPU_TOKENS,
+    batch,
+    chunked_prefill,
+    gpu,
+    max_model_len,
+)
 from harness.params.settings import Settings
 
 CODE = "batched-tokens"
@@ -31,8 +39,8 @@ def check(context: Context) -> Iterator[Diagnostic]:
     """One finding when both limits are known and contradict."""
     settings = Settings(context)
     limits = batch(settings)
-    if limits.tokens is None and limits.sequences is not None and context.model is None:
-        yield from likely(context, settings, limits.sequences)
+    if limits.tokens is None and limits.sequences is not None:
+        yield from unbounded(context, settings, limits.sequences)
     if limits.tokens is None or limits.sequences is None or limits.tokens >= limits.sequences:
         return
     if limits.tokens < 1 or limits.sequences < 1:
@@ -49,13 +57,18 @@ def check(context: Context) -> Iterator[Diagnostic]:
     )
 
 
-def likely(context: Context, settings: Settings, sequences: int) -> Iterator[Diagnostic]:
-    """A warning where the model is not known and a model that generates text would be refused."""
-    card = gpu(settings)
-    if card is None or settings.switch("enable-chunked-prefill") is False:
+def unbounded(context: Context, settings: Settings, sequences: int) -> Iterator[Diagnostic]:
+    """More sequences than the default step, where the GPU or the model that decides the default is not known.
+
+    An error above the default of the largest GPUs when prompts are cut into chunks, else a warning at most.
+    """
+    card, chunked = gpu(settings), chunked_prefill(settings)
+    if chunked is False:
         return
-    tokens = 8192 if card.vram_bytes >= LARGE_GPU_BYTES else 2048
-    if sequences > tokens:
-        message = f"{sequences} sequences do not fit a step of {tokens} tokens (the default on {card.name})"
-        hint = f"--max-num-batched-tokens {sequences}, or --max-num-seqs {tokens} at most"
-        yield context.warning(CODE, settings.span("max-num-seqs"), message, hint=hint)
+    tokens = LARGE_GPU_TOKENS if card is None or card.vram_bytes >= LARGE_GPU_BYTES else SMALL_GPU_TOKENS
+    if sequences <= tokens:
+        return
+    message = f"{sequences} sequences do not fit a step of {tokens} tokens (the default{' at most' * (card is None)})"
+    hint = f"--max-num-batched-tokens {sequences}, or --max-num-seqs {tokens} at most"
+    report = context.error if chunked else context.warning
+    yield report(CODE, settings.span("max-num-seqs"), message, hint=hint)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
-from harness.params.derivation import batch
+from harness.params.derivation import SMALL_GPU_TOKENS, batch
 from harness.params.lenient import integer_of
 from harness.params.settings import Settings
 
@@ -29,8 +29,6 @@ PAIRS = {
     "cudagraph-capture-sizes": "cudagraph_capture_sizes",
     "max-cudagraph-capture-size": "max_cudagraph_capture_size",
 }
-# Tokens per step on the smallest GPUs when nothing is asked for.
-SMALLEST_DEFAULT = 2048
 FLAGS = (*PAIRS, "compilation-config")
 
 
@@ -94,4 +92,4 @@ def step_tokens(settings: Settings) -> int | None:
     """Tokens of a step; without a known GPU the smallest default, unless something may make it smaller."""
     tokens = batch(settings).tokens
     free = settings.given("max-num-seqs") is None and settings.given("max-model-len") is None
-    return SMALLEST_DEFAULT if tokens is None and free else tokens
+    return SMALL_GPU_TOKENS if tokens is None and free else tokens

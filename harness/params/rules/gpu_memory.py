@@ -19,12 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from harness.diagnostics import Diagnostic, Severity, Stage
-from harness.forecast.hardware import Gpu
-from harness.forecast.memory import MemoryPlan, largest_max_model_len, plan_memory, request_kv_bytes
-from harness.forecast.models import ModelFacts, from_config
-from harness.forecast.settings import EngineSettings, from_values
 from harness.params.context import Context
 from harness.params.derivation import asked_length, gpu, longest_length, max_model_len, model, world_size
 from harness.params.model_config import ModelConfig
@@ -32,10 +29,17 @@ from harness.params.quantization import resolve
 from harness.params.settings import Settings
 from harness.units import format_bytes
 
+if TYPE_CHECKING:
+    from harness.forecast.hardware import Gpu
+    from harness.forecast.memory import MemoryPlan
+    from harness.forecast.models import ModelFacts
+    from harness.forecast.settings import EngineSettings
+
 CODE = "gpu-memory"
 STAGE = Stage.STARTUP
 SEVERITY = Severity.ERROR
 MARGIN = 0.03
+MOST_OFFLOADED_GIB = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,10 @@ def check(context: Context) -> Iterator[Diagnostic]:
     card, known = gpu(settings), model(settings)
     if card is None or known is None or not judged(settings, known):
         return
+    # Here, so that a list without a GPU is linted without loading the arithmetic.
+    from harness.forecast.memory import largest_max_model_len
+    from harness.forecast.models import ModelFacts, from_config
+
     facts = from_config(known.source)
     if not isinstance(facts, ModelFacts):
         return
@@ -87,8 +95,10 @@ def judged(settings: Settings, known: ModelConfig) -> bool:
     length, longest = asked_length(settings), longest_length(settings, known)
     if (length is not None and length < 1) or longest is None or (length is not None and length > longest[0]):
         return False
-    share = settings.number("gpu-memory-utilization")
+    share, offloaded = settings.number("gpu-memory-utilization"), settings.number("cpu-offload-gb")
     if share is None or not 0 < share <= 1 or settings.value("num-gpu-blocks-override") is not None:
+        return False
+    if offloaded is not None and not 0 <= offloaded < MOST_OFFLOADED_GIB:
         return False
     resolved = resolve(settings, known)
     return resolved is not None and resolved.mismatch is None
@@ -96,12 +106,16 @@ def judged(settings: Settings, known: ModelConfig) -> bool:
 
 def engine_settings(settings: Settings, gpu_count: int) -> EngineSettings:
     """The forecast's view of the list."""
+    from harness.forecast.settings import from_values
+
     values = {argument.name: argument.converted for argument in settings.context.arguments if argument.valid}
     return from_values(values, engine_version=settings.context.version, gpu_count=gpu_count)
 
 
 def weigh(facts: ModelFacts, card: Gpu, chosen: EngineSettings) -> Balance:
     """Need against budget of one GPU, with one request of the longest sequence in the cache."""
+    from harness.forecast.memory import plan_memory, request_kv_bytes
+
     plan = plan_memory(facts, card, chosen)
     tokens = chosen.resolve(facts, card).max_num_batched_tokens
     length = chosen.block_size if chosen.max_model_len == -1 else plan.max_model_len

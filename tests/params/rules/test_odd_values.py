@@ -43,6 +43,22 @@ KEYS = [
     "num_local_experts", "kv_lora_rank", "is_encoder_decoder", "hidden_size", "vocab_size", "num_hidden_layers",
     "intermediate_size", "attention_chunk_size", "model_max_length",
 ]  # fmt: skip
+STRUCTURES = {
+    "--speculative-config": ["method", "model", "num_speculative_tokens", "prompt_lookup_min", "prompt_lookup_max",
+                             "quantization", "disable_padded_drafter_batch", "draft_tensor_parallel_size"],
+    "--compilation-config": ["cudagraph_capture_sizes", "max_cudagraph_capture_size", "compile_sizes", "mode",
+                             "compile_ranges_split_points", "cudagraph_mode"],
+    "--hf-overrides": KEYS,
+    "--limit-mm-per-prompt": ["image", "video", "audio"],
+    "--media-io-kwargs": ["image", "video"],
+    "--kv-transfer-config": ["kv_connector", "kv_role", "kv_connector_module_path"],
+    "--pooler-config": ["pooling_type", "normalize"],
+    "--eplb-config": ["num_redundant_experts"],
+    "--structured-outputs-config": ["reasoning_parser", "backend"],
+}  # fmt: skip
+PLAUSIBLE = st.sampled_from(
+    ["ngram", "mtp", "eagle3", "MEAN", "FULL", 0, 1, 3, 128, -1, [1, 2], [], "kv_both"]
+)
 CONFIGS = st.dictionaries(st.sampled_from(KEYS), JSON, max_size=12)
 
 
@@ -86,6 +102,28 @@ def test_any_value_of_any_flag_on_a_real_model_gives_findings(
     known = ModelConfig.from_json(config("mixtral-8x7b"))
     found = lint_parameters(
         parameters, engine_version="0.15.1", gpu_type="gpu3", gpu_count=count, model_config=known
+    )
+    assert all(finding.stage in Stage for finding in found)
+
+
+@settings(
+    max_examples=250,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    data=st.data(),
+    flag=st.sampled_from(sorted(STRUCTURES)),
+    model=st.sampled_from(["llama-8b", "deepseek-v3-fp8"]),
+)
+def test_any_table_behind_a_structured_flag_gives_findings(
+    config: Callable[[str], dict[str, object]], data: st.DataObject, flag: str, model: str
+) -> None:
+    table = data.draw(st.dictionaries(st.sampled_from(STRUCTURES[flag]), JSON | PLAUSIBLE, max_size=4))
+    parameters = [f"{flag}={json.dumps(table)}", "--enable-lora", "--async-scheduling"]
+    found = lint_parameters(
+        parameters, engine_version="0.15.1", gpu_type="gpu3", gpu_count=2, model_config=config(model)
     )
     assert all(finding.stage in Stage for finding in found)
 
