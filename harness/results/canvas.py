@@ -98,10 +98,12 @@ def note_levels(axes: Axes, xs: pd.Series, ys: pd.Series, loads: list[str], *, f
             axes.annotate(load, (x, y), xytext=(8, -10), textcoords="offset points", fontsize=7)
 
 
-def legend(axes: Axes) -> None:
-    """The legend below the axes, where it hides nothing."""
+def legend(axes: Axes, figure: Figure) -> None:
+    """The legend below the axes, where it hides nothing; the figure grows by its height."""
     handles, labels = axes.get_legend_handles_labels()
-    axes.figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    columns = 2 if len(labels) > 3 else max(1, len(labels))
+    figure.set_figheight(figure.get_figheight() + 0.19 * (-(-len(labels) // columns) - 1))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
 
 def finish(figure: Figure, name: str, title: str, description: str) -> Plot:

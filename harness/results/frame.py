@@ -112,7 +112,7 @@ class Run:
         return self.points_against(self.slo)
 
     def points_against(self, slo: Slo | None) -> pd.DataFrame:
-        """The points judged against another SLO than the sweep's own."""
+        """The points judged against another SLO than the sweep's own; cells in the plan's order."""
         rows = [point_row(point, slo=slo) for point in self.stored_points()]
         frame = pd.DataFrame(rows, columns=None if rows else [*POINT_KEYS, "load"])
         cells = self.cells.drop(columns=["state", "reason", "runs_measured", "time_to_ready_s"])
@@ -121,7 +121,9 @@ class Run:
         joined["output_throughput_tok_s_per_gpu"] = (
             joined["output_throughput_tok_s"] / joined["gpus"] if rows else np.nan
         )
-        return joined.sort_values(list(POINT_KEYS), ignore_index=True)
+        place = {cell_id: index for index, cell_id in enumerate(self.cells.index)}
+        joined["place"] = joined["cell_id"].map(place)
+        return joined.sort_values(["place", "repeat", "point"], ignore_index=True).drop(columns="place")
 
     @cached_property
     def requests(self) -> pd.DataFrame:
@@ -208,7 +210,8 @@ def join_repeats(points: pd.DataFrame) -> pd.DataFrame:
     keys = ["cell_id", "point"]
     sums = [str(name) for name in points if str(name).startswith("requests_")]
     judged = ["verdict", "meets_slo", "reasons", "interrupted"]
-    numeric = points.select_dtypes("number").columns.difference([*keys, *sums, "repeat"])
+    fixed = ["repeat", "gpu_count", "replicas", "gpus"]
+    numeric = points.select_dtypes("number").columns.difference([*keys, *sums, *fixed])
     first = points.columns.difference([*keys, *sums, *numeric, *judged, "run_id", "repeat"])
     grouped = points.groupby(keys, sort=False)
     joined = pd.concat(

@@ -192,8 +192,7 @@ def _make_file(path: Path) -> None:
     os.close(os.open(beginning, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     with contextlib.closing(sqlite3.connect(beginning, isolation_level=None)) as connection:
         connection.executescript(
-            f"PRAGMA journal_mode = WAL; PRAGMA application_id = {APPLICATION_ID};"
-            f" PRAGMA user_version = {SCHEMA_VERSION}; {_TABLES}"
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; {_TABLES}"
         )
     os.replace(beginning, path)
     _sync_folder(path.parent)
@@ -208,9 +207,15 @@ def _writer(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def _reader(path: Path) -> Iterator[sqlite3.Connection]:
-    """A read-only connection. In a folder we may not write, SQLite needs to be told that nothing changes."""
+    """A read-only connection. In a folder we may not write, SQLite needs to be told that nothing changes.
+
+    A writer killed while it changed the journal mode leaves a rollback journal, which only a connection that may
+    write can undo.
+    """
     settled = not path.with_name(path.name + "-wal").exists() and not os.access(path.parent, os.W_OK)
     mode = "mode=ro&immutable=1" if settled else "mode=ro"
+    if path.with_name(path.name + "-journal").exists() and os.access(path, os.W_OK):
+        mode = "mode=rw"
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None)
     try:
         yield connection

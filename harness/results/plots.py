@@ -5,15 +5,12 @@ Every figure says SIMULATED in its title where the run is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from harness.results.canvas import (
-    COLOURS,
-    HATCHES,
     HEIGHT_IN,
     WIDTH_IN,
     Plot,
@@ -30,43 +27,60 @@ from harness.results.canvas import (
 )
 
 
-def throughput_latency(levels: pd.DataFrame, latency: str, *, front: set[tuple[str, int]], limit_s: float | None,
-                       simulated: bool) -> Plot | None:  # fmt: skip
-    """Output throughput against a latency column (``ttft_p95_s``); ``front`` holds the (cell_id, point) to ring."""
-    shown = levels.dropna(subset=[latency, "output_throughput_tok_s"])
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A column on an axis: its words with the unit, the factor to that unit, and a limit in the column's own."""
+
+    column: str
+    words: str
+    factor: float = 1.0
+    limit: float | None = None
+
+
+OUTPUT = Quantity("output_throughput_tok_s", "output tokens/s")
+PER_GPU = Quantity("output_throughput_tok_s_per_gpu", "output tokens/s per GPU")
+PER_USER = Quantity("per_user_throughput_tok_s", "tokens/s per user (1 / median TPOT)")
+
+
+def trade_off(
+    levels: pd.DataFrame, x: Quantity, y: Quantity, *, name: str, front: set[tuple[str, int]], simulated: bool
+) -> Plot | None:
+    """A scatter of all levels, a line a cell; ``front`` holds the (cell_id, point) of the levels to ring."""
+    shown = levels.dropna(subset=[x.column, y.column])
     if shown.empty:
         return None
-    name, part = latency.removesuffix("_s").upper().rsplit("_", 1)
-    quantity = f"{name} {part.lower()}"
-    figure, axes = blank(f"Output throughput against {quantity}", simulated=simulated)
-    cells = by_cell(shown, by="output_throughput_tok_s")
+    title = f"{_short(y.words)} against {_short(x.words)}"
+    figure, axes = blank(title[0].upper() + title[1:], simulated=simulated)
+    cells = by_cell(shown, by=y.column)
     for order, (label, cell) in enumerate(cells):
         path = cell.sort_values("point")
-        look = style(order)
-        xs, ys = path[latency] * 1000, path["output_throughput_tok_s"]
-        axes.plot(xs, ys, label=legend_name(order, label, cells=len(cells)), **look)
+        xs, ys = path[x.column] * x.factor, path[y.column] * y.factor
+        axes.plot(xs, ys, label=legend_name(order, label, cells=len(cells)), **style(order))
         mark_void(axes, xs, ys, path)
         note_levels(axes, xs, ys, path["load"].to_list(), few=len(shown) <= 16)
     on_front = shown[[(c, p) in front for c, p in zip(shown["cell_id"], shown["point"], strict=True)]]
     axes.plot(
-        on_front[latency] * 1000, on_front["output_throughput_tok_s"], linestyle="none", marker="o", markersize=15,
+        on_front[x.column] * x.factor, on_front[y.column] * y.factor, linestyle="none", marker="o", markersize=15,
         markerfacecolor="none", markeredgecolor="black", markeredgewidth=1.4, label="Pareto front",
     )  # fmt: skip
-    if limit_s is not None:
-        axes.axvline(limit_s * 1000, color="black", linewidth=1.2, linestyle=(0, (1, 1)), label="SLO")
-    axes.set_xlabel(f"{quantity} (ms)")
-    axes.set_ylabel("output tokens/s")
+    if x.limit is not None:
+        axes.axvline(x.limit * x.factor, color="black", linewidth=1.2, linestyle=(0, (1, 1)), label="SLO")
+    axes.set_xlabel(x.words)
+    axes.set_ylabel(y.words)
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
-    legend(axes)
-    stem = f"throughput-{name.lower()}"
-    best = shown.iloc[int(shown["output_throughput_tok_s"].argmax())]
+    legend(axes, figure)
+    best = shown.iloc[int(shown[y.column].argmax())]
     words = (
-        f"Scatter of {len(shown)} load levels of {shown['cell_id'].nunique()} cells. Highest throughput: "
-        f"{best['label']} at {best['load']}, {best['output_throughput_tok_s']:.0f} tokens/s at "
-        f"{best[latency] * 1000:.0f} ms. {len(on_front)} levels are on the Pareto front."
+        f"{len(shown)} load levels of {len(cells)} cells. Highest {_short(y.words)}: {best['label']} at "
+        f"{best['load']}, {best[y.column] * y.factor:,.0f} at {best[x.column] * x.factor:,.0f} {x.words}. "
+        f"{len(on_front)} levels are on the Pareto front."
     )
-    return finish(figure, stem, axes.get_title(), words)
+    return finish(figure, name, axes.get_title(), words)
+
+
+def _short(words: str) -> str:
+    return words.split(" (")[0]
 
 
 def latency_against_load(levels: pd.DataFrame, metric: str, *, simulated: bool) -> Plot | None:
@@ -97,8 +111,7 @@ def latency_against_load(levels: pd.DataFrame, metric: str, *, simulated: bool) 
         axes.set_xlabel("load")
     grid[0].set_ylim(bottom=0)
     grid[0].set_ylabel(f"{metric.upper()} (ms)")
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    legend(grid[0], figure)
     low, high = shown[f"{metric}_{parts[0]}_s"].min() * 1000, shown[f"{metric}_{parts[-1]}_s"].max() * 1000
     count = shown["cell_id"].nunique()
     words = (
@@ -107,53 +120,25 @@ def latency_against_load(levels: pd.DataFrame, metric: str, *, simulated: bool) 
     return finish(figure, f"{metric}-load", titled(title, simulated=simulated), words)
 
 
-def time_to_ready(runs: pd.DataFrame, labels: Sequence[str], *, simulated: bool) -> Plot | None:
-    """A bar per cell: seconds from the create to a working completion; the median over its runs."""
-    known = runs.dropna(subset=["time_to_ready_s"]).groupby("label", sort=False)["time_to_ready_s"].median()
-    known = known.reindex([label for label in labels if label in known.index])
-    if known.empty:
+def goodput_against_load(levels: pd.DataFrame, *, simulated: bool) -> Plot | None:
+    """Requests per second that kept the SLO, against load, one line a cell; only with an SLO."""
+    shown = levels.dropna(subset=["goodput_req_s"])
+    if shown.empty:
         return None
-    figure, axes = blank("Time to ready", simulated=simulated, height=1.6 + 0.32 * len(known))
-    axes.barh(range(len(known)), known.to_numpy(), color=COLOURS[0], edgecolor="black")
-    for row, seconds in enumerate(known):
-        axes.annotate(
-            f"{seconds:.0f} s",
-            (seconds, row),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
+    figure, axes = blank("Goodput against load", simulated=simulated)
+    ticks, position = load_axis(shown)
+    cells = by_cell(shown, by="goodput_req_s")
+    for order, (label, cell) in enumerate(cells):
+        path = cell.sort_values("point")
+        xs = [position[load] for load in path["load"]]
+        axes.plot(
+            xs, path["goodput_req_s"], label=legend_name(order, label, cells=len(cells)), **style(order)
         )
-    axes.set_yticks(range(len(known)), known.index.to_list(), fontsize=8)
-    axes.invert_yaxis()
-    axes.margins(x=0.12)
-    axes.set_xlabel("seconds from create to a working completion")
-    words = f"From {known.min():.0f} s ({known.idxmin()}) to {known.max():.0f} s ({known.idxmax()})."
-    return finish(figure, "time-to-ready", axes.get_title(), words)
-
-
-def request_outcomes(levels: pd.DataFrame, *, simulated: bool) -> Plot | None:
-    """A stacked bar per level: the shares of requests that succeeded, failed and were unfinished."""
-    if levels.empty:
-        return None
-    shown = levels.sort_values(["label", "point"]).head(60)
-    total = shown["requests_sent"].where(shown["requests_sent"] > 0)
-    figure, axes = blank("Request outcomes", simulated=simulated, height=1.8 + 0.24 * len(shown))
-    left = np.zeros(len(shown))
-    for order, kind in enumerate(("succeeded", "failed", "unfinished")):
-        share = (shown[f"requests_{kind}"] / total).fillna(0).to_numpy() * 100
-        axes.barh(
-            range(len(shown)), share, left=left, label=kind, color=("#FFFFFF", "#D55E00", "#BBBBBB")[order],
-            hatch=HATCHES[order], edgecolor="black", linewidth=0.6,
-        )  # fmt: skip
-        left += share
-    names = [f"{label} · {load}" for label, load in zip(shown["label"], shown["load"], strict=True)]
-    axes.set_yticks(range(len(shown)), names, fontsize=7)
-    axes.set_ylim(len(shown) - 0.4, -0.6)
-    axes.set_xlim(0, 100)
-    axes.set_xlabel("share of requests (%)")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, frameon=False)
-    axes.set_title(axes.get_title(), pad=24)
-    failed = int(shown["requests_failed"].sum())
-    words = f"{failed} of {int(shown['requests_sent'].sum())} requests failed over {len(shown)} load levels."
-    return finish(figure, "request-outcomes", axes.get_title(), words)
+    axes.set_xticks(range(len(ticks)), ticks)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("load")
+    axes.set_ylabel("requests/s within the SLO")
+    legend(axes, figure)
+    best = shown.iloc[int(shown["goodput_req_s"].argmax())]
+    words = f"Highest goodput: {best['label']} at {best['load']}, {best['goodput_req_s']:.2f} requests/s."
+    return finish(figure, "goodput-load", axes.get_title(), words)

@@ -7,7 +7,7 @@ and ``plots/``. Each is whole or not there.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from harness.results import plots
-from harness.results.canvas import Plot
-from harness.results.document import Document, Table, build
+from harness.results.document import Document, Section, Table, build
+from harness.results.factors import Effect, main_effects
 from harness.results.files import write_bytes, write_json, write_text
 from harness.results.frame import Run
+from harness.results.gallery import best_points, draw
+from harness.results.sections import FIGURES, definitions_section, factor_section, reproduction_section
 from harness.results.store import RunFolder
 
 SUMMARY_SCHEMA_VERSION = 1
@@ -42,7 +43,10 @@ def build_reports(folder: RunFolder) -> Reports:
     """The reports of the run; ConfigError when the folder cannot be read."""
     run = Run(folder)
     levels = ranked_levels(run)
-    document = build(run, levels=levels, plots=draw(run, levels))
+    effects = {} if levels.empty else {name: main_effects(run.levels, name) for name in FIGURES}
+    plots = draw(run, levels, effects=effects.get("output_throughput_tok_s", []))
+    sections = make_sections(run, levels, [effect for found in effects.values() for effect in found])
+    document = build(run, levels=levels, plots=plots, sections=sections)
     return Reports(
         document=document,
         markdown=markdown(document, plots_prefix=f"plots/{_prefix(document)}"),
@@ -88,42 +92,13 @@ def ranked_levels(run: Run) -> pd.DataFrame:
     return levels.loc[keys.sort_values(["void", "outside", "cost", "slow"]).index].reset_index(drop=True)
 
 
-def draw(run: Run, levels: pd.DataFrame) -> list[Plot]:
-    """Every plot that has something to show."""
-    simulated = run.resolved.simulated
-    runs = run.runs.assign(label=run.runs["cell_id"].map(run.cells["label"]))
-    made = [] if levels.empty else _level_plots(run, levels)
-    made.append(plots.time_to_ready(runs, run.cells["label"].to_list(), simulated=simulated))
-    return [plot for plot in made if plot is not None]
-
-
-def _level_plots(run: Run, levels: pd.DataFrame) -> list[Plot | None]:
-    simulated = run.resolved.simulated
-    made: list[Plot | None] = []
-    for latency in ("ttft_p95_s", "tpot_p95_s"):
-        front = run.pareto(cost=latency, frame=levels)
-        ringed = set(zip(front["cell_id"], front["point"], strict=True))
-        limit_s = _limit(run, latency)
-        made.append(
-            plots.throughput_latency(levels, latency, front=ringed, limit_s=limit_s, simulated=simulated)
-        )
-    made += [
-        plots.latency_against_load(levels, metric, simulated=simulated) for metric in ("ttft", "tpot", "e2e")
-    ]
-    made.append(plots.request_outcomes(levels, simulated=simulated))
-    return made
-
-
-def _limit(run: Run, latency: str) -> float | None:
-    """The SLO's limit on this column, where it has one on this percentile."""
-    metric, percentile, _ = latency.split("_")
-    bounds = () if run.slo is None else run.slo.bounds
-    limits = [
-        bound.limit_s
-        for bound in bounds
-        if bound.metric == metric and bound.percentile == float(percentile[1:])
-    ]
-    return min(limits, default=None)
+def make_sections(run: Run, levels: pd.DataFrame, effects: Sequence[Effect]) -> list[Section]:
+    """The sections on factors, other tools' definitions and reproduction, where something was measured."""
+    if levels.empty:
+        return []
+    best = best_points(run, levels.head(1))[0]
+    found = [factor_section(effects), definitions_section(*best), reproduction_section(run.resolved)]
+    return [section for section in found if section is not None]
 
 
 def summary(run: Run, levels: pd.DataFrame, document: Document) -> dict[str, Any]:

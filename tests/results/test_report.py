@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.plan.cells import Cell
-from harness.results.report import write_reports
+from harness.results.report import build_reports, write_reports
 from harness.results.store import RunFolder
 
 RunBuilder = Callable[..., RunFolder]
@@ -96,19 +96,26 @@ def test_figures_are_those_the_records_were_made_of(reported: Path) -> None:
     assert fast["request_throughput_req_s"] == pytest.approx(8 / 0.3015, rel=0.03)
 
 
-@pytest.mark.parametrize("simulated", [True, False])
-def test_a_simulated_run_says_so_in_title_plots_and_file_names_and_a_real_one_does_not(
-    tmp_path: Path, run_builder: RunBuilder, simulated: bool
-) -> None:
-    paths = write_reports(run_builder(tmp_path / "run", simulated=simulated))
-    text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+def check_marks(path: Path, *, simulated: bool) -> None:
+    text = (path / "report.html").read_text(encoding="utf-8")
     assert ("<title>synthetic (SIMULATED)</title>" in text) is simulated
     images = [alt for image in Page(text).all("img") if (alt := image["alt"])]
-    assert len(images) >= 7
+    assert len(images) >= 10
     assert all(("(SIMULATED)" in alt) is simulated for alt in images)
-    plots = [path.name for path in paths if path.suffix == ".png"]
+    plots = [plot.name for plot in (path / "plots").iterdir()]
     assert len(plots) == len(images)
     assert all(name.startswith("simulated-") is simulated for name in plots)
+
+
+def test_a_simulated_run_says_so_in_title_plots_and_file_names(reported: Path) -> None:
+    check_marks(reported, simulated=True)
+
+
+def test_a_real_run_does_not_say_that_it_is_simulated(tmp_path: Path, run_builder: RunBuilder) -> None:
+    write_reports(run_builder(tmp_path / "run", simulated=False))
+    check_marks(tmp_path / "run", simulated=False)
+    for name in ("report.md", "report.html", "summary.json"):
+        assert "SIMULATED" not in (tmp_path / "run" / name).read_text(encoding="utf-8")
 
 
 def test_the_page_fetches_nothing_and_can_be_read_without_eyes_or_mouse(reported: Path) -> None:
@@ -139,6 +146,8 @@ def test_text_of_the_engine_is_never_markup(tmp_path: Path, run_builder: RunBuil
     document = json.loads((folder.path / "resolved.json").read_text())
     document["question"] = "<script>alert(1)</script> a|b"
     (folder.path / "resolved.json").write_text(json.dumps(document))
+    for path in folder.record_files():
+        path.unlink()
     write_reports(folder)
     assert "<script>" not in (folder.path / "report.html").read_text(encoding="utf-8")
     assert "&lt;script>alert(1)&lt;/script> a\\|b" in (folder.path / "report.md").read_text(encoding="utf-8")
@@ -147,9 +156,7 @@ def test_text_of_the_engine_is_never_markup(tmp_path: Path, run_builder: RunBuil
 def test_a_partial_run_reports_what_is_there_and_says_it_is_partial(
     tmp_path: Path, run_builder: RunBuilder
 ) -> None:
-    folder = run_builder(tmp_path / "run", finished=False)
-    write_reports(folder)
-    summary = json.loads((folder.path / "summary.json").read_text())
+    summary = build_reports(run_builder(tmp_path / "run", finished=False)).summary
     assert not summary["finished"]
     assert summary["counts"] == {"measured": 2, "refused": 1, "failed": 1, "not started": 1}
     assert any("partial (interrupted by SIGINT)" in line for line in summary["warnings"])

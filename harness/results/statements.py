@@ -1,0 +1,138 @@
+"""What a report says in sentences: the answers, what limits them, where everything came from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.load.verdict import SUSPECT, VOID
+from harness.results.frame import Run
+from harness.units import format_duration
+
+
+def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
+    """The best cell by throughput and, where an SLO and prices are known, within the SLO and by cost."""
+    believed = levels[levels["verdict"] != VOID] if "verdict" in levels else levels
+    if levels.empty:
+        yield "No answer: nothing was measured."
+        return
+    if believed.empty:
+        yield "No answer: every measured point is void."
+        return
+    yield f"Highest output throughput: {_named(_top(believed, 'output_throughput_tok_s'))}."
+    if "meets_slo" not in believed:
+        return
+    within = believed[believed["meets_slo"].astype(bool)]
+    if within.empty:
+        yield f"No measured point meets the SLO ({run.resolved.slo})."
+        return
+    yield f"Most requests within the SLO ({run.resolved.slo}): {_named(_top(within, 'request_throughput_req_s'))}."
+    priced = within.dropna(subset=["cost_per_mtok"]) if "cost_per_mtok" in within else within.head(0)
+    if not priced.empty and run.resolved.prices is not None:
+        best = priced.iloc[int(priced["cost_per_mtok"].argmin())]
+        prices = run.resolved.prices
+        yield (
+            f"Cheapest within the SLO: {best['label']} at {best['load']}, {best['cost_per_mtok']:.2f} "
+            f"{prices.currency} per 1M output tokens (prices: {prices.what}, {prices.as_of})."
+        )
+
+
+def _top(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
+    return frame.iloc[int(frame[column].fillna(-np.inf).argmax())]
+
+
+def _named(row: pd.Series[Any]) -> str:
+    latencies = [
+        f"{name.upper()} p95 {row[f'{name}_p95_s'] * 1000:.0f} ms"
+        for name in ("ttft", "tpot")
+        if np.isfinite(row.get(f"{name}_p95_s", np.nan))
+    ]
+    note = f" ({', '.join(latencies)})" if latencies else ""
+    if row["verdict"] == SUSPECT:
+        note += f"; suspect: {row['reasons']}"
+    return (
+        f"{row['label']} at {row['load']}: {row['output_throughput_tok_s']:,.0f} tokens/s, "
+        f"{row['request_throughput_req_s']:.2f} requests/s{note}"
+    )
+
+
+def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:
+    """What limits the answers: simulation, an unfinished sweep, deployments not proven gone, void points."""
+    account = run.account
+    if run.resolved.simulated:
+        yield "SIMULATED: these figures come from a model of the hardware, not from hardware."
+    if not account.finished:
+        reason = f"interrupted by {account.interrupted_by}" if account.interrupted_by else "not finished"
+        yield f"The sweep is partial ({reason}); what it measured before that is below."
+    left = [entry.run_id for entry in account.runs if entry.deleted is False]
+    if left:
+        yield f"Not proven deleted, may still cost money: {', '.join(left)}. Run `harness cleanup`."
+    if "verdict" in levels and (void := int((levels["verdict"] == "void").sum())):
+        yield f"{void} of {len(levels)} measured levels are void and rank nowhere; the reasons are below."
+    if "interrupted" in levels and (cut := int(levels["interrupted"].sum())):
+        yield f"{cut} of {len(levels)} measured levels were cut short."
+
+
+def provenance(run: Run) -> Iterable[tuple[str, str]]:
+    """Where everything came from, as name and value."""
+    resolved, account = run.resolved, run.account
+    yield "Sweep", resolved.name
+    yield "Started", resolved.started_at
+    if account.started_unix is not None and account.ended_unix is not None:
+        yield "Took", format_duration(account.ended_unix - account.started_unix)
+    yield "Deployed by", resolved.deployer + (" (SIMULATED)" if resolved.simulated else "")
+    if resolved.zone:
+        yield "Zone", resolved.zone
+    yield "Engine versions", ", ".join(dict.fromkeys(cell.engine_version for cell in resolved.cells))
+    yield "Models", ", ".join(dict.fromkeys(cell.model for cell in resolved.cells))
+    yield "Workload", ", ".join(f"{key} {_plain(value)}" for key, value in resolved.workload.items())
+    yield (
+        "Load levels",
+        "; ".join(", ".join(f"{k} {_plain(v)}" for k, v in level.items()) for level in resolved.load),
+    )
+    yield "Repeats", str(resolved.repeats)
+    yield "Seed", str(resolved.seed)
+    if resolved.slo:
+        yield "SLO", resolved.slo
+    yield "Configuration", f"config.yaml, SHA-256 {resolved.config_sha256 or 'unknown'}"
+    yield "Requests", _request_count(run.points)
+    if resolved.prices is not None:
+        yield "Prices", f"{resolved.prices.what}, {resolved.prices.currency}, {resolved.prices.as_of}"
+    yield "Tool", f"harness {resolved.tool_version}"
+
+
+def _request_count(points: pd.DataFrame) -> str:
+    if points.empty:
+        return "none"
+    sent, failed, unfinished = (
+        int(points[f"requests_{name}"].sum()) for name in ("sent", "failed", "unfinished")
+    )
+    return f"{sent:,} sent, {failed:,} failed, {unfinished:,} unfinished at a window's end"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={item}" for key, item in value.items() if item is not None)
+    return str(value)
+
+
+DEFINITIONS: tuple[tuple[str, str], ...] = (
+    ("TTFT", "first token's arrival minus the sending of the request's last byte; connecting is not in it"),
+    (
+        "TPOT",
+        "(last token − first token) / (completion tokens − tokens in the first chunk), one figure a request",
+    ),
+    ("ITL", "gaps between chunks that carry tokens, pooled over requests"),
+    ("E2E", "last token's arrival minus the sending of the request's last byte"),
+    ("Output throughput", "output tokens that arrived within the window, divided by its length"),
+    ("Request throughput", "requests that finished well within the window, divided by its length"),
+    ("Percentiles", "linear interpolation over successful requests; failures count in no latency"),
+    (
+        "Faint figures",
+        "a percentile p of fewer than 10/(1 − p) requests: p95 of under 200, p99 of under 1000",
+    ),
+    ("Pareto front", "levels that no other level beats on both axes; void levels are never on it"),
+)

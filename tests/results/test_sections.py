@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from harness.results.factors import Effect
+from harness.results.resolved import Resolved
+from harness.results.sections import factor_section, load_command, reproduction_section
+from harness.results.stats import Interval
+
+CLOSED = {
+    "kind": "closed-loop",
+    "label": "c8",
+    "concurrency": 8,
+    "duration_s": 20.0,
+    "requests": None,
+    "warmup_s": 3.0,
+}
+OPEN = {"kind": "gamma-rate", "label": "2.5 req/s", "rate_req_s": 2.5, "burstiness": 0.5, "requests": 100}
+
+
+def resolved(**changes: Any) -> Resolved:
+    usual: dict[str, Any] = {
+        "name": "x", "started_at": "2026-11-23T16:00:00Z", "simulated": True, "deployer": "exoscale", "cells": (),
+        "seed": 7, "load": (CLOSED, OPEN),
+        "workload": {"input_tokens": {"kind": "fixed", "tokens": 256}, "output_tokens": {"kind": "x"}, "api": "chat"},
+    }  # fmt: skip
+    return Resolved(**(usual | changes))
+
+
+@pytest.mark.parametrize(
+    ("stage", "command"),
+    [
+        (
+            CLOSED,
+            "harness load URL --concurrency 8 --duration 20 --warmup 3 --input-tokens 256 --api=chat --seed 7",
+        ),
+        (
+            OPEN,
+            "harness load URL --rate 2.5 --arrivals gamma --burstiness 0.5 --requests 100 --input-tokens 256 "
+            "--api=chat --seed 7",
+        ),
+    ],
+)
+def test_a_level_is_given_back_as_the_command_that_repeats_it(stage: Mapping[str, Any], command: str) -> None:
+    assert load_command(stage, resolved(), seed=7) == command
+
+
+@pytest.mark.parametrize(
+    ("deployer", "simulated", "end"),
+    [
+        ("local", False, "config.yaml --local"),
+        ("exoscale", True, "--simulate"),
+        ("exoscale", False, "config.yaml"),
+    ],
+)
+def test_the_whole_sweep_is_repeated_the_way_it_was_deployed(
+    deployer: str, simulated: bool, end: str
+) -> None:
+    section = reproduction_section(resolved(deployer=deployer, simulated=simulated))
+    assert section.text[0].endswith(end)
+    assert [row[0].text for row in section.tables[0].rows] == ["c8", "2.5 req/s"]
+    assert section.tables[0].rows[1][1].text.endswith("--seed 8")  # the second level's arrivals
+
+
+def test_effects_are_told_with_their_interval_and_what_is_not_distinguished() -> None:
+    effects = [
+        Effect("gpu_count", "1", "2", "output_throughput_tok_s", 0.5, Interval(0.4, 0.6), 8),
+        Effect("--max-num-seqs", "64", "256", "ttft_p95_s", 0.1, Interval(-0.1, 0.3), 8),
+        Effect("model", "a", "b", "ttft_p95_s", 0.1, None, 1),
+    ]
+    section = factor_section(effects)
+    assert section is not None
+    assert [[cell.text for cell in row] for row in section.tables[0].rows] == [
+        ["gpu count", "1 → 2", "output tokens/s", "+50.0 %", "+40.0 to +60.0 %", "", "8"],
+        ["--max-num-seqs", "64 → 256", "TTFT p95", "+10.0 %", "-10.0 to +30.0 %", "not distinguished", "8"],
+        ["model", "a → b", "TTFT p95", "+10.0 %", "one pair", "not distinguished", "1"],
+    ]
+    assert "2 intervals at 95 %: about 0.1" in section.text[0]
+    assert factor_section([]) is None
