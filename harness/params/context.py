@@ -37,7 +37,7 @@ class Context:
     """One list to judge. Facts that are not known are None, and rules that need them stay silent.
 
     ``gpu_count`` is per replica. ``registries`` maps a kind of plugin (``tool_call_parser``) to the version's names.
-    ``stage`` is the stage of the rule that is being asked; findings carry it.
+    A finding's stage is that of its rule: ``stages`` maps codes to stages, ``stage`` holds for the others.
     """
 
     parameters: tuple[str, ...]
@@ -53,6 +53,7 @@ class Context:
     live: bool = False
     authorized_gpu_types: tuple[str, ...] | None = None
     registries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    stages: Mapping[str, Stage] = field(default_factory=dict, repr=False)
     stage: Stage = Stage.PARSE
 
     @property
@@ -113,17 +114,9 @@ class Context:
         note: str | None,
         fix: Edit | None,
     ) -> Diagnostic:
+        stage = self.stages.get(code, self.stage)
         if span is None:
-            return Diagnostic(code, severity, self.stage, message, hint=hint, note=note, fix=fix)
+            return Diagnostic(code, severity, stage, message, hint=hint, note=note, fix=fix)
         return Diagnostic(
-            code,
-            severity,
-            self.stage,
-            message,
-            span.index,
-            span.start,
-            span.end,
-            hint=hint,
-            note=note,
-            fix=fix,
+            code, severity, stage, message, span.index, span.start, span.end, hint=hint, note=note, fix=fix
         )

@@ -42,11 +42,15 @@ class Knowledge:
 
 @dataclass(frozen=True, slots=True)
 class RuleTable:
-    """The rules by what makes them worth asking: a problem's kind, a parameter in use, or nothing in particular."""
+    """The rules by what makes them worth asking: a problem's kind, a parameter in use, or nothing in particular.
+
+    ``stages`` has each code's stage.
+    """
 
     by_problem: Mapping[ProblemKind, tuple[Rule, ...]]
     by_flag: Mapping[str, tuple[Rule, ...]]
     always: tuple[Rule, ...]
+    stages: Mapping[str, Stage]
 
 
 @lru_cache(maxsize=16)
@@ -97,26 +101,21 @@ def lint_parameters(
         live=live,
         authorized_gpu_types=None if authorized is None else tuple(authorized),
         registries=known.registries,
+        stages=rule_table().stages,
     )
     return tuple(sorted(_findings(context), key=_place))
 
 
 def _findings(context: Context) -> Iterable[Diagnostic]:
-    contexts = {Stage.PARSE: context}
+    refused = bool(context.reading.problems)
     for rule in _worth_asking(context.reading):
-        if rule.STAGE is Stage.STARTUP and context.reading.problems:
+        if refused and rule.STAGE is Stage.STARTUP:
             continue
-        if rule.STAGE not in contexts:
-            contexts[rule.STAGE] = replace(context, stage=rule.STAGE)
-        if rule.STAGE is Stage.PARSE:
-            for finding in rule.check(context):
-                yield (
-                    finding
-                    if finding.fix is None or mends(finding.fix, context)
-                    else replace(finding, fix=None)
-                )
-        else:
-            yield from rule.check(contexts[rule.STAGE])
+        for finding in rule.check(context):
+            if finding.fix is not None and rule.STAGE is Stage.PARSE and not mends(finding.fix, context):
+                yield replace(finding, fix=None)
+            else:
+                yield finding
 
 
 def mends(fix: Edit, context: Context) -> bool:
@@ -161,6 +160,7 @@ def rule_table() -> RuleTable:
         {kind: tuple(rules) for kind, rules in by_problem.items()},
         {name: tuple(rules) for name, rules in by_flag.items()},
         tuple(always),
+        {rule.CODE: rule.STAGE for rule in RULES},
     )
 
 
