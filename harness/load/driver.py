@@ -16,9 +16,10 @@ import numpy as np
 from harness.load.alarm import Alarm
 from harness.load.arrivals import ClosedLoop
 from harness.load.chores import Chores
+from harness.load.job import Shard, stage_part
 from harness.load.monitor import CpuMeter, LoopLag, Progress, Tally, client_stats
 from harness.load.pool import Pool, raise_open_file_limit
-from harness.load.probe import Probe
+from harness.load.probe import Probe, check_room
 from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
 from harness.load.response import NS_PER_S, Response, completing
 from harness.load.stage import Stage
@@ -28,6 +29,8 @@ from harness.load.timetable import open_loop_times
 from harness.load.workload import RequestSource, Workload
 
 OnProgress = Callable[[Progress], None]
+Start = Callable[[], Awaitable[int]]
+WHOLE = Shard()
 PROGRESS_S = 0.25
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 1.0
 
@@ -41,23 +44,42 @@ async def run_stage(
     seed: int = 0,
     cache_salt: str | None = None,
     on_progress: OnProgress | None = None,
+    shard: Shard = WHOLE,
+    start: Start | None = None,
 ) -> StageResult:
-    """Measure one load level.
+    """Measure one load level, or one part of it.
 
-    ``cache_salt`` None draws a fresh one, so that no two stages share a prefix cache. Failed requests are records;
-    only an unusable URL or an unknown host raises (UsageError, NetworkError).
+    ``cache_salt`` None draws a fresh one, so that no two stages share a prefix cache. ``start`` is awaited when
+    all is prepared and gives the stage's origin on the monotonic clock; without it the stage begins at once. Failed
+    requests are records; only an unusable URL, an unknown host or lengths the model has no room for raise
+    (UsageError, NetworkError).
     """
+    check_room(workload, probe)
     raise_open_file_limit()
     target = await resolve(endpoint.url, ca_file=endpoint.ca_file)
     source = RequestSource(
         workload, probe.calibration, seed, cache_salt or secrets.token_hex(8), salted=probe.cache_salt
     )
     chores = Chores()
-    supply = Supply(source, target, form=probe.form(workload), key=endpoint.key, chores=chores)
-    run = _StageRun(stage, source, supply, Pool(target), chores)
-    result = await run.measure(on_progress, seed=seed)
+    supply = Supply(source, target, form=probe.form(workload), key=endpoint.key, chores=chores, shard=shard)
+    run = _StageRun(stage_part(stage, shard), source, supply, Pool(target), chores)
+    result = await run.measure(on_progress, start=start, times=part_times(stage, shard, seed=seed))
     result.probe = probe.to_json()
     return result
+
+
+Timetable = tuple[list[float], list[bool]]
+
+
+def part_times(stage: Stage, shard: Shard, *, seed: int) -> Timetable | None:
+    """An open loop's times of one part, and which of them are warm-up; None for a closed loop."""
+    if stage.is_closed_loop:
+        return None
+    times_s, warmups = open_loop_times(stage, rng=np.random.Generator(np.random.PCG64([seed, 0])))
+    # Warm-up and measured requests are dealt out apart, as their numbers are.
+    warm, measured = times_s[:warmups], times_s[warmups:]
+    own_warm, own = warm[shard.number :: shard.of], measured[shard.number :: shard.of]
+    return [*own_warm.tolist(), *own.tolist()], [True] * len(own_warm) + [False] * len(own)
 
 
 class _StageRun:
@@ -83,7 +105,9 @@ class _StageRun:
         """Seconds since the stage's origin."""
         return (time.monotonic_ns() - self.origin_ns) / NS_PER_S
 
-    async def measure(self, on_progress: OnProgress | None, *, seed: int) -> StageResult:
+    async def measure(
+        self, on_progress: OnProgress | None, *, start: Start | None, times: Timetable | None
+    ) -> StageResult:
         """The whole stage."""
         arrivals = self.stage.arrivals
         width = arrivals.concurrency if isinstance(arrivals, ClosedLoop) else 32
@@ -95,11 +119,11 @@ class _StageRun:
                 await self.pool.warm(width)
         lag, meter = LoopLag(), CpuMeter()
         lag.start()
-        self.origin_ns = time.monotonic_ns()
-        started_at_unix = time.time()
+        self.origin_ns = await start() if start is not None else time.monotonic_ns()
+        started_at_unix = time.time() + (self.origin_ns - time.monotonic_ns()) / NS_PER_S
         reporter = asyncio.ensure_future(self._report(on_progress)) if on_progress else None
         try:
-            await self._drive(seed)
+            await self._drive(times)
             await self._drain()
         finally:
             if reporter is not None:
@@ -128,15 +152,17 @@ class _StageRun:
 
     # When
 
-    async def _drive(self, seed: int) -> None:
+    async def _drive(self, times: Timetable | None) -> None:
         """Send until the window ends, by time or by number; returns with requests still in flight."""
         arrivals = self.stage.arrivals
         if isinstance(arrivals, ClosedLoop):
+            with contextlib.closing(Alarm()) as alarm:
+                await alarm.wait_until(self.origin_ns)
             users = [asyncio.ensure_future(self._user()) for _ in range(arrivals.concurrency)]
             self.tasks.update(users)
             await self._until_window_end(asyncio.wait(users))
-        else:
-            await self._until_window_end(self._open_loop(seed))
+        elif times is not None:
+            await self._until_window_end(self._open_loop(times))
 
     async def _until_window_end(self, work: Awaitable[object]) -> None:
         remaining_s = self.window_end_s - self.now_s()
@@ -169,25 +195,20 @@ class _StageRun:
         self.issued += 1
         return True
 
-    async def _open_loop(self, seed: int) -> None:
+    async def _open_loop(self, times: Timetable) -> None:
         """Send on schedule; with a number of requests, returns when all of them ended."""
-        rng = np.random.Generator(np.random.PCG64([seed, 0]))
-        times_s, warmups = open_loop_times(self.stage, rng=rng)
         limit = self.stage.max_in_flight
         gate = asyncio.Semaphore(limit) if limit is not None else None
-        alarm = Alarm()
-        try:
-            for number, time_s in enumerate(times_s.tolist()):
+        with contextlib.closing(Alarm()) as alarm:
+            for time_s, warmup in zip(*times, strict=True):
                 scheduled_ns = self.origin_ns + round(time_s * NS_PER_S)
                 await alarm.wait_until(scheduled_ns)
                 if gate is not None:
                     self.queued += gate.locked()
                     await gate.acquire()
-                task = asyncio.ensure_future(self._scheduled(scheduled_ns, gate, warmup=number < warmups))
+                task = asyncio.ensure_future(self._scheduled(scheduled_ns, gate, warmup=warmup))
                 self.tasks.add(task)
                 task.add_done_callback(self.tasks.discard)
-        finally:
-            alarm.close()
         if self.stage.requests is not None and self.tasks:
             await asyncio.wait(set(self.tasks))
         elif self.window_end_s != float("inf"):

@@ -100,6 +100,13 @@ def mean_length(lengths: Lengths) -> float:
     return float(lengths.median * np.exp(lengths.sigma**2 / 2))
 
 
+def least_length(lengths: Lengths) -> int:
+    """The smallest count that can be drawn."""
+    if isinstance(lengths, FixedLength):
+        return lengths.tokens
+    return min(lengths.values) if isinstance(lengths, EmpiricalLength) else lengths.low
+
+
 def parse_lengths(text: str) -> Lengths:
     """The distribution written as text; UsageError when it is none of the forms above."""
     text = text.strip()

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import EndpointError, NetworkError
+from harness.errors import EndpointError, NetworkError, UsageError
+from harness.load.lengths import least_length
 from harness.load.pool import Pool
 from harness.load.prompts import (
     GUESS,
@@ -76,6 +77,18 @@ class Probe:
 def probe_from_json(data: Mapping[str, Any]) -> Probe:
     """The probe ``to_json`` described."""
     return Probe(**{**data, "calibration": calibration_from_json(data["calibration"])})
+
+
+def check_room(workload: Workload, probe: Probe) -> None:
+    """UsageError when no request of ``workload`` fits the model's context; single long ones are left to fail."""
+    if probe.max_model_len is None or workload.items:
+        return
+    least = least_length(workload.input_tokens) + least_length(workload.output_tokens)
+    if least > probe.max_model_len:
+        raise UsageError(
+            f"every request has {least} tokens or more, input and output together; "
+            f"{probe.model!r} takes {probe.max_model_len}"
+        )
 
 
 async def probe_endpoint(

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from harness.load.chores import Chores
+from harness.load.job import Shard
 from harness.load.request import RequestForm, post_bytes, request_body
 from harness.load.target import Target
 from harness.load.workload import RequestSource, RequestSpec
@@ -18,12 +19,20 @@ class Supply:
     """The requests of a stage as bytes, warm-up and measured ones apart, in the order of their numbers."""
 
     def __init__(
-        self, source: RequestSource, target: Target, *, form: RequestForm, key: Secret | None, chores: Chores
+        self,
+        source: RequestSource,
+        target: Target,
+        *,
+        form: RequestForm,
+        key: Secret | None,
+        chores: Chores,
+        shard: Shard,
     ) -> None:
         self._source, self._target, self._form, self._key = source, target, form, key
         self._chores = chores
         self._ready: dict[bool, deque[tuple[RequestSpec, bytes]]] = {False: deque(), True: deque()}
-        self._made = {False: 0, True: 0}
+        self._next = {False: shard.number, True: shard.number}
+        self._stride = shard.of
 
     def prepare(self, count: int, *, warmup: bool) -> None:
         """Have ``count`` more requests ready, within reason."""
@@ -42,8 +51,8 @@ class Supply:
         yield
 
     def _make(self, warmup: bool) -> tuple[RequestSpec, bytes]:
-        spec = self._source.request(self._made[warmup], warmup=warmup)
-        self._made[warmup] += 1
+        spec = self._source.request(self._next[warmup], warmup=warmup)
+        self._next[warmup] += self._stride
         body = request_body(
             self._form, prompt=spec.prompt, output_tokens=spec.output_tokens, cache_salt=spec.cache_salt
         )

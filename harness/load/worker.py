@@ -14,22 +14,22 @@ from dataclasses import asdict
 import uvloop
 
 from harness.errors import HarnessError
-from harness.load.driver import OnProgress, run_stage
+from harness.load.driver import run_stage
+from harness.load.job import LoadJob, Shard, job_from_json
 from harness.load.monitor import Progress
+from harness.load.pipe import FRAME, PROGRESS, READY, START_TIME, error_frame, frame, result_frames
 from harness.load.records import StageResult
-from harness.load.session import ERROR, FRAME, PROGRESS, LoadJob, frame, job_from_json, result_frames
 
 PRIORITY = -10
 
 
 def main() -> None:
     """Read a job from standard input, write frames to standard output."""
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
-    header = stdin.read(FRAME.size)
-    if len(header) < FRAME.size:
+    content = _read_frame()
+    if content is None:
         return
-    job = job_from_json(json.loads(stdin.read(FRAME.unpack(header)[1])))
-    threading.Thread(target=_end_with_input, args=(stdin.fileno(),), daemon=True).start()
+    described = json.loads(content)
+    job, shard = job_from_json(described["job"]), Shard(*described["shard"])
     # The reader's delays would be in the figures; most systems let only root ask for this.
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
@@ -37,24 +37,34 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 1000)
-
-    def send(content: bytes) -> None:
-        stdout.write(content)
-        stdout.flush()
-
-    def on_progress(progress: Progress) -> None:
-        send(frame(PROGRESS, json.dumps(asdict(progress)).encode()))
-
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            frames = result_frames(runner.run(_run(job, on_progress)))
+            frames = result_frames(runner.run(_run(job, shard)))
     except HarnessError as error:
-        frames = [frame(ERROR, json.dumps({"type": type(error).__name__, "message": str(error)}).encode())]
-    for content in frames:
-        send(content)
+        frames = [error_frame(error)]
+    for each in frames:
+        _send(each)
 
 
-async def _run(job: LoadJob, on_progress: OnProgress) -> StageResult:
+async def _run(job: LoadJob, shard: Shard) -> StageResult:
+    loop = asyncio.get_running_loop()
+    starts: asyncio.Future[int] = loop.create_future()
+
+    def listen() -> None:
+        """The start, then the end of input: the parent is gone or wants no result, and so it ends here too."""
+        content = _read_frame()
+        if content is not None:
+            loop.call_soon_threadsafe(starts.set_result, START_TIME.unpack(content)[0])
+            while sys.stdin.buffer.read(1):
+                pass
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+
+    async def wait_for_start() -> int:
+        _send(frame(READY))
+        return await starts
+
     return await run_stage(
         job.endpoint,
         job.stage,
@@ -62,15 +72,27 @@ async def _run(job: LoadJob, on_progress: OnProgress) -> StageResult:
         probe=job.probe,
         seed=job.seed,
         cache_salt=job.cache_salt,
-        on_progress=on_progress,
+        on_progress=_tell,
+        shard=shard,
+        start=wait_for_start,
     )
 
 
-def _end_with_input(descriptor: int) -> None:
-    """Leave at once when the other end of standard input is closed: the parent is gone or wants no result."""
-    while os.read(descriptor, 65536):
-        pass
-    os._exit(0)
+def _tell(progress: Progress) -> None:
+    _send(frame(PROGRESS, json.dumps(asdict(progress)).encode()))
+
+
+def _send(content: bytes) -> None:
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+def _read_frame() -> bytes | None:
+    """The content of the next frame of standard input; None when it has ended."""
+    header = sys.stdin.buffer.read(FRAME.size)
+    if len(header) < FRAME.size:
+        return None
+    return sys.stdin.buffer.read(FRAME.unpack(header)[1])
 
 
 if __name__ == "__main__":

@@ -19,13 +19,14 @@ import uvloop
 
 from harness.load import driver
 from harness.load.arrivals import ClosedLoop
+from harness.load.job import LoadJob
 from harness.load.lengths import FixedLength
 from harness.load.metrics import summarise
 from harness.load.probe import Probe
 from harness.load.prompts import GUESS
 from harness.load.records import Endpoint
 from harness.load.response import completing
-from harness.load.session import LoadJob, measure
+from harness.load.session import measure
 from harness.load.stage import Stage
 from harness.load.workload import Workload
 

@@ -12,9 +12,13 @@ import numpy as np
 import pytest
 
 from harness.errors import EndpointError, NetworkError, UsageError
+from harness.load.arrivals import ClosedLoop
+from harness.load.driver import run_stage
+from harness.load.lengths import FixedLength
 from harness.load.probe import Probe, probe_endpoint, probe_from_json
 from harness.load.prompts import join_prompt, synthetic_words
 from harness.load.records import Endpoint
+from harness.load.stage import Stage
 from harness.load.target import normal_url
 from harness.load.workload import Workload
 from harness.secret import Secret
@@ -227,3 +231,14 @@ def test_a_key_that_cannot_be_a_header_is_refused_unseen(serve: Serve) -> None:
     with pytest.raises(UsageError) as raised:
         probe(serve().url, key="se\r\nsame")
     assert "same" not in str(raised.value)
+
+
+def test_lengths_the_model_has_no_room_for_are_refused_before_the_first_request(
+    serve: Serve, lab: ModuleType
+) -> None:
+    server = serve()
+    workload = Workload(input_tokens=FixedLength(4000), output_tokens=FixedLength(97))
+    stage = Stage(arrivals=ClosedLoop(1), requests=1)
+    with pytest.raises(UsageError, match=r"4097 tokens.*'tiny' takes 4096"):
+        asyncio.run(run_stage(Endpoint(server.url, "tiny"), stage, workload, probe=lab.PROBE))
+    assert server.requests == []

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,11 +19,12 @@ from typing import Any
 import pytest
 
 from harness.errors import InternalError, NetworkError
-from harness.load.arrivals import ClosedLoop
+from harness.load.arrivals import Arrivals, ClosedLoop, ConstantRate
+from harness.load.job import LoadJob, Shard, job_to_json, processes_for, stage_part
 from harness.load.lengths import FixedLength
 from harness.load.monitor import Progress
 from harness.load.records import Endpoint, Outcome
-from harness.load.session import LoadJob, job_to_json, measure, measure_in_process
+from harness.load.session import measure, measure_in_process
 from harness.load.stage import Stage
 from harness.load.workload import Workload
 from harness.secret import Secret
@@ -92,9 +94,63 @@ def test_measuring_in_this_process_gives_the_same_requests(serve: Serve, lab: Mo
     assert bodies[:3] == bodies[3:]
 
 
-def test_a_cancelled_measurement_ends_its_child(serve: Serve, lab: ModuleType) -> None:
+@pytest.mark.parametrize("arrivals", [ClosedLoop(5), ConstantRate(60.0)], ids=["closed", "open"])
+def test_several_processes_send_what_one_would(serve: Serve, lab: ModuleType, arrivals: Arrivals) -> None:
+    stage = Stage(arrivals=arrivals, requests=21, warmup_s=0.1)
+    bodies, results = [], []
+    for processes in (1, 3):
+        server = serve()
+        job = replace(job_for(lab, server.url, stage), processes=processes)
+        seen: list[Progress] = []
+        results.append(asyncio.run(measure_in_process(job, on_progress=seen.append)))
+        assert len(seen) >= processes
+        bodies.append([request.body for request in server.requests])
+    one, several = results
+    assert [result.client.processes for result in results] == [1, 3]
+    measured = [[record for record in result.records if not record.warmup] for result in results]
+    assert [len(records) for records in measured] == [21, 21]
+    assert {record.index for record in measured[1]} == set(range(21))
+    assert all(record.outcome is Outcome.SUCCEEDED for record in measured[1])
+    if arrivals != ClosedLoop(5):
+        assert [r.scheduled_s for r in several.records] == pytest.approx([r.scheduled_s for r in one.records])
+        assert sorted(map(str, bodies[0])) == sorted(map(str, bodies[1]))
+    assert (several.label, several.stage["kind"]) == (one.label, one.stage["kind"])
+    assert several.stage == one.stage
+    assert several.client.connections_opened >= one.client.connections_opened
+
+
+def test_shares_of_a_stage_sum_to_the_stage() -> None:
+    stage = Stage(arrivals=ClosedLoop(10), requests=17, max_in_flight=7)
+    parts = [stage_part(stage, Shard(number, 4)) for number in range(4)]
+    assert [part.arrivals.concurrency for part in parts] == [3, 3, 2, 2]
+    assert [part.requests for part in parts] == [5, 4, 4, 4]
+    assert [part.max_in_flight for part in parts] == [2, 2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("users", "requests", "asked", "processes"),
+    [
+        (1, None, None, 1),
+        (256, None, None, 1),
+        (257, None, None, 2),
+        (9999, None, None, 4),
+        (3, None, 8, 3),
+        (300, 1, None, 1),
+    ],
+)
+def test_as_many_processes_as_the_load_needs(
+    lab: ModuleType, users: int, requests: int | None, asked: int | None, processes: int
+) -> None:
+    stage = Stage(arrivals=ClosedLoop(users), duration_s=1.0, requests=requests)
+    job = replace(job_for(lab, "http://127.0.0.1:9/v1", stage), processes=asked)
+    assert processes_for(job, cores=4) == processes
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_cancelled_measurement_ends_its_children(serve: Serve, lab: ModuleType, processes: int) -> None:
     server = serve(lab.answering(gap_s=0.05))
-    job = job_for(lab, server.url, Stage(arrivals=ClosedLoop(2), duration_s=60), output=5000)
+    job = job_for(lab, server.url, Stage(arrivals=ClosedLoop(2), duration_s=60), output=3000)
+    job = replace(job, processes=processes)
 
     async def run() -> tuple[set[int], float]:
         before = children()
@@ -108,7 +164,7 @@ def test_a_cancelled_measurement_ends_its_child(serve: Serve, lab: ModuleType) -
         return mine, time.monotonic() - began
 
     pids, took_s = asyncio.run(run())
-    assert len(pids) == 1
+    assert len(pids) == processes
     assert took_s < 2
     assert not any(is_alive(pid) for pid in pids)
     assert server.closed_within(2)
@@ -120,13 +176,14 @@ def test_the_child_dies_with_its_parent(serve: Serve, lab: ModuleType, tmp_path:
     script.write_text(
         textwrap.dedent(f"""
         import asyncio, json
-        from harness.load.session import job_from_json, measure_in_process
+        from harness.load.job import job_from_json
+        from harness.load.session import measure_in_process
         from harness.load.stage import Stage
         job = job_from_json(json.loads(open({str(tmp_path / "job.json")!r}).read()))
         asyncio.run(measure_in_process(job))
         """)
     )
-    job = job_for(lab, server.url, Stage(arrivals=ClosedLoop(1), duration_s=60), output=5000)
+    job = job_for(lab, server.url, Stage(arrivals=ClosedLoop(1), duration_s=60), output=3000)
     (tmp_path / "job.json").write_text(json.dumps(job_to_json(job)))
     parent = subprocess.Popen([sys.executable, str(script)])
     try:
@@ -171,7 +228,7 @@ def test_an_unknown_host_is_a_network_error_from_the_child_too(lab: ModuleType) 
 
 def test_a_child_that_dies_is_one_clear_error(serve: Serve, lab: ModuleType) -> None:
     server = serve(lab.answering(gap_s=0.05))
-    job = job_for(lab, server.url, Stage(arrivals=ClosedLoop(1), duration_s=60), output=5000)
+    job = job_for(lab, server.url, Stage(arrivals=ClosedLoop(1), duration_s=60), output=3000)
 
     async def run() -> None:
         before = children()
