@@ -57,6 +57,11 @@ class LintCommand(click.Command):
     "--exit-zero", is_flag=True, help="End with 0 whatever is found; unusable input still ends with 2."
 )
 @click.option(
+    "--skip-unrecognised",
+    is_flag=True,
+    help="Pass over a PATH that holds no engine parameters, as for hooks.",
+)
+@click.option(
     "--live", is_flag=True, help="Ask the API what it accepts, and which GPU families are authorized."
 )
 @click.option("--zone", metavar="ZONE", help="Zone to ask with --live.")
@@ -73,6 +78,7 @@ def command(
     form: str,
     fail_on: str,
     exit_zero: bool,
+    skip_unrecognised: bool,
     live: bool,
     zone: str | None,
     fix: bool,
@@ -101,7 +107,7 @@ def command(
         from harness.cli.batch import run_batch
 
         return run_batch(batch)
-    options = LintOptions(engine_version, gpu_type, gpu_count, model_config)
+    options = LintOptions(engine_version, gpu_type, gpu_count, model_config, skip_unrecognised)
     if live:
         from harness.cli.live import with_live_facts
 
@@ -170,13 +176,13 @@ def _lint_arguments(arguments: Sequence[str], judge: Judge) -> FileReport:
 
 def _fix(paths: Sequence[str], judge: Judge) -> tuple[LintReport, int]:
     from harness.plan.files import discover
-    from harness.plan.lint import fix_file
+    from harness.plan.lint import fix_file, is_wanted
 
     mended, files = 0, []
     for candidate in discover(paths):
         report, count = fix_file(candidate.path, judge)
         mended += count
-        if report.is_recognised or candidate.is_named:
+        if is_wanted(candidate, report, judge.options):
             files.append(report)
     return _report(*files), mended
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +34,8 @@ class Cell:
     @property
     def id(self) -> str:
         """Twelve hex digits of a SHA-256 over what is deployed; the same wherever the cell stands in the file."""
+        import hashlib  # loads OpenSSL, which counting and linting cells do not need
+
         identity = [
             self.gpu_type,
             self.gpu_count,

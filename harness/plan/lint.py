@@ -13,7 +13,7 @@ from harness.params.help import EngineHelp
 from harness.params.lint import lint_parameters
 from harness.params.snapshots import known_versions
 from harness.plan.detect import find_targets
-from harness.plan.files import discover, write_back
+from harness.plan.files import Candidate, discover, write_back
 from harness.plan.findings import Findings
 from harness.plan.fixes import apply_replacements, compatible, replacements_for
 from harness.plan.merge import Merger
@@ -32,7 +32,7 @@ JudgeKey = tuple[object, ...]
 @dataclass(frozen=True, slots=True)
 class LintOptions:
     """``engine_version`` overrides what the files say (``all``: every known version). The other facts fill in
-    what a file does not say.
+    what a file does not say. ``skip_unrecognised`` passes over named files that hold no engine parameters.
 
     ``authorized`` lists the GPU families a zone lets us use, ``help_of`` gives the platform's own help document of an
     engine version; both only when the platform was asked (``live``).
@@ -42,6 +42,7 @@ class LintOptions:
     gpu_type: str | None = None
     gpu_count: int | None = None
     model_config: str | None = None
+    skip_unrecognised: bool = False
     live: bool = False
     authorized: tuple[str, ...] | None = None
     help_of: Callable[[str], EngineHelp] | None = None
@@ -50,15 +51,20 @@ class LintOptions:
 def lint_paths(paths: Sequence[str], options: LintOptions | None = None) -> LintReport:
     """The report on every file behind ``paths``; a file that cannot be used is part of the report, not an error."""
     judge = Judge(options or LintOptions())
-    files = []
+    files: list[FileReport] = []
     try:
         for candidate in discover(paths):
             report = lint_file(candidate.path, judge)
-            if report.is_recognised or candidate.is_named:
+            if is_wanted(candidate, report, judge.options):
                 files.append(report)
     except ConfigError as error:
         files.append(_unusable(paths[0], error))
     return LintReport(tuple(files))
+
+
+def is_wanted(candidate: Candidate, report: FileReport, options: LintOptions) -> bool:
+    """False for a file that is nothing to lint and that nobody insists on."""
+    return report.is_recognised or (candidate.is_named and not options.skip_unrecognised)
 
 
 def lint_file(path: str, judge: Judge) -> FileReport:

@@ -89,6 +89,12 @@ def test_file_that_is_named_must_be_one_to_lint(folder: Path, harness: Harness) 
     assert b"no engine parameters here" in done.stdout
 
 
+def test_unrecognised_file_is_passed_over_when_asked(folder: Path, harness: Harness) -> None:
+    done = harness("lint", "--skip-unrecognised", "other.yaml", "right.yml", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.decode().strip() == "no findings in 1 list of 1 file"
+
+
 def test_findings_go_to_stdout_and_the_count_to_stderr(folder: Path, harness: Harness) -> None:
     done = harness("lint", "sub/wrong.yaml", cwd=folder)
     assert done.stdout.startswith(b"sub/wrong.yaml:2:3: error[unknown-flag]: ")
