@@ -16,6 +16,7 @@ from harness.params.context import Context, Rule
 from harness.params.grammar import Grammar
 from harness.params.help import EngineHelp
 from harness.params.model_config import ModelConfig
+from harness.params.quoting import quote
 from harness.params.reading import ProblemKind, Reading
 from harness.params.rules import RULES
 from harness.params.snapshots import (
@@ -108,14 +109,25 @@ def lint_parameters(
 
 def _findings(context: Context) -> Iterable[Diagnostic]:
     refused = bool(context.reading.problems)
+    explained = False
     for rule in _worth_asking(context.reading):
         if refused and rule.STAGE is Stage.STARTUP:
             continue
         for finding in rule.check(context):
+            explained = explained or (finding.is_error and finding.stage is Stage.PARSE)
             if finding.fix is not None and rule.STAGE is Stage.PARSE and not mends(finding.fix, context):
                 yield replace(finding, fix=None)
             else:
                 yield finding
+    if refused and not explained:
+        yield _plain_refusal(context)
+
+
+def _plain_refusal(context: Context) -> Diagnostic:
+    """The first problem in plain words, where each rule left it to another: a refused list is never silent."""
+    problem = context.reading.problems[0]
+    code = rule_table().by_problem[problem.kind][0].CODE
+    return context.error(code, problem.span, f"vLLM {context.version} refuses {quote(problem.text)}")
 
 
 def mends(fix: Edit, context: Context) -> bool:

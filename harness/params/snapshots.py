@@ -16,8 +16,6 @@ from typing import Any
 from harness.params.grammar import Grammar, build_grammar
 from harness.params.help import EngineHelp, parse_help
 
-KNOWN_VERSIONS = ("0.12.0", "0.15.1")
-
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -28,16 +26,20 @@ class History:
     rewrites: Mapping[str, tuple[str, ...]]
 
 
+@cache
 def known_versions() -> tuple[str, ...]:
-    """Engine versions with a shipped help document and grammar, oldest first."""
-    return KNOWN_VERSIONS
+    """Engine versions with a shipped help document, grammar and registries, oldest first."""
+    shipped = {entry.name for entry in files("harness.params").joinpath("data").iterdir()}
+    versions = {name[5:-5] for name in shipped if name.startswith("help-")}
+    whole = [v for v in versions if {f"grammar-{v}.toml", f"registries-{v}.json"} <= shipped]
+    return tuple(sorted(whole, key=version_key))
 
 
 def nearest_version(version: str) -> str:
     """The known version that stands in for ``version``: the newest that is not newer, else the oldest."""
     wanted = version_key(version)
-    older = [known for known in KNOWN_VERSIONS if version_key(known) <= wanted]
-    return older[-1] if older else KNOWN_VERSIONS[0]
+    older = [known for known in known_versions() if version_key(known) <= wanted]
+    return older[-1] if older else known_versions()[0]
 
 
 @lru_cache(maxsize=256)
@@ -54,7 +56,7 @@ def _read(name: str) -> str:
 @cache
 def load_help(version: str) -> EngineHelp:
     """The shipped help document of a known version; KeyError for another one."""
-    if version not in KNOWN_VERSIONS:
+    if version not in known_versions():
         raise KeyError(version)
     document: dict[str, Any] = json.loads(_read(f"help-{version}.json"))
     return parse_help(document, version=version, provenance=document["provenance"])
@@ -68,7 +70,7 @@ def load_grammar(version: str) -> Grammar:
 
 def grammar_for(help: EngineHelp, reference_version: str) -> Grammar:
     """A grammar for any help document, with the grammar file of a known version."""
-    if reference_version not in KNOWN_VERSIONS:
+    if reference_version not in known_versions():
         raise KeyError(reference_version)
     return build_grammar(
         help,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.diagnostics import Diagnostic, Severity, Stage
-from harness.params.lint import lint_parameters
+from harness.params.lint import lint_parameters, rule_table
+from harness.params.reading import ProblemKind
 
 NEW = "0.15.1"
 OLD = "0.12.0"
@@ -146,3 +147,11 @@ def test_start_up_rules_are_not_asked_about_a_list_the_parser_refuses() -> None:
     assert Stage.STARTUP not in stages
     stages = {found.stage for found in lint_parameters(["--max-num-seqs", "0"], engine_version=NEW)}
     assert Stage.STARTUP in stages
+
+
+def test_no_break_space_inside_a_flag_is_not_left_to_another_rule() -> None:
+    assert only(["--compilation-config\u00a0.mode+rms", "-n=2"], OLD).code == "unknown-flag"
+
+
+def test_every_kind_of_problem_has_a_rule() -> None:
+    assert set(rule_table().by_problem) == set(ProblemKind)

@@ -22,7 +22,7 @@ from harness.params.names import Lookup, look_up
 from harness.params.quoting import quote
 from harness.params.reading import Problem, ProblemKind
 from harness.params.rules.missing_value import is_dashed_value
-from harness.params.rules.two_tokens_in_one_item import split_item
+from harness.params.rules.two_tokens_in_one_item import split_whole
 
 CODE = "unknown-flag"
 STAGE = Stage.PARSE
@@ -48,14 +48,7 @@ def is_explained_elsewhere(context: Context, problem: Problem, lookup: Lookup) -
         return True
     if is_dashed_value(problem, context):
         return True
-    return split_item(problem.text, context.grammar) is not None or split_whole_item(context, problem)
-
-
-def split_whole_item(context: Context, problem: Problem) -> bool:
-    """True when the item around the problem is a flag and something else, joined by white space."""
-    return problem.span is not None and (
-        split_item(context.parameters[problem.span.index], context.grammar) is not None
-    )
+    return split_whole(problem, context) is not None
 
 
 def suggestion(flag: str, lookup: Lookup, context: Context) -> str | None:
