@@ -157,3 +157,21 @@ def test_a_journal_of_a_newer_schema_is_refused_with_both_versions(tmp_path: Pat
     connection.close()
     with pytest.raises(ConfigError, match="schema version 99"):
         read_events(path)
+
+
+def test_a_rollback_journal_left_by_a_killed_writer_is_undone_by_reading(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with Journal.create(path) as journal:
+        journal.append("sweep-started")
+    die_in_mid_write = (
+        "import os, sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute('PRAGMA cache_size = 1')\n"
+        "connection.execute('BEGIN IMMEDIATE')\n"
+        "for _ in range(2000):\n"
+        "    connection.execute(\"INSERT INTO event (at_unix, kind, data) VALUES (0, 'deleted', '{}')\")\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", die_in_mid_write, str(path)], check=True)
+    assert path.with_name("journal.sqlite-journal").stat().st_size > 0
+    assert [event.kind for event in read_events(path)] == ["sweep-started"]
