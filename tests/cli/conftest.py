@@ -45,7 +45,7 @@ class Cloud:
             "EXOSCALE_API_ENDPOINT": found.endpoint,
             "EXOSCALE_ZONE": found.zone,
             "HARNESS_TIME_SCALE": str(TIME_SCALE),
-            "XDG_CONFIG_HOME": os.devnull,
+            "EXOSCALE_CONFIG": "",
         }
 
     def state(self) -> dict[str, Any]:
