@@ -195,9 +195,9 @@ def non_default(spec: EndpointSpec) -> dict[str, object]:
     """Arguments that differ from what an engine takes by itself, for the log. Secrets are left out."""
     shown: dict[str, object] = {"model_tag": spec.model, "model": spec.model}
     for name, value in sorted(vars(spec.arguments).items()):
-        if value is None or value is False or name in {"api_key", "hf_token", "model", "model_tag"}:
+        if value is None or name in {"api_key", "hf_token", "model", "model_tag"}:
             continue
-        if _DEFAULTS.get(name, _NONE) == value:
+        if isinstance(value, bool) and value is (name in _ON_BY_DEFAULT) and name not in _CHOSEN_BY_ENGINE:
             continue
         shown[name] = value
     if "tensor_parallel_size" not in shown and spec.gpu_count > 1:
@@ -205,10 +205,6 @@ def non_default(spec: EndpointSpec) -> dict[str, object]:
     return shown
 
 
-_NONE = object()
-# Switches that are on by default; an argument parser reports them as given.
-_DEFAULTS: dict[str, object] = {
-    "use_tqdm_on_load": True,
-    "enable_log_requests": False,
-    "disable_log_requests": True,
-}
+# Switches: an argument parser reports their defaults as if given, except where the engine chooses.
+_ON_BY_DEFAULT = frozenset({"use_tqdm_on_load", "disable_log_requests", "enable_log_deltas"})
+_CHOSEN_BY_ENGINE = frozenset({"async_scheduling", "enable_chunked_prefill", "enable_prefix_caching"})

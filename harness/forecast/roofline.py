@@ -1,0 +1,47 @@
+"""What no run can beat: the speed at which the hardware's peaks would be reached and nothing else cost time. Pure.
+
+A measured point above it is a mistake in the measurement (answers cut short, tokens counted twice, a cache that was
+not meant to help), whatever else it looks like.
+"""
+
+from __future__ import annotations
+
+from harness.forecast.hardware import Gpu
+from harness.forecast.memory import BYTES_F16, weight_format
+from harness.forecast.models import ModelFacts
+from harness.forecast.settings import EngineSettings
+
+
+def ceiling_tok_s(
+    model: ModelFacts,
+    gpu: Gpu,
+    settings: EngineSettings,
+    *,
+    replicas: int = 1,
+    concurrency: float | None = None,
+) -> float:
+    """Output tokens per second that a deployment cannot exceed.
+
+    Each step reads the linear weights and the output head once and multiplies the active ones per sequence, at the
+    data sheet's peaks, without any cache, launch or host time. ``concurrency`` bounds the sequences of the whole
+    deployment; without it max-num-seqs does. Drafts count as if all were accepted.
+    """
+    chosen = settings.resolve(model, gpu)
+    engines = replicas * settings.data_parallel
+    sequences = float(chosen.max_num_seqs)
+    if concurrency is not None:
+        sequences = min(sequences, max(1.0, concurrency / engines))
+    gpus = settings.tensor_parallel * settings.pipeline_parallel
+    stored = weight_format(model, gpu, quantization=settings.quantization, dtype=settings.dtype)
+    head = model.vocab * model.hidden
+    touched = model.linear_parameters if not model.experts else model.active_parameters
+    read_s = (touched * stored.bytes_per_parameter + head * BYTES_F16) / (gpu.bandwidth * gpus)
+    peak = max(gpu.flops, gpu.fp8_flops) if stored.native_fp8 else gpu.flops
+    compute_s = 2 * (model.active_parameters + head) * sequences / (peak * gpus)
+    gained = 1 + (chosen.speculation.tokens if chosen.speculation else 0)
+    return engines * sequences * gained / max(read_s, compute_s)
+
+
+def floor_tpot_s(model: ModelFacts, gpu: Gpu, settings: EngineSettings) -> float:
+    """Seconds per output token that no single stream can undercut."""
+    return 1 / ceiling_tok_s(model, gpu, settings, concurrency=1)
