@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.cli.load_options import duration, key_from, stages_from, workload_from
 from harness.cli.loading import LoadView, Measured, report_json, table_of
-from harness.errors import HarnessError, UsageError
-from harness.load.arrivals import Arrivals, ClosedLoop, ConstantRate, GammaRate, PoissonRate
-from harness.load.lengths import parse_lengths
+from harness.errors import HarnessError
 from harness.load.metrics import summarise
 from harness.load.probe import probe_endpoint
+from harness.load.prompt_files import read_prompt_file
 from harness.load.records import Endpoint, StageResult
 from harness.load.request import PATHS
 from harness.load.session import LoadJob, measure_in_process
 from harness.load.slo import Slo
 from harness.load.stage import Stage
 from harness.load.target import normal_url
-from harness.load.workload import CACHE_MODES, SharedPrefixes, Workload
+from harness.load.workload import CACHE_MODES, Workload
 from harness.results.files import plain_json, write_json
 from harness.results.store import write_records
-from harness.secret import Secret
-from harness.units import parse_duration
-
-DEFAULT_CONCURRENCY = "1"
 
 
 class LoadInterrupted(HarnessError):
     """Ctrl-C during a load test; what was measured before is printed."""
-
-
-def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """An option's duration in seconds."""
-    try:
-        return None if value is None else parse_duration(value)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-
-def figures(text: str | None, *, kind: Callable[[str], Any], what: str) -> list[Any]:
-    """Numbers separated by commas."""
-    try:
-        return [kind(part) for part in text.split(",")] if text else []
-    except ValueError as error:
-        raise UsageError(f"not a {what}: {text!r}; try 8 or 1,4,16") from error
 
 
 @click.command("load", context_settings={"max_content_width": 100})
@@ -123,6 +101,15 @@ def figures(text: str | None, *, kind: Callable[[str], Any], what: str) -> list[
 )
 @click.option("--output-tokens", default="128", show_default=True, help="As --input-tokens.")
 @click.option(
+    "--prompts",
+    "prompts_path",
+    type=click.Path(dir_okay=False),
+    help="Prompts from a file: JSONL (prompt or messages), ShareGPT JSON, or a Mooncake trace, replayed at its times.",
+)
+@click.option(
+    "--stretch", type=float, default=1.0, show_default=True, help="Multiply a trace's times: 2 is half speed."
+)
+@click.option(
     "--shared-prefix",
     metavar="GROUPS,TOKENS",
     help="Begin every prompt with one of GROUPS texts of TOKENS tokens.",
@@ -169,8 +156,9 @@ def command(url: str, **options: Any) -> int:
     interrupted.
     """
     slo = Slo.parse(options["slo_text"]) if options["slo_text"] else None
-    workload = workload_from(options)
-    stages = stages_from(options)
+    prompts = read_prompt_file(Path(options["prompts_path"])) if options["prompts_path"] else None
+    workload = workload_from(options, prompts)
+    stages = stages_from(options, prompts)
     endpoint = Endpoint(
         normal_url(url), options["model"], key_from(options["api_key_env"]), options["ca_file"]
     )
@@ -228,58 +216,3 @@ def show(session: Session, *, json_path: str | None, slo: Slo | None) -> None:
     if json_path is not None:
         write_json(Path(json_path), document)
     click.echo(table_of(session.measured, slo=slo))
-
-
-def key_from(variable: str | None) -> Secret | None:
-    """The key in an environment variable; UsageError when it is named and not there."""
-    if variable is None:
-        return None
-    value = os.environ.get(variable)
-    if not value:
-        raise UsageError(f"the environment variable {variable!r} of --api-key-env is not set")
-    return Secret(value)
-
-
-def stages_from(options: dict[str, Any]) -> list[Stage]:
-    """One stage per concurrency or rate, in the order given."""
-    if options["concurrency"] and options["rate"]:
-        raise UsageError("--concurrency and --rate do not go together: a load is a closed or an open loop")
-    duration_s = options["duration_s"]
-    if duration_s is None and options["requests"] is None:
-        duration_s = 30.0
-    rates = figures(options["rate"], kind=float, what="rate")
-    users = figures(options["concurrency"] or DEFAULT_CONCURRENCY, kind=int, what="concurrency")
-    loads = [open_loop(rate, options) for rate in rates] or [ClosedLoop(count) for count in users]
-    limits = {
-        name: options[name] for name in ("requests", "warmup_s", "timeout_s", "drain_s", "max_in_flight")
-    }
-    return [Stage(arrivals=arrivals, duration_s=duration_s, **limits) for arrivals in loads]
-
-
-def open_loop(rate: float, options: dict[str, Any]) -> Arrivals:
-    """The arrival process that --arrivals names."""
-    if options["arrivals"] == "constant":
-        return ConstantRate(rate)
-    return GammaRate(rate, options["burstiness"]) if options["arrivals"] == "gamma" else PoissonRate(rate)
-
-
-def workload_from(options: dict[str, Any]) -> Workload:
-    """The workload the options describe."""
-    prefixes = figures(options["shared_prefix"], kind=int, what="pair of groups and tokens")
-    if prefixes and len(prefixes) != 2:
-        raise UsageError(f"--shared-prefix takes GROUPS,TOKENS, not {options['shared_prefix']!r}")
-    try:
-        extra = json.loads(options["extra"] or "{}")
-    except ValueError as error:
-        raise UsageError(f"--extra is not JSON: {error}") from error
-    if not isinstance(extra, dict):
-        raise UsageError("--extra takes a JSON object")
-    return Workload(
-        input_tokens=parse_lengths(options["input_tokens"]),
-        output_tokens=parse_lengths(options["output_tokens"]),
-        api=options["api"],
-        streamed=options["stream"],
-        cache=options["cache"],
-        shared_prefixes=SharedPrefixes(*prefixes) if prefixes else None,
-        extra=extra,
-    )

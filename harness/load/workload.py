@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.errors import UsageError
 from harness.load.lengths import FixedLength, Lengths, lengths_from_json, lengths_to_json, sample
@@ -21,7 +22,9 @@ from harness.load.request import PATHS, Message
 CACHE_MODES = ("isolated", "cold", "warm")
 USUAL_INPUT, USUAL_OUTPUT = FixedLength(256), FixedLength(128)
 # Streams of randomness: a request's lengths, its words, its warm-up twin and its prefix are independent.
-LENGTHS, WORDS, PREFIXES, WARMUP = 1, 2, 3, 1 << 40
+LENGTHS, WORDS, PREFIXES, BLOCKS, WARMUP = 1, 2, 3, 4, 1 << 40
+# What one number of a Mooncake trace stands for.
+BLOCK_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,16 @@ class SharedPrefixes:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A prompt given by the user: a text or chat messages, and the answer's length if it is wanted exactly."""
+    """A prompt given by the user: a text or chat messages, and the answer's length if it is wanted exactly.
 
-    prompt: str | Sequence[Message]
+    Without a prompt, one of ``input_tokens`` tokens is made, whose first blocks of 512 tokens are those that ``blocks``
+    number: requests with the same numbers share them.
+    """
+
+    prompt: str | Sequence[Message] | None
     output_tokens: int | None = None
+    input_tokens: int | None = None
+    blocks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +55,8 @@ class Workload:
 
     ``cache``: ``isolated`` gives the stage a prefix cache of its own (one salt for all its requests), ``cold`` a salt
     per request, ``warm`` none. ``exact_output`` asks the server not to stop before the wanted length. With ``items``
-    the prompts are those, in an order drawn from the seed, again from the first when they run out; else they are
-    synthetic. ``extra`` is merged into every request's body.
+    the prompts are those, in an order drawn from the seed (``in_order``: in their own), again from the first when
+    they run out; else they are synthetic. ``extra`` is merged into every request's body.
     """
 
     input_tokens: Lengths = USUAL_INPUT
@@ -58,6 +67,7 @@ class Workload:
     exact_output: bool = True
     shared_prefixes: SharedPrefixes | None = None
     items: tuple[Item, ...] = ()
+    in_order: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,9 +89,8 @@ class Workload:
             "cache": self.cache,
             "exact_output": self.exact_output,
             "shared_prefixes": None if self.shared_prefixes is None else asdict(self.shared_prefixes),
-            "items": [
-                {"prompt": _plain(item.prompt), "output_tokens": item.output_tokens} for item in self.items
-            ],
+            "items": [_plain(item) for item in self.items],
+            "in_order": self.in_order,
             "extra": dict(self.extra),
         }
 
@@ -90,8 +99,10 @@ class Workload:
         return {**self.to_json(), "items": len(self.items)}
 
 
-def _plain(prompt: str | Sequence[Message]) -> str | list[dict[str, Any]]:
-    return prompt if isinstance(prompt, str) else [dict(message) for message in prompt]
+def _plain(item: Item) -> dict[str, Any]:
+    prompt = item.prompt
+    plain = prompt if prompt is None or isinstance(prompt, str) else [dict(message) for message in prompt]
+    return {**asdict(item), "prompt": plain, "blocks": list(item.blocks)}
 
 
 def workload_from_json(data: Mapping[str, Any]) -> Workload:
@@ -102,10 +113,9 @@ def workload_from_json(data: Mapping[str, Any]) -> Workload:
             figures[key] = lengths_from_json(figures[key])
     if figures.get("shared_prefixes") is not None:
         figures["shared_prefixes"] = SharedPrefixes(**figures["shared_prefixes"])
-    figures["items"] = tuple(
-        Item(item["prompt"], item["output_tokens"]) for item in figures.get("items") or ()
-    )
     try:
+        items = figures.get("items") or ()
+        figures["items"] = tuple(Item(**{**item, "blocks": tuple(item.get("blocks", ()))}) for item in items)
         return Workload(**figures)
     except TypeError as error:
         raise UsageError(f"not a workload: {error}") from error
@@ -136,6 +146,7 @@ class RequestSource:
     seed: int
     salt: str
     salted: bool = True
+    _orders: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict, compare=False, repr=False)
 
     def request(self, index: int, *, warmup: bool = False) -> RequestSpec:
         """The ``index``-th request; warm-up requests count by themselves and share no prompt with the others."""
@@ -144,9 +155,12 @@ class RequestSource:
         lengths = self._rng(LENGTHS, number)
         output = int(sample(workload.output_tokens, rng=lengths)[0])
         if workload.items:
-            item = workload.items[self._item_order(number)]
+            item = workload.items[self._place_of(number)]
             wanted = item.output_tokens if item.output_tokens is not None else output
-            return RequestSpec(index, item.prompt, None, wanted, self._salt_of(number), warmup)
+            if item.prompt is not None:
+                return RequestSpec(index, item.prompt, None, wanted, self._salt_of(number), warmup)
+            made, count = self._in_blocks(item, number)
+            return RequestSpec(index, made, count, wanted, self._salt_of(number), warmup)
         wanted_input = int(sample(workload.input_tokens, rng=lengths)[0])
         prompt, tokens = self._synthetic(number, tokens=wanted_input, lengths=lengths)
         return RequestSpec(index, prompt, tokens, output, self._salt_of(number), warmup)
@@ -167,11 +181,32 @@ class RequestSource:
         parts.append(synthetic_words(self.calibration, tokens=max(free, 0), rng=words))
         return join_prompt(parts), max(tokens, self.calibration.overhead_tokens)
 
-    def _item_order(self, number: int) -> int:
-        """Which item a request takes: a fresh permutation of all items each time round."""
-        count = len(self.workload.items)
-        lap, place = divmod(number, count)
-        return int(self._rng(WORDS, lap).permutation(count)[place])
+    def _in_blocks(self, item: Item, number: int) -> tuple[str, int]:
+        """A prompt made of numbered blocks and, after them, words of its own."""
+        tokens = item.input_tokens or 1
+        left = max(tokens - self.calibration.overhead_tokens, 0)
+        parts: list[list[str]] = []
+        for block in item.blocks:
+            rng = self._rng(BLOCKS, block, salted=True)
+            parts.append(synthetic_words(self.calibration, tokens=min(BLOCK_TOKENS, left), rng=rng))
+            left = max(left - BLOCK_TOKENS, 0)
+        own = self._rng(WORDS, number, salted=True)
+        parts.append(synthetic_words(self.calibration, tokens=left, rng=own))
+        return join_prompt(parts), max(tokens, self.calibration.overhead_tokens)
+
+    def _place_of(self, number: int) -> int:
+        """Which item a request takes: a fresh permutation of all items each time round, or their own order."""
+        lap, place = divmod(number, len(self.workload.items))
+        return place if self.workload.in_order else int(self._order(lap)[place])
+
+    def _order(self, lap: int) -> npt.NDArray[np.int64]:
+        """The order of one round; the last two are kept, as warm-up and measured requests alternate."""
+        order = self._orders.get(lap)
+        if order is None:
+            while len(self._orders) >= 2:
+                del self._orders[next(iter(self._orders))]
+            order = self._orders[lap] = self._rng(WORDS, lap).permutation(len(self.workload.items))
+        return order
 
     def _salt_of(self, number: int) -> str | None:
         if self.workload.cache == "warm" or not self.salted:

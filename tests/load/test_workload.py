@@ -173,7 +173,8 @@ def test_a_workload_survives_its_json_form() -> None:
         cache="cold",
         exact_output=False,
         shared_prefixes=SharedPrefixes(2, 3),
-        items=(Item("a"), Item([{"role": "user", "content": "b"}], 5)),
+        items=(Item("a"), Item([{"role": "user", "content": "b"}], 5), Item(None, 5, 700, (1, 2))),
+        in_order=True,
         extra={"temperature": 0},
     )
     assert workload_from_json(json.loads(json.dumps(workload.to_json()))) == workload
