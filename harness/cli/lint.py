@@ -12,9 +12,10 @@ import click
 
 from harness.cli.formats import NAMES
 from harness.diagnostics import Severity
-from harness.errors import UsageError
+from harness.errors import UsageError, UserError
 
 if TYPE_CHECKING:
+    from harness.params.help import EngineHelp
     from harness.plan.lint import Judge, LintOptions
     from harness.plan.report import FileReport, LintReport
 
@@ -107,7 +108,9 @@ def command(
         from harness.cli.batch import run_batch
 
         return run_batch(batch)
-    options = LintOptions(engine_version, gpu_type, gpu_count, model_config, skip_unrecognised)
+    options = LintOptions(
+        engine_version, gpu_type, gpu_count, model_config, skip_unrecognised, help_of=_fetched_help
+    )
     if live:
         from harness.cli.live import with_live_facts
 
@@ -124,6 +127,20 @@ def command(
     _show(report, form, severity, mended=mended)
     code = report.exit_code(fail_on=severity)
     return 0 if exit_zero and code == 1 else code
+
+
+def _fetched_help(version: str) -> EngineHelp | None:
+    """What ``harness params fetch`` kept of a version that does not ship with the package; None without it."""
+    from harness.params.snapshots import known_versions
+
+    if version in known_versions():
+        return None
+    from harness.cli.help_cache import cache_folder, load_cached
+
+    try:
+        return load_cached(version, cache_folder())
+    except UserError:
+        return None  # a text that is no version: the linter says so at its place
 
 
 def _check_usage(
@@ -176,7 +193,8 @@ def _lint_arguments(arguments: Sequence[str], judge: Judge) -> FileReport:
 
 def _fix(paths: Sequence[str], judge: Judge) -> tuple[LintReport, int]:
     from harness.plan.files import discover
-    from harness.plan.lint import fix_file, is_wanted
+    from harness.plan.fixing import fix_file
+    from harness.plan.lint import is_wanted
 
     mended, files = 0, []
     for candidate in discover(paths):

@@ -13,6 +13,7 @@ import click
 from harness.errors import PlatformError
 from harness.exoscale.client import ExoscaleClient
 from harness.exoscale.credentials import Credentials, Flags, resolve_credentials
+from harness.exoscale.retries import RetryPolicy
 from harness.params.help import EngineHelp, parse_help
 from harness.params.snapshots import known_versions, load_help
 
@@ -20,23 +21,29 @@ if TYPE_CHECKING:
     from harness.plan.lint import LintOptions
 
 
-def with_live_facts(options: LintOptions, zone: str | None) -> LintOptions:
+# Somebody waits for the answer: an API that does not come back soon is an error, not something to sit out.
+PATIENCE_S = 15.0
+
+
+def with_live_facts(options: LintOptions, zone: str | None, *, patience_s: float = PATIENCE_S) -> LintOptions:
     """The options with the zone's GPU families, and with help documents asked for when a version first comes up."""
     credentials = resolve_credentials(Flags(zone=zone), environ=os.environ, home=Path.home())
-    authorized = asyncio.run(_authorized(credentials))
-    return replace(options, live=True, authorized=authorized, help_of=LiveHelp(credentials).get)
+    policy = RetryPolicy(deadline_s=patience_s)
+    authorized = asyncio.run(_authorized(credentials, policy))
+    return replace(options, live=True, authorized=authorized, help_of=LiveHelp(credentials, policy).get)
 
 
-async def _authorized(credentials: Credentials) -> tuple[str, ...]:
-    async with ExoscaleClient(credentials) as client:
+async def _authorized(credentials: Credentials, policy: RetryPolicy) -> tuple[str, ...]:
+    async with ExoscaleClient(credentials, policy=policy) as client:
         return tuple(kind.family for kind in await client.list_ai_instance_types() if kind.authorized)
 
 
 class LiveHelp:
     """Help documents of a zone, each fetched once; lives for one run."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, policy: RetryPolicy) -> None:
         self.credentials = credentials
+        self.policy = policy
         self.known: dict[str, EngineHelp] = {}
 
     def get(self, version: str) -> EngineHelp:
@@ -56,7 +63,7 @@ class LiveHelp:
         return self.known[version]
 
     async def _fetch(self, version: str) -> dict[str, Any]:
-        async with ExoscaleClient(self.credentials) as client:
+        async with ExoscaleClient(self.credentials, policy=self.policy) as client:
             return await client.get_inference_engine_help(version)
 
 

@@ -13,9 +13,9 @@ from harness.params.help import EngineHelp
 from harness.params.lint import lint_parameters
 from harness.params.snapshots import known_versions
 from harness.plan.detect import find_targets
-from harness.plan.files import Candidate, discover, write_back
+from harness.plan.files import Candidate, discover
 from harness.plan.findings import Findings
-from harness.plan.fixes import apply_replacements, compatible, replacements_for
+from harness.plan.fixes import replacements_for
 from harness.plan.merge import Merger
 from harness.plan.report import FileReport, Finding, LintReport
 from harness.plan.source import read_bytes, read_source
@@ -24,7 +24,6 @@ from harness.plan.suppress import apply_suppressions, find_suppressions
 from harness.plan.targets import Target
 
 ALL_VERSIONS = "all"
-MAX_ROUNDS = 20
 
 JudgeKey = tuple[object, ...]
 
@@ -34,8 +33,8 @@ class LintOptions:
     """``engine_version`` overrides what the files say (``all``: every known version). The other facts fill in
     what a file does not say. ``skip_unrecognised`` passes over named files that hold no engine parameters.
 
-    ``authorized`` lists the GPU families a zone lets us use, ``help_of`` gives the platform's own help document of an
-    engine version; both only when the platform was asked (``live``).
+    ``authorized`` lists the GPU families a zone lets us use, when it was asked (``live``). ``help_of`` gives the
+    platform's own help document of an engine version, None for the shipped one.
     """
 
     engine_version: str | None = None
@@ -45,7 +44,7 @@ class LintOptions:
     skip_unrecognised: bool = False
     live: bool = False
     authorized: tuple[str, ...] | None = None
-    help_of: Callable[[str], EngineHelp] | None = None
+    help_of: Callable[[str], EngineHelp | None] | None = None
 
 
 def lint_paths(paths: Sequence[str], options: LintOptions | None = None) -> LintReport:
@@ -140,6 +139,7 @@ class Judge:
         self.options = options
         self.known: dict[JudgeKey, tuple[Diagnostic, ...]] = {}
         self.configs: dict[str, Mapping[str, Any]] = {}
+        self.helps: dict[str, EngineHelp | None] = {}
 
     def all(self, targets: Iterable[Target]) -> list[Finding]:
         """Findings of all targets of one file: each mistake once, with every version and cell it hits."""
@@ -171,7 +171,7 @@ class Judge:
             self.known[key] = lint_parameters(
                 target.parameters,
                 engine_version=version,
-                help=self.options.help_of(version) if self.options.help_of is not None else None,
+                help=self.help_of(version),
                 gpu_type=gpu_type,
                 gpu_count=gpu_count,
                 replicas=target.replicas,
@@ -181,6 +181,14 @@ class Judge:
                 authorized=self.options.authorized,
             )
         return self.known[key]
+
+    def help_of(self, version: str) -> EngineHelp | None:
+        """The help document to judge by, asked for once; None for the one that ships with the package."""
+        if self.options.help_of is None:
+            return None
+        if version not in self.helps:
+            self.helps[version] = self.options.help_of(version)
+        return self.helps[version]
 
     def model_config(self, path: str | None) -> Mapping[str, Any] | None:
         """A model's config.json, read once; ConfigError when it is none."""
@@ -207,45 +215,3 @@ def _is_beside_the_point(target: Target, diagnostic: Diagnostic) -> bool:
     if diagnostic.stage is Stage.PLATFORM and not target.is_managed:
         return True
     return target.is_opaque_at(diagnostic.index)
-
-
-def fix_file(path: str, judge: Judge) -> tuple[FileReport, int]:
-    """Mends what can be mended in a file; the report on what remains and how many findings were mended.
-
-    A change is kept only when it makes findings go away and brings no new error.
-    """
-    report = lint_file(path, judge)
-    first, refused = report, set[tuple[object, ...]]()
-    for _ in range(MAX_ROUNDS):
-        if report.source is None or not report.is_usable:
-            break
-        wanted = [one for one in report.findings if one.replacements and one.replacements not in refused]
-        if not wanted:
-            break
-        better = _apply(report, wanted, judge)
-        if better is None:
-            better = next(
-                (made for one in wanted if (made := _apply(report, [one], judge)) is not None), None
-            )
-        if better is None:
-            refused.update(one.replacements for one in wanted)
-            continue
-        report = better
-    mended = len(first.findings) - len(report.findings)
-    if report.source is not None and first.source is not None and report.source.text != first.source.text:
-        write_back(path, report.source.text)
-    return report, mended
-
-
-def _apply(report: FileReport, wanted: Sequence[Finding], judge: Judge) -> FileReport | None:
-    """The report after the changes, or None when it is no better than before."""
-    assert report.source is not None
-    text = apply_replacements(report.source.text, compatible([one.replacements for one in wanted]))
-    after = lint_source(Source.of(report.source.path, text), judge)
-    is_better = len(after.findings) < len(report.findings) and _errors(after) <= _errors(report)
-    return after if is_better and after.is_usable and after.lists == report.lists else None
-
-
-def _errors(report: FileReport) -> set[tuple[str, str]]:
-    diagnostics = (finding.diagnostic for finding in report.findings)
-    return {(one.code, one.message) for one in diagnostics if one.is_error}

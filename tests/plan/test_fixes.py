@@ -10,7 +10,8 @@ import pytest
 
 from harness.diagnostics import Edit
 from harness.plan.fixes import apply_replacements, replacements_for
-from harness.plan.lint import Judge, LintOptions, fix_file
+from harness.plan.fixing import fix_file
+from harness.plan.lint import Judge, LintOptions
 from harness.plan.targets import Target
 
 FindTargets = Callable[[str, str], Sequence[Target]]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from harness.cli.formats import NAMES, render_report
 from harness.diagnostics import Severity
-from harness.plan.lint import Judge, LintOptions, fix_file, lint_file
+from harness.plan.fixing import fix_file
+from harness.plan.lint import Judge, LintOptions, lint_file
 from harness.plan.report import LintReport
 
 SUFFIXES = (".yaml", ".json", ".toml", ".sh", ".txt", "")
