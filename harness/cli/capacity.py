@@ -1,7 +1,9 @@
-"""``harness capacity``: what to rent for a rate and an SLO, from what was measured."""
+"""``harness capacity``: what to rent for a rate and an SLO, from what was measured or from a forecast."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +12,15 @@ import click
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.capacity.fleet import Answer, Demand, Option
+    from harness.capacity.fleet import Answer, Demand, Excluded, MeasuredPoint, Option
+    from harness.plan.config import LengthConfig
     from harness.results.prices import PriceTable
 
 SHOWN = 10
 
 
 @click.command("capacity")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("source", metavar="DIR|CONFIG", type=click.Path(path_type=Path))
 @click.option("--rate", type=float, metavar="R", help="Requests per second to serve, on average.")
 @click.option("--users", type=float, metavar="N", help="Users instead of a rate; see --think-time.")
 @click.option(
@@ -39,7 +42,7 @@ SHOWN = 10
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(
-    folder: Path,
+    source: Path,
     rate: float | None,
     users: float | None,
     think_time: str,
@@ -53,17 +56,16 @@ def command(
 ) -> int:
     """Say which GPU, how many and how many replicas serve a rate within an SLO at the lowest price.
 
-    Uses the points measured in DIR; ends with 1 when none of them will do. Replicas are taken to add up. Without
-    prices, fewest GPUs come first.
+    From the points measured in DIR or, before anything was paid for, from a forecast of each cell of CONFIG (one
+    replica, Poisson arrivals; a quarter off either way is usual). Ends with 1 when nothing will do. Replicas are
+    taken to add up. Without prices, fewest GPUs come first.
 
     \b
     harness capacity results/demo --rate 10 --slo 'ttft_p95<=1s,tpot_p95<=60ms' --prices configs/prices.yaml
     harness capacity results/demo --users 200 --think-time 30s --spare 1
+    harness capacity configs/demo.yaml --rate 10
     """
     from harness.capacity.fleet import Demand, recommend
-    from harness.capacity.measured import measured_points
-    from harness.load.slo import Slo
-    from harness.results.frame import join_repeats, load
     from harness.results.store import load_prices
     from harness.units import parse_duration
 
@@ -74,40 +76,97 @@ def command(
     demand = Demand(
         rate_req_s=rate, users=users, think_s=think_s, burst=burst, spare=spare, utilisation=utilisation
     )
-    run = load(folder)
-    text = slo or run.resolved.slo
-    if text is None:
-        raise UsageError("the sweep has no SLO of its own; give one: --slo 'ttft_p95<=1s,tpot_p95<=60ms'")
-    objective = Slo.parse(text)
-    table = load_prices(prices) if prices is not None else run.resolved.prices
-    levels = join_repeats(run.points_against(objective))
-    simulated = run.resolved.simulated
-    answer = recommend(measured_points(levels, objective, simulated=simulated), demand, prices=table)
+    known = _forecast(source, slo) if source.is_file() else _measured(source, slo)
+    table = load_prices(prices) if prices is not None else known.prices
+    answer = recommend(known.points, demand, prices=table)
+    answer = replace(answer, excluded=(*answer.excluded, *known.excluded))
     if as_json:
-        click.echo(_json(answer, demand, text, table, simulated=simulated), nl=False)
+        click.echo(_json(answer, demand, known.slo, table, simulated=known.simulated), nl=False)
     else:
-        click.echo(render(answer, demand, text, prices=table, token_price=token_price, simulated=simulated))
+        click.echo(render(answer, demand, known, prices=table, token_price=token_price))
     return 0 if answer.best is not None else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the answer is drawn from. ``basis`` is a line on what kind of figures these are, None for measurements."""
+
+    points: Sequence[MeasuredPoint]
+    excluded: Sequence[Excluded]
+    slo: str
+    prices: PriceTable | None
+    simulated: bool
+    basis: str | None
+
+
+def _measured(folder: Path, slo: str | None) -> Known:
+    """The points of a run folder, judged against the SLO."""
+    from harness.capacity.measured import measured_points
+    from harness.load.slo import Slo
+    from harness.results.frame import join_repeats, load
+
+    run = load(folder)
+    text = _objective(slo or run.resolved.slo)
+    simulated = run.resolved.simulated
+    levels = join_repeats(run.points_against(Slo.parse(text)))
+    points = measured_points(levels, Slo.parse(text), simulated=simulated)
+    basis = (
+        "SIMULATED: these figures come from a model of the hardware, not from hardware" if simulated else None
+    )
+    return Known(points, (), text, run.resolved.prices, simulated, basis)
+
+
+def _forecast(path: Path, slo: str | None) -> Known:
+    """The forecast of every cell of a sweep file, each set of parameters once, whatever its replicas."""
+    from harness.capacity.fleet import Excluded
+    from harness.capacity.forecasted import Lengths, forecast_points
+    from harness.load.slo import Slo
+    from harness.plan.config import load_config
+    from harness.plan.lint import read_model_config
+    from harness.plan.matrix import expand
+
+    config = load_config(str(path))
+    text = _objective(slo or config.slo)
+    models = {model: read_model_config(file) for model, file in config.models.items()}
+    lengths = Lengths(_mean(config.workload.input_tokens), _mean(config.workload.output_tokens))
+    points: list[MeasuredPoint] = []
+    excluded: list[Excluded] = []
+    for cell in {each.id: each for each in (replace(cell, replicas=1) for cell in expand(config))}.values():
+        found = forecast_points(cell, lengths, Slo.parse(text), model_config=models.get(cell.model))
+        if isinstance(found, Excluded):
+            excluded.append(found)
+        else:
+            points += found
+    basis = "FORECAST: nothing was measured; expect a quarter either way"
+    return Known(points, excluded, text, None, False, basis)
+
+
+def _mean(length: LengthConfig) -> float:
+    if length.mean is not None:
+        return length.mean
+    return ((length.minimum or 0) + (length.maximum or 0)) / 2
+
+
+def _objective(slo: str | None) -> str:
+    if slo is None:
+        raise UsageError("the sweep has no SLO of its own; give one: --slo 'ttft_p95<=1s,tpot_p95<=60ms'")
+    return slo
 
 
 def render(
     answer: Answer,
     demand: Demand,
-    slo: str,
+    known: Known,
     *,
     prices: PriceTable | None,
     token_price: float | None,
-    simulated: bool,
 ) -> str:
     """The answer as text: what to rent, what comes next, what is no option, and what was assumed."""
     best = answer.best
-    lines = (
-        ["SIMULATED: these figures come from a model of the hardware, not from hardware", ""]
-        if simulated
-        else []
-    )
+    slo = known.slo
+    lines = [] if known.basis is None else [known.basis, ""]
     if best is None:
-        lines.append(f"Nothing measured serves {_wanted(demand)} within {slo}")
+        lines.append(f"Nothing known serves {_wanted(demand)} within {slo}")
     else:
         lines += [f"For {_wanted(demand)} within {slo}:", "", f"  {_sentence(best, prices)}", ""]
         lines += [f"  {name:<10} {text}" for name, text in _particulars(best)]
@@ -148,7 +207,7 @@ def _particulars(option: Option) -> list[tuple[str, str]]:
             f"{1 - option.used:.0%} of what the fleet carried is left at {option.mean_rate_req_s:.2f} req/s",
         ),
         ("limit", option.binding),
-        ("runs", ", ".join(point.run_ids)),
+        ("runs", ", ".join(point.run_ids) or "none, a forecast"),
     ]
 
 

@@ -90,7 +90,7 @@ def test_an_slo_that_nothing_meets_ends_with_one(folder: str, capsys: pytest.Cap
         main(["capacity", folder, "--rate", "1", "--slo", "ttft_p95<=1ms"])
     assert ended.value.code == 1
     printed = capsys.readouterr().out
-    assert "Nothing measured serves 1 requests/s within ttft_p95<=1ms" in printed
+    assert "Nothing known serves 1 requests/s within ttft_p95<=1ms" in printed
     assert "ttft_p95 100 ms > 1 ms at c4" in printed
 
 
@@ -121,3 +121,19 @@ def test_a_question_that_cannot_be_answered_is_a_usage_error(
     result = run(folder, *extra)
     assert isinstance(result.exception, UsageError)
     assert message in str(result.exception)
+
+
+def test_a_sweep_file_is_answered_by_forecast_and_says_so(tmp_path: Path) -> None:
+    config = tmp_path / "plan.yaml"
+    config.write_text(
+        "name: plan\nmodel: meta-llama/Llama-3.1-8B-Instruct\nengine-version: '0.15.1'\n"
+        "matrix: {gpu-type: [gpurtx6000pro, gpu3080ti], gpu-count: [1]}\n"
+        "workload: {input-tokens: 256, output-tokens: 64}\nload: [{concurrency: 4, duration: 5s}]\n"
+        "slo: ttft_p95<=1s,tpot_p95<=60ms\n",
+        encoding="utf-8",
+    )
+    result = run(str(config), "--rate", "5", "--prices", str(PRICES))
+    assert result.return_value == 0
+    assert result.stdout.startswith("FORECAST: nothing was measured")
+    assert "1 replica of gpurtx6000pro×1 0.15.1 default: 2.15 EUR/h" in result.stdout
+    assert "gpu3080ti×1 0.15.1 default: would not start" in result.stdout  # 16 GB of weights on a 12 GB card

@@ -1,0 +1,153 @@
+"""Forecast points for the capacity question: a cell's levels at growing rates, until it misses the SLO. Pure.
+
+One replica under Poisson arrivals, doubled until the SLO is missed, then halved in between to 5 %. The figures come
+from ``harness.forecast``: a quarter off either way is usual, and every option says that it is a forecast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.capacity.fleet import Excluded, MeasuredPoint
+from harness.forecast.cell import Forecast, LevelForecast, forecast_cell
+from harness.forecast.hardware import Gpu
+from harness.forecast.load import Arrivals, Load
+from harness.forecast.models import ModelFacts, NotCovered, from_config
+from harness.forecast.settings import EngineSettings, from_values
+from harness.forecast.tables import gpu as gpu_of
+from harness.forecast.tables import model as model_of
+from harness.load.slo import Bound, Slo
+from harness.params.argv import read
+from harness.params.lint import knowledge_of
+from harness.plan.cells import Cell
+
+LOWEST_RATE = 0.125
+HIGHEST_RATE = 1024.0
+PRECISION = 0.05
+KEEPS_UP = (
+    0.9  # a replica that finishes less than this share of what arrives is behind, whatever its latencies
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Mean tokens of prompts and answers."""
+
+    input_tokens: float
+    output_tokens: float
+
+
+def forecast_points(
+    cell: Cell, lengths: Lengths, slo: Slo, *, model_config: Mapping[str, object] | None = None
+) -> list[MeasuredPoint] | Excluded:
+    """The levels of one replica of the cell; Excluded when it cannot start, or is outside what the model covers.
+
+    ``model_config`` is the model's ``config.json``; without one the packaged table must know the model.
+    """
+    known = _known(cell, model_config)
+    if isinstance(known, Excluded):
+        return known
+    model, card, settings = known
+    first = _at(model, card, settings, cell, _load(LOWEST_RATE, lengths))
+    if first.failure is not None:
+        return Excluded(cell.label, f"would not start: {first.failure.message.split('. ')[0]}")
+    label = replace(cell, replicas=1).label
+
+    def point_at(rate: float) -> MeasuredPoint:
+        found = _at(model, card, settings, cell, _load(rate, lengths))
+        return _point(cell, label, found.levels[0], slo)
+
+    return _search(point_at)
+
+
+def _known(
+    cell: Cell, config: Mapping[str, object] | None
+) -> tuple[ModelFacts, Gpu, EngineSettings] | Excluded:
+    model = model_of(cell.model) if config is None else from_config(config, name=cell.model)
+    card = gpu_of(cell.gpu_type)
+    if model is None:
+        return Excluded(cell.label, f"no facts of {cell.model}: name its config.json under 'models:'")
+    if isinstance(model, NotCovered):
+        return Excluded(cell.label, f"the forecast does not cover {cell.model}")
+    if card is None:
+        return Excluded(cell.label, f"no facts of GPU '{cell.gpu_type}'")
+    reading = read(cell.parameters, knowledge_of(cell.engine_version).grammar)
+    if reading.problems:
+        return Excluded(cell.label, "its parameters are refused; run `harness lint`")
+    values = {argument.name: argument.converted for argument in reading.arguments if argument.valid}
+    return model, card, from_values(values, engine_version=cell.engine_version, gpu_count=cell.gpu_count)
+
+
+def _load(rate: float, lengths: Lengths) -> Load:
+    return Load(Arrivals.POISSON, rate, lengths.input_tokens, lengths.output_tokens)
+
+
+def _at(model: ModelFacts, card: Gpu, settings: EngineSettings, cell: Cell, load: Load) -> Forecast:
+    """One replica; the same seed at every rate, so that rates are compared on the same requests."""
+    return forecast_cell(model, card, settings, gpu_count=cell.gpu_count, loads=(load,), seed=1)
+
+
+def _search(point_at: Callable[[float], MeasuredPoint]) -> list[MeasuredPoint]:
+    """Points at doubling rates up to the first miss, and by halving between that and the last that kept the SLO."""
+    points: list[MeasuredPoint] = []
+    rate = LOWEST_RATE
+    while rate <= HIGHEST_RATE:
+        points.append(point_at(rate))
+        if points[-1].miss is not None:
+            break
+        rate *= 2
+    if len(points) < 2 or points[-1].miss is None:
+        return points
+    low, high = points[-2].rate_req_s, points[-1].rate_req_s
+    while high - low > PRECISION * low:
+        middle = point_at((low + high) / 2)
+        points.append(middle)
+        low, high = (middle.rate_req_s, high) if middle.miss is None else (low, middle.rate_req_s)
+    return points
+
+
+def _point(cell: Cell, label: str, level: LevelForecast, slo: Slo) -> MeasuredPoint:
+    rate = level.load.level
+    return MeasuredPoint(
+        cell_id=replace(cell, replicas=1).id,
+        label=label,
+        gpu_type=cell.gpu_type,
+        gpu_count=cell.gpu_count,
+        replicas=1,
+        load=f"{rate:.3g} req/s",
+        rate_req_s=rate,
+        concurrency=rate,  # orders the levels: at one rate a replica has one load
+        miss=miss(level, slo),
+        output_tokens_per_request=level.load.output_tokens,
+        e2e_mean_s=level.e2e_s.mean,
+        source="forecast",
+    )
+
+
+def miss(level: LevelForecast, slo: Slo) -> str | None:
+    """Which bound the level misses and what binds it there; None when it keeps the SLO and keeps up."""
+    for bound in slo.bounds:
+        reached = _reached(level, bound)
+        if reached is not None and reached > bound.limit_s:
+            name = f"{bound.metric}_p{bound.percentile:g}"
+            return f"{name} {reached * 1000:.0f} ms > {bound.limit_s * 1000:.0f} ms ({level.binding})"
+    if level.refused:
+        return f"{level.refused} requests are too long for it"
+    if level.request_throughput < KEEPS_UP * level.load.level:
+        return (
+            f"finishes {level.request_throughput:.2f} of {level.load.level:.2f} requests/s ({level.binding})"
+        )
+    return None
+
+
+def _reached(level: LevelForecast, bound: Bound) -> float | None:
+    if bound.metric in ("ttft", "tpot"):
+        each = level.ttft_each_s if bound.metric == "ttft" else level.tpot_each_s
+        known = each[np.isfinite(each)]
+        return float(np.percentile(known, bound.percentile)) if len(known) else None
+    quantiles = {"itl": level.itl_s, "e2e": level.e2e_s}.get(bound.metric)
+    value: float | None = getattr(quantiles, f"p{bound.percentile:g}", None)
+    return value
