@@ -37,6 +37,7 @@ class Context:
     """One list to judge. Facts that are not known are None, and rules that need them stay silent.
 
     ``gpu_count`` is per replica. ``registries`` maps a kind of plugin (``tool_call_parser``) to the version's names.
+    ``help`` is whole: what a live document left out is filled in; ``offered`` has the names a live document lists.
     A finding's stage is that of its rule: ``stages`` maps codes to stages, ``stage`` holds for the others.
     """
 
@@ -53,6 +54,7 @@ class Context:
     live: bool = False
     authorized_gpu_types: tuple[str, ...] | None = None
     registries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    offered: frozenset[str] | None = None
     stages: Mapping[str, Stage] = field(default_factory=dict, repr=False)
     stage: Stage = Stage.PARSE
 

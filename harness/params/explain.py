@@ -10,7 +10,7 @@ from harness.diagnostics import Severity, Stage
 from harness.params.names import near_text
 from harness.params.rules import RULES
 
-_COMMENT = re.compile(r"\s+#\s(?=(?:engine-version|gpu-type|gpu-count|replicas|model): )")
+_COMMENT = re.compile(r"\s+#\s(?=(?:engine-version|gpu-type|gpu-count|replicas|model|offered|authorized): )")
 _FACT = re.compile(r"([a-z-]+): (\S+)")
 
 

@@ -8,7 +8,7 @@ string, so that a newer document never breaks an older reader.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 TYPE_SYNONYMS = {
     "bool": "boolean",
@@ -87,14 +87,51 @@ def _parse_entry(entry: object) -> ParameterSpec | None:
     if not name:
         return None
     written_type = _text(entry.get("type"))
+    kind = None if written_type is None else TYPE_SYNONYMS.get(written_type.lower(), "string")
     return ParameterSpec(
         name=name,
-        flags=flags or (f"--{name}",),
-        type=None if written_type is None else TYPE_SYNONYMS.get(written_type.lower(), "string"),
+        flags=flags or guessed_flags(name, kind),
+        type=kind,
         default=_text(entry.get("default")),
         allowed_values=_texts(entry.get("allowed-values")),
         section=_text(entry.get("section")),
         description=_text(entry.get("description")),
+    )
+
+
+def guessed_flags(name: str, kind: str | None) -> tuple[str, ...]:
+    """The flags of an entry that does not list them: the long one, and for a boolean its ``--no-`` form."""
+    return (f"--{name}", f"--no-{name}") if kind == "boolean" else (f"--{name}",)
+
+
+def completed(document: EngineHelp, known: EngineHelp, *, same_version: bool) -> EngineHelp:
+    """``document`` with what it leaves out filled in from ``known``.
+
+    Fields are filled in by name. Of the same version, parameters that the document does not list are kept too: the
+    engine has them, whoever may use them.
+    """
+    specs = {
+        spec.name: _completed(spec, known.by_name.get(spec.name), same_version)
+        for spec in document.parameters
+    }
+    if same_version:
+        # The engine's own order, which decides nothing but the wording of ambiguities.
+        specs = {**known.by_name, **specs}
+    return EngineHelp(document.version, tuple(specs.values()), document.provenance, specs)
+
+
+def _completed(spec: ParameterSpec, known: ParameterSpec | None, same_version: bool) -> ParameterSpec:
+    if known is None:
+        return spec
+    guessed = spec.flags == guessed_flags(spec.name, spec.type)
+    listed = spec.allowed_values or (known.allowed_values if same_version else None)
+    return replace(
+        spec,
+        flags=known.flags if guessed else spec.flags,
+        type=spec.type or known.type,
+        default=spec.default if spec.default is not None else known.default,
+        allowed_values=listed,
+        section=spec.section or known.section,
     )
 
 

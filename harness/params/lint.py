@@ -14,7 +14,7 @@ from harness.diagnostics import Diagnostic, Edit, Stage
 from harness.params.argv import read
 from harness.params.context import Context, Rule
 from harness.params.grammar import Grammar
-from harness.params.help import EngineHelp
+from harness.params.help import EngineHelp, completed
 from harness.params.model_config import ModelConfig
 from harness.params.quoting import quote
 from harness.params.reading import ProblemKind, Reading
@@ -34,11 +34,15 @@ MAX_TRIED = 200
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What is known of one engine version: its help document, how it reads flags, its plugins' names."""
+    """What is known of one engine version: its help document, how it reads flags, its plugins' names.
+
+    ``offered`` is not None when the document is the platform's own: the names it lists.
+    """
 
     help: EngineHelp
     grammar: Grammar
     registries: Mapping[str, tuple[str, ...]]
+    offered: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ def knowledge_of(version: str, help: EngineHelp | None = None) -> Knowledge:
     reference = version if version in known_versions() else nearest_version(version)
     registries = load_registries(reference)
     if help is not None:
-        return Knowledge(help, grammar_for(help, reference), registries)
+        whole = completed(help, load_help(reference), same_version=reference == version)
+        return Knowledge(whole, grammar_for(whole, reference), registries, frozenset(help.by_name))
     if reference == version:
         return Knowledge(load_help(version), load_grammar(version), registries)
     borrowed = replace(load_help(reference), version=version)
@@ -102,6 +107,7 @@ def lint_parameters(
         live=live,
         authorized_gpu_types=None if authorized is None else tuple(authorized),
         registries=known.registries,
+        offered=known.offered,
         stages=rule_table().stages,
     )
     return tuple(sorted(_findings(context), key=_place))

@@ -94,3 +94,32 @@ def test_registries_hold_names_and_history_holds_replacements() -> None:
     assert "qwen3" in load_registries("0.12.0")["reasoning_parser"]
     assert load_history().replacements["cuda-graph-sizes"] == "--cudagraph-capture-sizes"
     assert set(load_history().other_names.values()) <= set(load_grammar("0.15.1").names)
+
+
+def test_what_a_live_document_leaves_out_is_filled_in() -> None:
+    live = parse_help(
+        {
+            "parameters": [
+                {"name": "tensor-parallel-size"},
+                {"name": "dtype", "allowed-values": ["auto"]},
+                {"name": "brand-new"},
+            ]
+        },
+        version="0.15.1",
+    )
+    known = knowledge_of("0.15.1", live)
+    assert known.offered == {"tensor-parallel-size", "dtype", "brand-new"}
+    assert known.grammar.by_flag["-tp"].spec.type == "integer"
+    assert known.grammar.names["dtype"].choices == ("auto",)
+    assert "--max-num-seqs" in known.grammar.by_flag
+    findings = lint_parameters(
+        ["-tp", "x", "--uds", "/s", "--brand-new", "1"], engine_version="0.15.1", help=live
+    )
+    assert ("wrong-type", 1) in {(finding.code, finding.index) for finding in findings}
+    assert ("not-offered", 2) in {(finding.code, finding.index) for finding in findings}
+    assert not [finding for finding in findings if finding.index in (4, 5)]
+
+
+def test_a_boolean_without_flags_is_taken_to_have_both_forms() -> None:
+    help = parse_help({"parameters": [{"name": "x", "type": "boolean"}]}, version="9")
+    assert help.parameters[0].flags == ("--x", "--no-x")

@@ -8,6 +8,7 @@ import pytest
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.explain import Example, codes, page, suggest
+from harness.params.help import parse_help
 from harness.params.lint import lint_parameters
 from harness.params.rules import RULES
 
@@ -18,8 +19,12 @@ PARSE_CODES = tuple(
 
 
 def findings(example: Example) -> tuple[Diagnostic, ...]:
-    version = dict(example.facts).get("engine-version", "0.15.1")
-    return lint_parameters(shlex.split(example.words), engine_version=version)
+    facts = dict(example.facts)
+    version = facts.get("engine-version", "0.15.1")
+    help = None
+    if "offered" in facts:
+        help = parse_help({"parameters": [{"name": facts["offered"]}]}, version=version)
+    return lint_parameters(shlex.split(example.words), engine_version=version, help=help)
 
 
 def test_codes_are_unique_and_kebab_case() -> None:

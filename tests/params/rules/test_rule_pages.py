@@ -13,7 +13,7 @@ from harness.params.rules import RULES
 
 STAGES = {Stage.STARTUP, Stage.PLATFORM, Stage.STYLE}
 # Its page is about the version, not about a list.
-ELSEWHERE = {"unknown-engine-version"}
+ELSEWHERE = {"unknown-engine-version", "not-offered"}
 PAGES = {rule.CODE: rule for rule in RULES if rule.STAGE in STAGES and rule.CODE not in ELSEWHERE}
 EXAMPLE = re.compile(r"^(?P<kind>Wrong|Right)::\n\n    (?P<words>.*?)(?:    # (?P<facts>.*))?$", re.MULTILINE)
 
