@@ -18,19 +18,26 @@ from harness.forecast.step import Constants
 LOWEST = (0.2, 0.3, 0.2e-3, 0.05)
 HIGHEST = (1.0, 1.0, 20e-3, 4.0)
 # Centre and relative spread of what kernels alone reach, in the order of the constants.
-KERNELS = ((0.74, 0.08), (0.79, 0.08), (2.5e-3, 0.5), (1.0, 0.25))
+Prior = tuple[tuple[float, float], ...]
+KERNELS: Prior = ((0.74, 0.08), (0.79, 0.08), (2.5e-3, 0.5), (1.0, 0.25))
 ROW_SPREAD = 0.10
 _FAILED = 10.0
 
 
-def fit(found: Sequence[Measurement], *, start: Constants | None = None, evaluations: int = 150) -> Constants:
-    """Constants that suit ``found`` best, from ``start`` on. What they cannot tell apart stays near the start."""
+def fit(
+    found: Sequence[Measurement],
+    *,
+    start: Constants | None = None,
+    prior: Prior = KERNELS,
+    evaluations: int = 150,
+) -> Constants:
+    """Constants that suit ``found`` best, from ``start`` on. What they cannot tell apart stays near the ``prior``."""
     begin = start or Constants()
     point = [math.log(value) for value in as_tuple(begin)]
 
     def cost(candidate: Sequence[float]) -> float:
         errors = log_errors(list(compare(list(found), from_logarithms(candidate))))
-        return sum((error / ROW_SPREAD) ** 2 for error in errors) + _departure(candidate)
+        return sum((error / ROW_SPREAD) ** 2 for error in errors) + _departure(candidate, prior)
 
     return from_logarithms(minimise(cost, point, evaluations=evaluations))
 
@@ -56,10 +63,10 @@ def log_errors(comparisons: Sequence[Comparison]) -> list[float]:
     ]
 
 
-def _departure(point: Sequence[float]) -> float:
+def _departure(point: Sequence[float], prior: Prior) -> float:
     return sum(
         ((value - math.log(centre)) / spread) ** 2
-        for value, (centre, spread) in zip(point, KERNELS, strict=True)
+        for value, (centre, spread) in zip(point, prior, strict=True)
     )
 
 
