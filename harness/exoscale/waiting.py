@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.errors import (
+    ApiError,
     ConflictError,
     NetworkError,
     NotFoundError,
@@ -127,7 +128,10 @@ async def find_deployment(client: ExoscaleClient, name: str) -> Deployment | Non
 async def created_deployment_id(
     client: ExoscaleClient, operation: Operation, *, name: str, polling: Polling
 ) -> str:
-    """The id of the deployment an operation creates: its reference, or the deployment of that name."""
+    """The id of the deployment an operation creates: its reference, or the deployment of that name.
+
+    Never ApiError: the create was accepted, so a refused lookup (PlatformError) leaves a deployment that exists.
+    """
     if operation.subject_id:
         return operation.subject_id
     wait = _Wait(polling, f"deployment {name!r}")
@@ -135,8 +139,11 @@ async def created_deployment_id(
         try:
             found = await find_deployment(client, name)
         except PlatformError as error:
-            wait.tolerate(error)
             found = None
+            try:
+                wait.tolerate(error)
+            except ApiError as refusal:
+                raise PlatformError(f"deployment {name!r} was begun but not found: {refusal}") from refusal
         if found is not None and found.id is not None:
             return found.id
         await wait.pause("unlisted")

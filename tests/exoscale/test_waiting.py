@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.errors import ForbiddenError, NotFoundError, OperationFailed, PlatformError
+from harness.errors import ApiError, ForbiddenError, NotFoundError, OperationFailed, PlatformError
 from harness.exoscale.waiting import (
     Polling,
     StillPending,
@@ -137,6 +137,18 @@ def test_without_a_reference_the_exact_name_is_looked_up(run: Run, script: Any, 
         network, lambda client: created_deployment_id(client, unreferenced, name="n", polling=polling)
     )
     assert found == "d"
+
+
+def test_a_refused_lookup_after_an_accepted_create_is_no_refusal_of_the_create(
+    run: Run, script: Any, polling: Polling
+) -> None:
+    network = script(answer({"error": "revoked"}, 403))
+    unreferenced = operation(reference=None)
+    with pytest.raises(
+        PlatformError, match="'n' was begun but not found: list-deployments refused"
+    ) as caught:
+        run(network, lambda client: created_deployment_id(client, unreferenced, name="n", polling=polling))
+    assert not isinstance(caught.value, ApiError)
 
 
 def test_two_of_one_name_are_an_error_that_names_both(run: Run, script: Any) -> None:
