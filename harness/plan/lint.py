@@ -11,6 +11,7 @@ from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.errors import ConfigError
 from harness.params.help import EngineHelp
 from harness.params.lint import lint_parameters
+from harness.params.model_config import ModelConfig
 from harness.params.snapshots import known_versions
 from harness.plan.detect import find_targets
 from harness.plan.files import Candidate, discover
@@ -138,7 +139,7 @@ class Judge:
     def __init__(self, options: LintOptions) -> None:
         self.options = options
         self.known: dict[JudgeKey, tuple[Diagnostic, ...]] = {}
-        self.configs: dict[str, Mapping[str, Any]] = {}
+        self.configs: dict[str, ModelConfig] = {}
         self.helps: dict[str, EngineHelp | None] = {}
 
     def all(self, targets: Iterable[Target]) -> list[Finding]:
@@ -190,12 +191,12 @@ class Judge:
             self.helps[version] = self.options.help_of(version)
         return self.helps[version]
 
-    def model_config(self, path: str | None) -> Mapping[str, Any] | None:
-        """A model's config.json, read once; ConfigError when it is none."""
+    def model_config(self, path: str | None) -> ModelConfig | None:
+        """What a model's config.json says, read once; ConfigError when it is none."""
         if path is None:
             return None
         if path not in self.configs:
-            self.configs[path] = read_model_config(path)
+            self.configs[path] = ModelConfig.from_json(read_model_config(path))
         return self.configs[path]
 
 
