@@ -22,7 +22,7 @@ from harness.sweep.deployers import Deployer, Run, run_id
 from harness.sweep.interrupts import Interrupts
 from harness.sweep.lifecycle import Lifecycle, Notice, Patience
 from harness.sweep.loads import stages, workload
-from harness.sweep.measure import LoadPlan, Measurer, OnProgress
+from harness.sweep.measure import Instruments, LoadPlan, Measurer, OnProgress
 from harness.sweep.preflight import Preflight
 from harness.sweep.runner import Limits, SweepOutcome, SweepRunner
 from harness.sweep.states import Ledger, Result, leftovers
@@ -42,6 +42,7 @@ class Conduct:
     notice: Notice = lambda run_id, kind, data: None
     on_progress: OnProgress = lambda run_id, point, progress: None
     on_interrupt: Callable[[str], None] = lambda name: None
+    instruments: Instruments = field(default_factory=Instruments)
 
 
 def plan_runs(cells: Sequence[Cell], repeats: int, *, token: str) -> list[Run]:
@@ -115,7 +116,14 @@ async def conduct(
     load = LoadPlan(stages(config), workload(config.workload), config.workload.seed, token)
     runner = SweepRunner(
         lifecycle,
-        measure=Measurer(load, folder, lifecycle, simulated=deployer.simulated, on_progress=how.on_progress),
+        measure=Measurer(
+            load,
+            folder,
+            lifecycle,
+            simulated=deployer.simulated,
+            on_progress=how.on_progress,
+            instruments=how.instruments,
+        ),
         keep_logs=_log_writer(folder),
         interrupts=interrupts,
         limits=how.limits,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from harness.load.monitor import Progress
-from harness.load.probe import probe_endpoint
+from harness.load.probe import Probe, probe_endpoint
+from harness.load.records import Endpoint, StageResult
 from harness.load.scrape import growth, read_metrics
 from harness.load.session import LoadJob, measure_in_process
 from harness.load.stage import Stage
@@ -29,6 +30,27 @@ class LoadPlan:
     salt: str
 
 
+class ProbeEndpoint(Protocol):
+    """Finds out what an endpoint supports."""
+
+    async def __call__(self, endpoint: Endpoint, *, workload: Workload, salt: str) -> Probe: ...
+
+
+class Drive(Protocol):
+    """Measures one level."""
+
+    async def __call__(self, job: LoadJob, *, on_progress: Callable[[Progress], None]) -> StageResult: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """What an endpoint is looked at and loaded with."""
+
+    probe: ProbeEndpoint = probe_endpoint
+    drive: Drive = measure_in_process
+    read_metrics: Callable[[Endpoint], Awaitable[Mapping[str, float] | None]] = read_metrics
+
+
 class Measurer:
     """Measures runs and writes their points; a point is finished once its file and its event are on disk."""
 
@@ -40,18 +62,21 @@ class Measurer:
         *,
         simulated: bool,
         on_progress: OnProgress = lambda run_id, point, progress: None,
+        instruments: Instruments | None = None,
     ) -> None:
         self._plan = plan
         self._folder = folder
         self._lifecycle = lifecycle
         self._simulated = simulated
         self._on_progress = on_progress
+        self._instruments = instruments or Instruments()
 
     async def __call__(self, run: Run, ready: Ready) -> None:
         """All levels of one run that are not on disk yet, in order."""
         done = self._lifecycle.ledger(run.id).points
         salt = f"{self._plan.salt}/{run.id}"
-        probe = await probe_endpoint(ready.endpoint, workload=self._plan.workload, salt=salt)
+        use = self._instruments
+        probe = await use.probe(ready.endpoint, workload=self._plan.workload, salt=salt)
         for point, stage in enumerate(self._plan.stages):
             if point in done:
                 continue
@@ -64,9 +89,9 @@ class Measurer:
                 seed=self._plan.seed + point,
                 cache_salt=f"{salt}/{point}",
             )
-            before = await read_metrics(ready.endpoint)
-            result = await measure_in_process(job, on_progress=self._tell(run.id, point))
-            after = await read_metrics(ready.endpoint)
+            before = await use.read_metrics(ready.endpoint)
+            result = await use.drive(job, on_progress=self._tell(run.id, point))
+            after = await use.read_metrics(ready.endpoint)
             if before is not None and after is not None:
                 result.server_metrics = growth(before, after)
             path = self._folder.records_path(run.id, point)
