@@ -60,6 +60,11 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
     help="Deployments that may exist at a time; load tests still run one at a time.",
 )
 @click.option(
+    "--reuse",
+    is_flag=True,
+    help="Move one deployment from cell to cell where GPUs and model are the same, instead of starting each anew.",
+)
+@click.option(
     "--max-gpu-hours", type=click.FloatRange(min=0), metavar="H", help="Launch nothing beyond H GPU-hours."
 )
 @click.option(
@@ -115,6 +120,7 @@ def command(
     replace: bool,
     yes: bool,
     parallel_deployments: int,
+    reuse: bool,
     max_gpu_hours: float | None,
     max_cost: float | None,
     prices: str | None,
@@ -143,6 +149,8 @@ def command(
 
     if (config is None) == (resume is None) and resume is None:
         raise UsageError("name a sweep config, or a folder with --resume")
+    if reuse and local:
+        raise UsageError("--reuse is for deployments; a local engine is started anew for each cell")
     choice = CloudChoice(
         simulate=simulate,
         local=local,
@@ -162,6 +170,7 @@ def command(
         replace=replace,
         confirmed=yes or simulate or local,
         parallel=1 if local else parallel_deployments,
+        reuse=reuse,
         max_gpu_hours=max_gpu_hours,
         max_cost=max_cost,
         prices=None if prices is None else Path(prices),

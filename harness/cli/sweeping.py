@@ -41,6 +41,7 @@ class SweepRequest:
     replace: bool = False
     confirmed: bool = False
     parallel: int = 2
+    reuse: bool = False
     max_gpu_hours: float | None = None
     max_cost: float | None = None
     prices: Path | None = None
@@ -157,7 +158,7 @@ async def carry_out(
     ]
     with SweepView(todo) as view:
         how = Conduct(
-            limits=Limits(request.parallel, family_gpus=cloud.family_gpus),
+            limits=Limits(request.parallel, family_gpus=cloud.family_gpus, reuse=request.reuse),
             patience=cloud.patience,
             budget=budget,
             ttl_s=request.ttl_s,

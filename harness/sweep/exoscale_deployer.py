@@ -122,6 +122,22 @@ class ExoscaleDeployer:
         }
         return Ready(endpoint, (self._clock() - started) / self._timing.pace, facts)
 
+    async def move(self, run: Run, deployment_id: str) -> None:
+        """Change parameters and version by PATCH, replicas by scale, whichever differ; waits for each operation."""
+        cell, polling = run.cell, self._timing.polling(self._timing.ready_s)
+        self._created_at[deployment_id] = self._clock()
+        self._creations.pop(deployment_id, None)
+        now = await self._client.get_deployment(deployment_id)
+        asked = (cell.engine_version, cell.parameters)
+        if (now.inference_engine_version, now.inference_engine_parameters) != asked:
+            operation = await self._client.update_deployment(
+                deployment_id, engine_version=cell.engine_version, parameters=cell.parameters
+            )
+            await wait_for_operation(self._client, operation, polling=polling)
+        if now.replicas != cell.replicas:
+            scaling = await self._client.scale_deployment(deployment_id, replicas=cell.replicas)
+            await wait_for_operation(self._client, scaling, polling=polling)
+
     async def _settled(self, deployment_id: str, on_state: StateCallback, *, left_s: float) -> Deployment:
         """The deployment in ``ready`` or ``error``; OperationFailed as soon as its creation is known to have failed."""
         polling = self._timing.polling(max(1e-3, left_s))

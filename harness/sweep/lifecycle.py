@@ -86,6 +86,19 @@ class Lifecycle:
         deployment_id = self.ledger(run.id).deployment_id
         if self.ledger(run.id).life is not Life.ALIVE or deployment_id is None:
             raise PlatformError(f"create-deployment of {run.name!r} left no deployment behind")
+        return await self._wait_ready(run, deployment_id)
+
+    async def move(self, owner_id: str, run: Run) -> Ready:
+        """The owner's deployment, turned into this run's and ready. On any error it is this run's to tear down."""
+        owner = self.ledger(owner_id)
+        if owner.life is not Life.ALIVE or owner.deployment_id is None:
+            raise InternalError(f"run {owner_id} has no deployment to hand over")
+        self.record(run.id, "adopted", name=owner.name, deployment_id=owner.deployment_id, owner=owner_id)
+        self.record(owner_id, "handed-over", to=run.id)
+        await self.deployer.move(run, owner.deployment_id)
+        return await self._wait_ready(run, owner.deployment_id)
+
+    async def _wait_ready(self, run: Run, deployment_id: str) -> Ready:
         ready = await self.deployer.wait_ready(
             run, deployment_id, lambda state: self.record(run.id, "provisioning", state=state)
         )

@@ -180,6 +180,10 @@ class LocalVllmDeployer:
                 return arguments
         return None
 
+    async def move(self, run: Run, deployment_id: str) -> None:
+        """A process cannot change its arguments; a fresh one starts as fast."""
+        raise InvalidError("move-engine", status=400, detail="a local engine is started anew for each run")
+
     async def logs(self, deployment_id: str) -> Sequence[str]:
         """The last lines of the server's output."""
         server = self._servers.get(deployment_id)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import (
+    ApiError,
     CapacityError,
     EndpointError,
     EngineStartError,
@@ -18,6 +19,7 @@ from harness.errors import (
     HarnessError,
     LeftRunningError,
     NetworkError,
+    OperationFailed,
 )
 from harness.sweep.classify import cause_of
 from harness.sweep.deployers import Ready, Run
@@ -35,11 +37,13 @@ class Limits:
     """``parallel_deployments`` may exist at a time, ``parallel_measurements`` may load at a time.
 
     ``family_gpus`` bounds the GPUs held of a family, replicas counted; what may be launched at all: ``sweep.budget``.
+    ``reuse`` moves one deployment from run to run where GPUs and model are the same.
     """
 
     parallel_deployments: int = 2
     parallel_measurements: int = 1
     family_gpus: Mapping[str, int] = field(default_factory=dict)
+    reuse: bool = False
 
 
 @dataclass(slots=True)
@@ -86,10 +90,11 @@ class SweepRunner:
 
     async def run(self, runs: Sequence[Run]) -> SweepOutcome:
         """Carry out all runs in order; returns when nothing of ours is left, or when told to let go."""
-        waiting = iter(runs)
+        groups = group_runs(runs) if self._limits.reuse else [[run] for run in runs]
+        waiting = iter(groups)
         workers = [
             asyncio.create_task(self._work(waiting))
-            for _ in range(max(1, min(self._limits.parallel_deployments, len(runs))))
+            for _ in range(max(1, min(self._limits.parallel_deployments, len(groups))))
         ]
         everything = asyncio.create_task(_wait_all(workers), name="sweep")
         abandoned = asyncio.create_task(_wait_for(self._interrupts.abandon), name="abandon")
@@ -109,43 +114,74 @@ class SweepRunner:
             dict(ledgers), leftovers(ledgers.values()), self._interrupts.first_signal, self._ended_by
         )
 
-    async def _work(self, waiting: Iterator[Run]) -> None:
-        for run in waiting:
-            if self._interrupts.stop.is_set() or self._ended_by is not None:
+    async def _work(self, waiting: Iterator[Sequence[Run]]) -> None:
+        for group in waiting:
+            if self._stopping():
                 return
             try:
-                await self._carry(run)
+                await self._carry(group)
             except Exception:
                 self._interrupts.notice("a defect")
                 raise
 
-    async def _carry(self, run: Run) -> None:
-        """One run, start to end; a failure is its outcome, an unreachable platform ends the sweep after it."""
-        if next_action(self._lifecycle.ledger(run.id)) is Action.NOTHING:
+    def _stopping(self) -> bool:
+        return self._interrupts.stop.is_set() or self._ended_by is not None
+
+    async def _carry(self, group: Sequence[Run]) -> None:
+        """Runs that may share a deployment, start to end; what the last of them leaves is torn down."""
+        wanted = [run for run in group if self._is_due(run)]
+        if not wanted:
             return
-        cell = run.cell
-        reason = (
-            self._exhausted.get((cell.gpu_type, cell.gpu_count))
-            or self._pool.never_fits(cell.gpu_type, cell.gpus)
-            or self._admit(run)
-        )
+        family, gpus = wanted[0].cell.gpu_type, max(run.cell.gpus for run in wanted)
+        async with self._pool.hold(family, gpus):
+            try:
+                await self._carry_in_turn(wanted)
+            finally:
+                for run in wanted:  # at most one of them still has a deployment
+                    await self._end(run)
+
+    async def _carry_in_turn(self, wanted: Sequence[Run]) -> None:
+        """One run after the other, each on the deployment of the one before where that is fit for it."""
+        before: Run | None = None
+        for run in wanted:
+            if self._stopping():
+                return
+            reason = self._refusal(run)
+            if reason is not None:
+                self._lifecycle.record(run.id, "skipped", reason=reason)
+            elif await self._carry_one(run, before):
+                before = run
+            else:
+                for ended in (run, before):
+                    if ended is not None:
+                        await self._end(ended)
+                before = None
+
+    def _is_due(self, run: Run) -> bool:
+        """False for a run that is settled, or that can never be held within the quotas: that one is skipped."""
+        if next_action(self._lifecycle.ledger(run.id)) is Action.NOTHING:
+            return False
+        reason = self._pool.never_fits(run.cell.gpu_type, run.cell.gpus)
         if reason is not None:
             self._lifecycle.record(run.id, "skipped", reason=reason)
-            return
-        async with self._pool.hold(cell.gpu_type, cell.gpus):
-            if self._interrupts.stop.is_set():
-                return
-            try:
-                await self._provision_and_measure(run)
-            except StopRequested:
-                pass
-            except HarnessError as error:
-                self._account(run, error)
-            finally:
-                await self._end(run)
+        return reason is None
 
-    async def _provision_and_measure(self, run: Run) -> None:
-        ready = await self._interrupts.unless_stopped(self._lifecycle.provision(run))
+    def _refusal(self, run: Run) -> str | None:
+        return self._exhausted.get((run.cell.gpu_type, run.cell.gpu_count)) or self._admit(run)
+
+    async def _carry_one(self, run: Run, before: Run | None) -> bool:
+        """One run; True when its deployment is fit for the next. A failure is the run's outcome."""
+        try:
+            await self._provision_and_measure(run, before)
+        except StopRequested:
+            return False
+        except HarnessError as error:
+            self._account(run, error)
+            return False
+        return True
+
+    async def _provision_and_measure(self, run: Run, before: Run | None) -> None:
+        ready = await self._interrupts.unless_stopped(self._ready(run, before))
         async with self._measuring:
             if self._interrupts.stop.is_set():
                 raise StopRequested
@@ -154,6 +190,16 @@ class SweepRunner:
             except NetworkError as error:  # of this endpoint, which says nothing of the platform
                 raise EndpointError(str(error)) from error
         self._lifecycle.record(run.id, "measured")
+
+    async def _ready(self, run: Run, before: Run | None) -> Ready:
+        """The deployment of the run before turned into this one's, where that works; a fresh one otherwise."""
+        if before is not None:
+            await self._save_logs(before.id)
+            try:
+                return await self._lifecycle.move(before.id, run)
+            except (ApiError, OperationFailed, EngineStartError):
+                await self._lifecycle.tear_down(run.id)
+        return await self._lifecycle.provision(run)
 
     def _account(self, run: Run, error: HarnessError) -> None:
         """The one event that says why a run was not measured, and what follows for the others."""
@@ -171,13 +217,38 @@ class SweepRunner:
         """Keep the logs, delete, prove it; a deployment that will not go is left to the outcome's list."""
         if not self._lifecycle.ledger(run.id).may_cost:
             return
-        lines = await self._lifecycle.keep_logs(run.id)
-        if lines:
-            self._lifecycle.record(run.id, "engine-log", file=self._keep_logs(run.id, lines))
+        await self._save_logs(run.id)
         try:
             await self._lifecycle.tear_down(run.id)
         except HarnessError as error:
             self._ended_by = self._ended_by or error
+
+    async def _save_logs(self, run_id: str) -> None:
+        lines = await self._lifecycle.keep_logs(run_id)
+        if lines:
+            self._lifecycle.record(run_id, "engine-log", file=self._keep_logs(run_id, lines))
+
+
+def group_runs(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs that can share a deployment (same GPUs, same model) together, in the order of fewest changes.
+
+    Within a repeat the replicas change last (scaling is a call of its own), then the version; every other repeat
+    goes backwards, so that two repeats meet at the same cell.
+    """
+    groups: dict[tuple[str, int, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.cell.gpu_type, run.cell.gpu_count, run.cell.model), []).append(run)
+    ordered = []
+    for group in groups.values():
+        by_repeat: dict[int, list[Run]] = {}
+        for run in sorted(
+            group, key=lambda run: (run.cell.replicas, run.cell.engine_version, run.cell.parameters)
+        ):
+            by_repeat.setdefault(run.repeat, []).append(run)
+        ordered.append(
+            [run for repeat in sorted(by_repeat) for run in by_repeat[repeat][:: -1 if repeat % 2 else 1]]
+        )
+    return ordered
 
 
 async def _wait_all(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -91,6 +91,10 @@ LIFE_TABLE: Mapping[str, tuple[frozenset[Life], Life]] = {
     "delete-sent": (frozenset({Life.ALIVE}), Life.DELETING),
     "delete-refused": (frozenset({Life.DELETING}), Life.ALIVE),
     "deleted": (frozenset({Life.INTENDED, Life.ALIVE, Life.DELETING}), Life.GONE),
+    # A deployment that goes from run to run is written down for its new owner first, then off the old one: a crash
+    # between the two leaves it with both, and a second deletion of what is gone does no harm.
+    "adopted": (frozenset({Life.ABSENT, Life.GONE}), Life.ALIVE),
+    "handed-over": (frozenset({Life.ALIVE}), Life.GONE),
 }
 
 # Which event settles the outcome, and how. A measured run stays measured.
@@ -113,6 +117,8 @@ def apply(ledger: Ledger, event: JournalEvent) -> Ledger:
             ledger = replace(ledger, name=data.get("name"), deployment_id=None)
         elif event.kind == "created":
             ledger = replace(ledger, deployment_id=data.get("deployment_id"))
+        elif event.kind == "adopted":
+            ledger = replace(ledger, name=data.get("name"), deployment_id=data.get("deployment_id"))
     result = RESULT_TABLE.get(event.kind)
     if result is not None and ledger.result is not Result.MEASURED:
         cause = None if result in (Result.MEASURED, Result.PENDING) else data.get("cause", data.get("reason"))

@@ -207,3 +207,20 @@ def test_a_quota_holds_back_what_would_pass_it_and_skips_what_never_fits(
     assert (summary["measured"], summary["skipped"]) == (1, 1)
     assert "quota leaves 1" in (results / "report.md").read_text(encoding="utf-8")
     assert len(cloud.state()["created"]) == 1
+
+
+def test_reuse_moves_one_deployment_through_the_cells(make_cloud, sweep_file: Path, tmp_path: Path) -> None:
+    cloud, results = make_cloud(), tmp_path / "out"
+    text = sweep_file.read_text(encoding="utf-8").replace(
+        "gpu-count: [1, 2]",
+        'gpu-count: [1]\n  parameters: {a: [], b: ["--max-num-seqs=32"]}\n  replicas: [1, 2]',
+    )
+    sweep_file.write_text(text, encoding="utf-8")
+    ran = cloud.run("sweep", str(sweep_file), "--yes", "--reuse", "--results", str(results), "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["measured"] == 4
+    state = cloud.state()
+    assert len(state["created"]) == 1
+    assert state["alive"] == []
+    assert state["requests"]["update-deployment"] == 3
+    assert state["requests"]["scale-deployment"] == 1

@@ -30,6 +30,7 @@ class MemoryPlatform:
         self.alive: dict[str, str] = {}
         self.created: list[str] = []
         self.deleted: list[str] = []
+        self.moved: list[tuple[str, Cell]] = []
         self.faults: dict[str, list[HarnessError]] = defaultdict(list)
         self.lost_answers = 0
         self.ready_s = 0.0
@@ -62,6 +63,10 @@ class MemoryPlatform:
         self._fault("ready")
         await asyncio.sleep(self.ready_s)
         return Ready(Endpoint("http://127.0.0.1:1/v1", run.cell.model), 1.5)
+
+    async def move(self, run: Run, deployment_id: str) -> None:
+        self._fault("move")
+        self.moved.append((deployment_id, run.cell))
 
     async def logs(self, deployment_id: str) -> Sequence[str]:
         return [f"log of {deployment_id}"]
