@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from harness.cli.load_options import duration, key_from, stages_from, workload_from
-from harness.cli.loading import LoadView, Measured, report_json, table_of
+from harness.cli.load_session import Session, levels_for
+from harness.cli.loading import report_json, table_of
 from harness.errors import HarnessError
-from harness.load.metrics import summarise
-from harness.load.probe import probe_endpoint
 from harness.load.prompt_files import read_prompt_file
-from harness.load.records import Endpoint, StageResult
+from harness.load.records import Endpoint
 from harness.load.request import PATHS
-from harness.load.session import LoadJob, measure_in_process
 from harness.load.slo import Slo
-from harness.load.stage import Stage
 from harness.load.target import normal_url
-from harness.load.workload import CACHE_MODES, Workload
+from harness.load.workload import CACHE_MODES
 from harness.results.files import plain_json, write_json
-from harness.results.store import write_records
 
 
 class LoadInterrupted(HarnessError):
@@ -141,6 +136,16 @@ class LoadInterrupted(HarnessError):
     metavar="SLO",
     help="'ttft_p95<=1s,tpot_p95<=60ms' or a preset such as mlperf-llama-3.1-8b.",
 )
+@click.option(
+    "--find",
+    type=click.Choice(["rate", "knee"]),
+    help="Search: the highest rate that keeps the SLO, or the users beyond which throughput hardly grows.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    help="Client processes per stage; as many as needed unless given.",
+)
 @click.option("--json", "json_path", metavar="FILE", help="Write all figures as JSON; - for stdout.")
 @click.option(
     "--records", "records_path", metavar="DIR", help="Write every request as Parquet, one file a stage."
@@ -151,6 +156,7 @@ def command(url: str, **options: Any) -> int:
     \b
     harness load http://127.0.0.1:8000 --concurrency 1,8,32 --duration 30s
     harness load https://x.example/v1 --api-key-env KEY --rate 4 --slo 'ttft_p95<=1s,tpot_p95<=60ms'
+    harness load https://x.example/v1 --api-key-env KEY --rate 1 --slo mlperf-llama-3.1-8b --find rate
 
     Exit codes: 0 measured, 1 an SLO missed or a stage without one success, 2 wrong usage, 3 no connection, or
     interrupted.
@@ -162,57 +168,41 @@ def command(url: str, **options: Any) -> int:
     endpoint = Endpoint(
         normal_url(url), options["model"], key_from(options["api_key_env"]), options["ca_file"]
     )
-    session = Session(endpoint, workload, seed=options["seed"], records_path=options["records_path"], slo=slo)
+    levels = levels_for(options["find"], stages, slo)
+    session = Session(
+        endpoint,
+        workload,
+        seed=options["seed"],
+        processes=options["processes"],
+        records_path=options["records_path"],
+        slo=slo,
+    )
     interrupted = False
     try:
-        asyncio.run(session.run(stages))
+        asyncio.run(session.run(levels, of=None if options["find"] else len(stages)))
     except KeyboardInterrupt:
         interrupted = True
     if session.measured:
-        show(session, json_path=options["json_path"], slo=slo)
+        show(session, json_path=options["json_path"], slo=slo, answer=levels.answer())
     if interrupted:
-        raise LoadInterrupted(f"interrupted after {len(session.measured)} of {len(stages)} stages")
+        of = "" if options["find"] else f" of {len(stages)}"
+        raise LoadInterrupted(f"interrupted after {len(session.measured)}{of} stages")
+    if options["find"]:
+        return 0 if any(metrics.slo_met is not False for _, metrics, _ in session.measured) else 1
     missed = any(metrics.slo_met is False or not metrics.succeeded for _, metrics, _ in session.measured)
     return 1 if missed else 0
 
 
-class Session:
-    """One run of the command: ``measured`` grows by a stage at a time."""
-
-    def __init__(
-        self, endpoint: Endpoint, workload: Workload, *, seed: int, records_path: str | None, slo: Slo | None
-    ) -> None:
-        self.endpoint, self.workload, self.seed, self.slo = endpoint, workload, seed, slo
-        self.records_path = None if records_path is None else Path(records_path)
-        self.model = endpoint.model
-        self.measured: list[Measured] = []
-
-    async def run(self, stages: Sequence[Stage]) -> None:
-        """Probe the endpoint, then measure every stage."""
-        probe = await probe_endpoint(self.endpoint, workload=self.workload)
-        self.model = probe.model
-        for number, stage in enumerate(stages, start=1):
-            with LoadView() as view:
-                view.begin(stage.label, number=number, of=len(stages))
-                job = LoadJob(
-                    endpoint=self.endpoint, stage=stage, workload=self.workload, probe=probe, seed=self.seed
-                )
-                result = await measure_in_process(job, on_progress=view.progress)
-            self.keep(stage, result, number)
-
-    def keep(self, stage: Stage, result: StageResult, number: int) -> None:
-        """Work a stage's figures out, and write its records where that is wanted."""
-        self.measured.append((stage, summarise(result, slo=self.slo), result.client))
-        if self.records_path is not None:
-            write_records(self.records_path / f"stage-{number}.parquet", result)
-
-
-def show(session: Session, *, json_path: str | None, slo: Slo | None) -> None:
-    """The table, or the JSON in its place when that goes to stdout."""
+def show(session: Session, *, json_path: str | None, slo: Slo | None, answer: str | None) -> None:
+    """The table and a search's answer, or the JSON in their place when that goes to stdout."""
     document = report_json(session.measured, url=session.endpoint.url, model=session.model, slo=slo)
+    if answer is not None:
+        document["answer"] = answer
     if json_path == "-":
         click.echo(plain_json(document))
         return
     if json_path is not None:
         write_json(Path(json_path), document)
     click.echo(table_of(session.measured, slo=slo))
+    if answer is not None:
+        click.echo(answer)

@@ -40,9 +40,9 @@ class LoadView:
             self._live.stop()
             self._live = None
 
-    def begin(self, label: str, *, number: int, of: int) -> None:
-        """A stage starts."""
-        self._text = f"[{number}/{of}] {label}"
+    def begin(self, label: str, *, number: int, of: int | None) -> None:
+        """A stage starts; ``of`` is None in a search."""
+        self._text = f"[{number}{'' if of is None else f'/{of}'}] {label}"
         if self._live is None:
             click.echo(f"{self._text} …", err=True)
 

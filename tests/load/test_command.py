@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,9 +15,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
+from harness.cli.load_session import levels_for
 from harness.cli.main import main
+from harness.load.arrivals import GammaRate
+from harness.load.metrics import LoadMetrics, summarise
+from harness.load.records import ClientStats, Outcome, RequestRecord, StageResult
+from harness.load.slo import Slo
+from harness.load.stage import Stage
 from harness.results.store import read_records
 
 Serve = Callable[..., Any]
@@ -109,6 +118,63 @@ def test_a_stage_that_only_fails_is_exit_code_1(
     assert "void: no request succeeded" in out
 
 
+@pytest.fixture
+def one_at_a_time(lab: ModuleType) -> Any:
+    """A handler that serves one stream after another, 25 ms or more each: at most 40 requests/s."""
+    turn = asyncio.Lock()
+
+    async def handle(request: Any, reply: Any) -> None:
+        if request.method == "GET" or not request.body["stream"]:
+            await lab.answering()(request, reply)
+            return
+        async with turn:
+            await lab.answering(first_s=0.02, gap_s=0.001)(request, reply)
+
+    return handle
+
+
+def test_a_search_for_the_knee_ends_where_throughput_stops_growing(
+    serve: Serve, one_at_a_time: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*QUICK, "--find", "knee", "--json", "-", "--requests", "12"]
+    assert run(serve(one_at_a_time).url, *arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [stage["load"]["concurrency"] for stage in document["stages"]][:2] == [1, 2]
+    assert len(document["stages"]) <= 4
+    assert re.match(r"[12] users reach", document["answer"])
+
+
+def test_a_search_for_a_rate_asks_for_higher_levels_until_one_misses() -> None:
+    slo = Slo.parse("ttft_p50<=1s")
+    levels = levels_for("rate", [Stage(arrivals=GammaRate(2.0, 0.5), requests=50)], slo)
+    asked = []
+    while (stage := levels.next_stage()) is not None:
+        assert isinstance(stage.arrivals, GammaRate)
+        assert (stage.arrivals.burstiness, stage.requests) == (0.5, 50)
+        asked.append(stage.arrivals.rate_req_s)
+        levels.told(
+            stage, stage_metrics(stage, ttft_s=0.5 if stage.arrivals.rate_req_s < 7 else 3.0, slo=slo)
+        )
+    assert asked[:3] == [2.0, 4.0, 8.0]
+    assert len(asked) == 6
+    answer = levels.answer() or ""
+    assert re.fullmatch(r"6\.\d+ req/s keeps the SLO, 7\.\d+ req/s does not", answer)
+
+
+def stage_metrics(stage: Stage, *, ttft_s: float, slo: Slo) -> LoadMetrics:
+    """Fifty one-token answers, each ``ttft_s`` late."""
+    records = [
+        RequestRecord(
+            index=i, scheduled_s=i, sent_s=i, first_token_s=i + ttft_s, last_token_s=i + ttft_s, ended_s=i + ttft_s,
+            chunk_times_s=np.array([i + ttft_s]), chunk_tokens=np.array([1], np.int32), completion_tokens=1,
+            outcome=Outcome.SUCCEEDED,
+        )
+        for i in range(50)
+    ]  # fmt: skip
+    client = ClientStats("kernel", 0.0, 0.1, 0.0, 10, 10, 0.0, 1)
+    return summarise(StageResult(stage.label, stage.to_json(), records, 0.0, 60.0, 0.0, client), slo=slo)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -124,6 +190,9 @@ def test_a_stage_that_only_fails_is_exit_code_1(
         ["--extra", "{"],
         ["--shared-prefix", "3"],
         ["--no-such-option"],
+        ["--find", "rate", "--rate", "1"],
+        ["--find", "rate", "--slo", "ttft<=1s"],
+        ["--find", "knee", "--concurrency", "1,2"],
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_one_line(
