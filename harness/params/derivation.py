@@ -25,7 +25,7 @@ SMALL_GPU_TOKENS = 2048
 NOT_FLOAT16 = {"gemma2", "gemma3", "gemma3_text", "plamo2", "glm4"}
 DTYPE_NAMES = {"half": "float16", "float": "float32"}
 # How a pooling model may look at the whole prompt at once, which leaves nothing to cut into chunks.
-WHOLE_PROMPT_POOLING = ("CLS", "MEAN")
+WHOLE_PROMPT_POOLING = ("CLS", "MEAN", "STEP", "ALL")
 SUFFIX_RUNNERS = (
     ("ForCausalLM", "generate"), ("ForConditionalGeneration", "generate"), ("ChatModel", "generate"),
     ("LMHeadModel", "generate"), ("ForTextEncoding", "pooling"), ("EmbeddingModel", "pooling"),
@@ -158,7 +158,11 @@ def chunked_prefill(settings: Settings) -> bool | None:
         return None
     pooler = settings.table("pooler-config")
     if pooler is not None:
-        return False if pooler.get("pooling_type") in WHOLE_PROMPT_POOLING else None
+        asked_pooling = pooler.get("pooling_type")
+        whole = asked_pooling in WHOLE_PROMPT_POOLING and not (
+            asked_pooling == "ALL" and settings.since("0.15.1")
+        )
+        return False if whole else None
     kind = runner(settings, known)
     if kind == "generate":
         return True

@@ -112,7 +112,7 @@ def architectures() -> dict[str, str]:
             facts, "default_pooling_type", "LAST"
         )
         attention = getattr(facts, "attn_type", "decoder")
-        notes = [str(pooling).upper()] * (pooling not in {None, "LAST", "ALL"}) + [attention] * (
+        notes = [str(pooling).upper()] * (pooling not in {None, "LAST"}) + [attention] * (
             attention != "decoder"
         )
         found[name] = " ".join([word, *notes])

@@ -25,6 +25,8 @@ from harness.params.settings import Settings
 CODE = "mamba-cache"
 STAGE = Stage.STARTUP
 SEVERITY = Severity.ERROR
+# Models that look at an image at once: vLLM does not chunk their multimodal input.
+WHOLE_IMAGES = {"gemma3", "molmo2", "paligemma"}
 FLAGS = ("mamba-block-size", "mamba-cache-mode")
 
 
@@ -45,7 +47,11 @@ def check(context: Context) -> Iterator[Diagnostic]:
     if caching is not True and (found.hybrid or found.attention_free):
         return  # the engine goes back to the mode "none"
     span = settings.span("mamba-cache-mode")
-    if known.encoder_decoder or settings.switch("disable-chunked-mm-input"):
+    if (
+        known.encoder_decoder
+        or settings.switch("disable-chunked-mm-input")
+        or known.model_type in WHOLE_IMAGES
+    ):
         yield context.error(CODE, span, "mode 'align' needs chunked multimodal input")
         return
     threshold = settings.integer("long-prefill-token-threshold") or 0

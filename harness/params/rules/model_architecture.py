@@ -57,6 +57,8 @@ def check(context: Context) -> Iterator[Diagnostic]:
 
 def unreadable(settings: Settings, known: ModelConfig) -> str | None:
     """Why the configuration cannot be read: its type is unknown and its own code is missing or not trusted."""
+    if settings.text("model-impl") == "terratorch" and not facts(settings).architectures.get("Terratorch"):
+        return "TerraTorch models need a library that vLLM does not bring with it"
     kind = known.model_type
     if kind is None or kind in facts(settings).model_types:
         return None

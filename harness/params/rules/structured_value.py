@@ -22,16 +22,10 @@ CODE = "structured-value"
 STAGE = Stage.STARTUP
 SEVERITY = Severity.ERROR
 # Where null is refused like any other value that is no object.
-OBJECTS = (
-    "hf-overrides",
-    "override-generation-config",
-    "additional-config",
-    "limit-mm-per-prompt",
-    "media-io-kwargs",
-)
-OBJECTS_OR_NULL = ("mm-processor-kwargs", "default-mm-loras")
-COUNT_KEYS = ("count", "width", "height", "num_frames", "length")
-FLAGS = (*OBJECTS, *OBJECTS_OR_NULL, "served-model-name")
+OBJECTS = ("hf-overrides", "override-generation-config", "additional-config")
+OBJECTS_OR_NULL = ("mm-processor-kwargs", "limit-mm-per-prompt", "media-io-kwargs")
+NAMES = ("served-model-name", "allowed-media-domains", "logits-processors")
+FLAGS = (*OBJECTS, *OBJECTS_OR_NULL, *NAMES, "default-mm-loras", "pt-load-map-location")
 
 
 def check(context: Context) -> Iterator[Diagnostic]:
@@ -41,6 +35,8 @@ def check(context: Context) -> Iterator[Diagnostic]:
         argument = settings.given(name)
         if argument is None or not argument.valid:
             continue
+        if name == "default-mm-loras" and not settings.switch("enable-lora"):
+            continue  # not looked at
         reason = refusal(name, argument.converted)
         if reason is not None:
             yield context.error(CODE, argument.value_span, f"--{name} {reason}")
@@ -48,19 +44,21 @@ def check(context: Context) -> Iterator[Diagnostic]:
 
 def refusal(name: str, value: object) -> str | None:
     """What is wrong with the value, or None."""
-    if name == "served-model-name":
-        nulls = isinstance(value, tuple | list) and None in value
-        return "has an empty name" if nulls else None
-    if value is None and name in OBJECTS_OR_NULL:
+    if name in NAMES:
+        return "has an empty name" if isinstance(value, tuple | list) and None in value else None
+    if value is None and name not in OBJECTS:
+        return None
+    if name == "pt-load-map-location" and isinstance(value, str):
         return None
     if not isinstance(value, Mapping):
         return "takes a JSON object"
-    if name == "media-io-kwargs" and not all(isinstance(entry, Mapping) for entry in value.values()):
+    entries = list(value.values())
+    if name in {"default-mm-loras", "pt-load-map-location"}:
+        return None if all(isinstance(entry, str) for entry in entries) else "takes an object of texts"
+    if name == "media-io-kwargs" and not all(isinstance(entry, Mapping) for entry in entries):
         return "takes one object per modality"
-    if name == "default-mm-loras" and not all(isinstance(entry, str) for entry in value.values()):
-        return None  # looked at with --enable-lora only
     if name == "limit-mm-per-prompt":
-        return next((reason for entry in value.values() if (reason := limit_refusal(entry))), None)
+        return next((reason for entry in entries if (reason := limit_refusal(entry))), None)
     return None
 
 

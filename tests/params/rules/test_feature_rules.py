@@ -216,3 +216,31 @@ def test_a_classifier_is_adapted_from_the_class_that_generates(
     document = {**config("llama-8b"), "architectures": ["LlamaForSequenceClassification"]}
     assert find("model-architecture", "", model=document) == []
     assert find("model-runner", "--runner pooling", model=document) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("", True),
+        ("None", True),
+        ("{}", True),
+        ("a b", True),
+        ("-x", True),
+        ("a--b", True),
+        ("gpt2", False),
+        ("org/model-1.0_b", False),
+        ("/models/tokenizer", False),
+        ("a/b/c", False),
+    ],
+)
+def test_names_of_repositories(find: Find, text: str, refused: bool) -> None:
+    assert bool(find("repository-name", f"--tokenizer='{text}'")) is refused
+
+
+@pytest.mark.parametrize("words", ["--logits-processors None", "--allowed-media-domains ''"])
+def test_lists_hold_no_null(find: Find, words: str) -> None:
+    assert len(find("structured-value", words)) == 1
+
+
+def test_terratorch_is_not_there(find: Find) -> None:
+    assert len(find("model-architecture", "--model-impl terratorch", model="llama-8b")) == 1
