@@ -117,17 +117,16 @@ def fetch_command(version: str, zone: str | None) -> None:
 
 
 def knowledge(version: str | None) -> Knowledge:
-    """What is known of a version: shipped, or fetched; UsageError when neither."""
+    """What is known of a version: fetched, completed by what is shipped, or shipped; UsageError when neither."""
+    from harness.cli.help_cache import cache_folder, cached_versions, load_cached
     from harness.params.lint import knowledge_of
     from harness.params.snapshots import known_versions
 
     wanted = version or known_versions()[-1]
-    if wanted in known_versions():
-        return knowledge_of(wanted)
-    from harness.cli.help_cache import cache_folder, cached_versions, load_cached
-
     folder = cache_folder()
     fetched = load_cached(wanted, folder)
+    if fetched is None and wanted in known_versions():
+        return knowledge_of(wanted)
     if fetched is None:
         have = ", ".join(dict.fromkeys((*known_versions(), *cached_versions(folder))))
         raise UsageError(
@@ -192,12 +191,16 @@ def cells(change: Change) -> Sequence[str]:
 
 
 def note_provenance(known: Knowledge) -> None:
-    """Says on stderr where the document comes from."""
+    """Says on stderr where the document comes from, and how old a fetched one is."""
+    from datetime import UTC, datetime
+
+    from harness.cli.help_cache import age
+
     source = known.help.provenance
     if source:
-        click.echo(
-            f"vLLM {known.help.version}: {source.get('source', '')}, {source.get('date', '')}", err=True
-        )
+        old = age(known.help, datetime.now(UTC)) if known.offered is not None else None
+        when = f"fetched {old} ago" if old is not None else source.get("date", "")
+        click.echo(f"vLLM {known.help.version}: {source.get('source', '')}, {when}", err=True)
 
 
 def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

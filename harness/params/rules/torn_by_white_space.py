@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
@@ -46,10 +47,14 @@ def mended(problem: Problem, context: Context) -> tuple[int, str] | None:
     span = problem.span
     if span is None or problem.text.lstrip(" '\"")[:1] not in set("{["):
         return None
-    item = context.parameters[span.index]
-    prefix, text = item[: span.start], item[span.start :]
-    for end in range(span.index + 1, min(len(context.parameters), span.index + MAX_ITEMS)):
-        text = f"{text} {context.parameters[end]}"
+    return _join(context.parameters, span.index, span.start)
+
+
+@lru_cache(maxsize=256)
+def _join(parameters: tuple[str, ...], index: int, start: int) -> tuple[int, str] | None:
+    prefix, text = parameters[index][:start], parameters[index][start:]
+    for end in range(index + 1, min(len(parameters), index + MAX_ITEMS)):
+        text = f"{text} {parameters[end]}"
         for candidate in (text, text.strip("'\"")):
             if candidate[-1:] in ("}", "]") and _is_json(candidate):
                 return end + 1, prefix + candidate
