@@ -31,6 +31,9 @@ class Plot:
     description: str
     png: bytes
 
+    def _repr_png_(self) -> bytes:
+        return self.png
+
 
 def titled(title: str, *, simulated: bool) -> str:
     """The title, saying SIMULATED where the run is."""

@@ -36,7 +36,7 @@ def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
         prices = run.resolved.prices
         yield (
             f"Cheapest within the SLO: {best['label']} at {best['load']}, {best['cost_per_mtok']:.2f} "
-            f"{prices.currency} per 1M output tokens (prices: {prices.what}, {prices.as_of})."
+            f"{prices.currency} per 1M output tokens (prices: {prices.what}, {prices.as_of}){_doubt(best)}."
         )
 
 
@@ -51,12 +51,15 @@ def _named(row: pd.Series[Any]) -> str:
         if np.isfinite(row.get(f"{name}_p95_s", np.nan))
     ]
     note = f" ({', '.join(latencies)})" if latencies else ""
-    if row["verdict"] == SUSPECT:
-        note += f"; suspect: {row['reasons']}"
     return (
         f"{row['label']} at {row['load']}: {row['output_throughput_tok_s']:,.0f} tokens/s, "
-        f"{row['request_throughput_req_s']:.2f} requests/s{note}"
+        f"{row['request_throughput_req_s']:.2f} requests/s{note}{_doubt(row)}"
     )
+
+
+def _doubt(row: pd.Series[Any]) -> str:
+    """Why the level is to be doubted; empty when it is not."""
+    return f"; suspect: {row['reasons']}" if row["verdict"] == SUSPECT else ""
 
 
 def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:
