@@ -20,7 +20,7 @@ from harness.load.response import Response
 
 READ_BYTES = 65536
 ANCILLARY_BYTES = 128
-MAX_RESPONSE_BYTES = 256 << 20
+MAX_RESPONSE_BYTES = 64 << 20
 MAX_HEAD_BYTES = 1 << 20
 TIMESPEC = struct.Struct("@ll")
 CREDIBLE_AGE_NS = 5_000_000_000

@@ -18,6 +18,7 @@ import numpy.typing as npt
 DONE = b"[DONE]"
 # Two line ends in a row close an event. \r\n counts as one end, so \r\n alone must not match as two.
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
+LONGEST_END = 4
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 EVENTS_PER_STEP = 32
 TEXT_KEYS = ("content", "reasoning_content", "reasoning", "refusal")
@@ -31,26 +32,46 @@ class Event:
     data: bytes
 
 
-def split_events(reads: Iterable[tuple[float, bytes]]) -> tuple[list[Event], bytes]:
-    """Events of a stream of timed reads, and what is left of an unfinished one.
+class EventSplitter:
+    """Cuts timed reads into events, in time proportional to their bytes."""
 
-    Comments and ``event:``, ``id:``, ``retry:`` lines are dropped, as are events without data.
-    """
-    events: list[Event] = []
-    rest = b""
-    for time_s, data in reads:
-        buffer = rest + data if rest else data
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._tail = b""
+
+    @property
+    def rest(self) -> bytes:
+        """What is left of an unfinished event."""
+        return b"".join(self._parts)
+
+    def feed(self, time_s: float, data: bytes) -> Iterator[Event]:
+        """The events that this read completes.
+
+        Comments and ``event:``, ``id:``, ``retry:`` lines are dropped, as are events without data.
+        """
+        # A closing blank line may straddle reads: the last bytes before this one are looked at again.
+        if self._parts and _EVENT_END.search(self._tail + data) is None:
+            self._parts.append(data)
+            self._tail = (self._tail + data)[-LONGEST_END + 1 :]
+            return
+        pending = self.rest
+        buffer = pending + data
         position = 0
-        # Looks back over the last bytes of the rest: a closing blank line may straddle two reads.
-        for match in _EVENT_END.finditer(buffer, max(len(rest) - 3, 0)):
-            if match.start() < position:
-                continue
+        for match in _EVENT_END.finditer(buffer, max(len(pending) - LONGEST_END + 1, 0)):
             payload = event_data(buffer[position : match.start()])
             position = match.end()
             if payload is not None:
-                events.append(Event(time_s, payload))
-        rest = buffer[position:]
-    return events, rest
+                yield Event(time_s, payload)
+        left = buffer[position:]
+        self._parts = [left] if left else []
+        self._tail = left[-LONGEST_END + 1 :]
+
+
+def split_events(reads: Iterable[tuple[float, bytes]]) -> tuple[list[Event], bytes]:
+    """Events of a stream of timed reads, and what is left of an unfinished one."""
+    splitter = EventSplitter()
+    events = [event for time_s, data in reads for event in splitter.feed(time_s, data)]
+    return events, splitter.rest
 
 
 def event_data(block: bytes) -> bytes | None:
@@ -105,29 +126,37 @@ def parse_stream(reads: Iterable[tuple[float, bytes]]) -> ParsedStream:
 
 def parse_steps(reads: Iterable[tuple[float, bytes]], parsed: ParsedStream) -> Iterator[None]:
     """``parse_stream`` into ``parsed``, pausing every few dozen events for a caller with other things to do."""
-    events, rest = split_events(reads)
-    last_line = event_data(rest.strip()) if rest else None
-    if last_line == DONE and events:
-        events.append(Event(events[-1].time_s, DONE))
-    tally = _Tally()
-    for number, event in enumerate(events, start=1):
-        if number % EVENTS_PER_STEP == 0:
-            yield
-        if event.data == DONE:
-            parsed.done_s = event.time_s
-            break
-        try:
-            message = json.loads(event.data)
-        except ValueError:
-            parsed.malformed = parsed.malformed or f"not JSON in an event: {excerpt(event.data)!r}"
-            continue
-        if not isinstance(message, dict):
-            parsed.malformed = parsed.malformed or f"not an object in an event: {excerpt(event.data)!r}"
-        elif message.get("error") is not None:
-            parsed.error = parsed.error or error_text(message)
-        else:
-            _take(message, event.time_s, parsed, tally)
+    splitter, tally = EventSplitter(), _Tally()
+    number, last_s = 0, 0.0
+    for time_s, data in reads:
+        for event in splitter.feed(time_s, data):
+            number, last_s = number + 1, time_s
+            _take_event(event, parsed, tally)
+            if number % EVENTS_PER_STEP == 0:
+                yield
+    if number and splitter.rest and event_data(splitter.rest.strip()) == DONE:
+        _take_event(Event(last_s, DONE), parsed, tally)
     _count(parsed, tally)
+
+
+def _take_event(event: Event, parsed: ParsedStream, tally: _Tally) -> None:
+    """One event's share; nothing counts that comes after ``[DONE]``."""
+    if parsed.done_s is not None:
+        return
+    if event.data == DONE:
+        parsed.done_s = event.time_s
+        return
+    try:
+        message = json.loads(event.data)
+    except ValueError:
+        parsed.malformed = parsed.malformed or f"not JSON in an event: {excerpt(event.data)!r}"
+        return
+    if not isinstance(message, dict):
+        parsed.malformed = parsed.malformed or f"not an object in an event: {excerpt(event.data)!r}"
+    elif message.get("error") is not None:
+        parsed.error = parsed.error or error_text(message)
+    else:
+        _take(message, event.time_s, parsed, tally)
 
 
 def _take(message: dict[str, Any], time_s: float, parsed: ParsedStream, tally: _Tally) -> None:

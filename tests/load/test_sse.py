@@ -204,3 +204,11 @@ def test_no_bytes_make_the_parser_raise(data: bytes) -> None:
 )
 def test_no_json_makes_the_parser_raise(message: object) -> None:
     parse_stream([(0.0, b"data: " + json.dumps({"choices": [message], "usage": message}).encode() + b"\n\n")])
+
+
+def test_one_event_over_very_many_reads_is_put_together_once() -> None:
+    # 40,000 reads of 1 kB: joining at every read would copy 800 GB.
+    reads = [(float(i), b"x" * 1000) for i in range(40_000)]
+    events, rest = split_events([(0.0, b"data: "), *reads, (-1.0, b"\n"), (-2.0, b"\n"), (-3.0, b"data: y")])
+    assert [(event.time_s, len(event.data)) for event in events] == [(-2.0, 40_000_000)]
+    assert rest == b"data: y"
