@@ -1,0 +1,142 @@
+"""The start-up rules against what vLLM's own configuration code said of the recorded lists."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from harness.diagnostics import Diagnostic, Stage
+from harness.params import derivation
+from harness.params.argv import read
+from harness.params.context import Context
+from harness.params.lint import knowledge_of, lint_parameters
+from harness.params.model_config import ModelConfig
+from harness.params.settings import Settings
+
+HERE = Path(__file__).parent
+VERSIONS = ("0.12.0", "0.15.1")
+# The recorded configuration code does not look at memory: nothing there can confirm or refute this rule.
+NOT_RECORDED = {"gpu-memory"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One line of the corpus; ``derived`` is length, tokens per step and sequences of an accepted list."""
+
+    parameters: tuple[str, ...]
+    model: str
+    gpu_type: str
+    gpu_count: int
+    origin: str
+    verdict: str
+    text: str
+    derived: tuple[int, int, int] | None
+
+
+@cache
+def corpus(version: str) -> tuple[Verdict, ...]:
+    lines = lzma.decompress((HERE / f"startup-{version}.jsonl.xz").read_bytes()).decode().splitlines()
+    found = []
+    for parameters, model, gpu_type, gpu_count, origin, verdict, text, derived in map(json.loads, lines):
+        numbers = None if derived is None else (derived[0], derived[1], derived[2])
+        found.append(Verdict(tuple(parameters), model, gpu_type, gpu_count, origin, verdict, text, numbers))
+    return tuple(found)
+
+
+@cache
+def model(name: str) -> ModelConfig:
+    return ModelConfig.from_json(json.loads((HERE / "models" / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def errors(verdict: Verdict, *, version: str, stage: Stage) -> list[Diagnostic]:
+    findings = lint_parameters(
+        verdict.parameters,
+        engine_version=version,
+        gpu_type=verdict.gpu_type,
+        gpu_count=verdict.gpu_count,
+        model_config=model(verdict.model),
+    )
+    return [finding for finding in findings if finding.is_error and finding.stage is stage]
+
+
+def settings_of(verdict: Verdict, *, version: str) -> Settings:
+    known = knowledge_of(version)
+    return Settings(
+        Context(
+            parameters=verdict.parameters,
+            version=version,
+            help=known.help,
+            grammar=known.grammar,
+            reading=read(verdict.parameters, known.grammar),
+            gpu_type=verdict.gpu_type,
+            gpu_count=verdict.gpu_count,
+            model=model(verdict.model),
+            registries=known.registries,
+        )
+    )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_corpus_is_large_varied_and_half_hand_written(version: str) -> None:
+    verdicts = corpus(version)
+    assert len(verdicts) >= 1000
+    assert sum(verdict.origin == "hand" for verdict in verdicts) >= 500
+    assert sum(verdict.origin == "random" for verdict in verdicts) >= 500
+    assert len({verdict.model for verdict in verdicts}) >= 15
+    assert len({verdict.gpu_type for verdict in verdicts}) >= 5
+    assert sum(verdict.verdict == "startup" for verdict in verdicts) >= 500
+    assert sum(verdict.verdict == "ok" for verdict in verdicts) >= 500
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_list_that_the_engine_accepts_has_a_startup_error(version: str) -> None:
+    accepted = [verdict for verdict in corpus(version) if verdict.verdict == "ok"]
+    assert len(accepted) >= 500
+    wrong = [
+        (verdict.parameters, verdict.model, finding.code)
+        for verdict in accepted
+        for finding in errors(verdict, version=version, stage=Stage.STARTUP)
+        if finding.code not in NOT_RECORDED
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_at_least_98_percent_of_the_refused_lists_have_a_startup_error(version: str) -> None:
+    refused = [verdict for verdict in corpus(version) if verdict.verdict == "startup"]
+    assert len(refused) >= 500
+    missed = []
+    for verdict in refused:
+        found = {finding.code for finding in errors(verdict, version=version, stage=Stage.STARTUP)}
+        if not found - NOT_RECORDED:
+            missed.append((verdict.parameters, verdict.model, verdict.text))
+    assert len(missed) <= 0.02 * len(refused), missed
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_parser_stage_agrees_on_the_same_lists(version: str) -> None:
+    verdicts = corpus(version)
+    assert len(verdicts) >= 1000
+    for verdict in verdicts:
+        refused = bool(errors(verdict, version=version, stage=Stage.PARSE))
+        assert refused == (verdict.verdict == "parse"), verdict
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_lengths_and_batches_come_out_as_the_engine_derives_them(version: str) -> None:
+    checked = 0
+    for verdict in corpus(version):
+        if verdict.derived is None:
+            continue
+        settings = settings_of(verdict, version=version)
+        limits = derivation.batch(settings)
+        ours = (derivation.max_model_len(settings), limits.tokens, limits.sequences)
+        for mine, engines in zip(ours, verdict.derived, strict=True):
+            assert mine in (None, engines), (verdict, ours)
+            checked += mine is not None
+    assert checked >= 3 * 500
