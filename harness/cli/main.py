@@ -6,6 +6,7 @@ Sub-commands are imported when they are called, so that ``harness lint`` does no
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -99,6 +100,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except Exception as error:
+        if os.environ.get("HARNESS_DEBUG"):
+            raise
+        click.echo(
+            f"error: a defect in harness: {type(error).__name__}: {error}; HARNESS_DEBUG=1 shows where",
+            err=True,
+        )
+        sys.exit(3)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.units import format_duration
+
+if TYPE_CHECKING:
+    from harness.plan.config import SweepConfig
+    from harness.results.prices import PriceTable
+    from harness.sweep.forecasts import CellForecast
+    from harness.sweep.preflight import Preflight
 
 SHOWN_CELLS = 40
 
@@ -25,9 +31,14 @@ SHOWN_CELLS = 40
 @click.option(
     "--local", is_flag=True, help="For engines on this machine: the platform's own rules do not hold."
 )
+@click.option(
+    "--reuse", is_flag=True, help="Count one deployment moved from cell to cell, as sweep --reuse would."
+)
 @click.option("--all", "show_all", is_flag=True, help=f"List every cell, not the first {SHOWN_CELLS}.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def command(config: str, *, prices: Path | None, local: bool, show_all: bool, as_json: bool) -> int:
+def command(
+    config: str, *, prices: Path | None, local: bool, reuse: bool, show_all: bool, as_json: bool
+) -> int:
     """List the cells of CONFIG: which would run, which are refused and why, how long and how much it takes.
 
     Exit code 1 when no cell can run.
@@ -37,34 +48,57 @@ def command(config: str, *, prices: Path | None, local: bool, show_all: bool, as
     """
     from harness.plan.config import load_config
     from harness.results.store import load_prices
-    from harness.sweep.deployers import run_id
-    from harness.sweep.estimates import estimate_runs, price_of
-    from harness.sweep.preflight import preflight
+    from harness.sweep.forecasts import forecast_cells
+    from harness.sweep.preflight import preflight, read_model_configs
 
     loaded = load_config(config)
     plan = preflight(loaded, managed=not local)
     table = None if prices is None else load_prices(prices)
-    estimates = estimate_runs(loaded, plan.accepted, price_of(table))
-    hours = sum(estimate.gpu_hours for estimate in estimates.values())
-    costs = [estimate.cost for estimate in estimates.values()]
-    cost = None if None in costs or not costs else sum(filter(None, costs))
-    document: dict[str, Any] = {
+    forecasts = forecast_cells(loaded, plan.accepted, read_model_configs(loaded.models))
+    document = describe(loaded, plan, forecasts, prices=table, reuse=reuse)
+    click.echo(json.dumps(document, indent=2) if as_json else as_text(document, show_all=show_all))
+    return 0 if plan.accepted else 1
+
+
+def describe(
+    config: SweepConfig,
+    plan: Preflight,
+    forecasts: Mapping[str, CellForecast],
+    *,
+    prices: PriceTable | None,
+    reuse: bool,
+) -> dict[str, Any]:
+    """The whole plan as plain values; costs are None without a price for every cell."""
+    from harness.sweep.deployers import run_id
+    from harness.sweep.estimates import estimate_runs, price_of, total
+
+    price = price_of(prices)
+    runs = estimate_runs(config, plan.accepted, price, reuse=reuse)
+    likely, low, high = (
+        total(estimate_runs(config, plan.accepted, price, reuse=reuse, ready_share=share))
+        for share in (1, 0.5, 2)
+    )
+    return {
         "schema_version": 1,
-        "name": loaded.name,
+        "name": config.name,
         "cells": plan.cells,
-        "runs": len(estimates),
-        "gpu_hours": hours,
-        "cost": cost,
-        "currency": None if table is None else table.currency,
+        "runs": len(runs),
+        "deployments": likely.deployments,
+        "gpu_hours": likely.gpu_hours,
+        "gpu_hours_interval": [low.gpu_hours, high.gpu_hours],
+        "cost": likely.cost,
+        "cost_interval": None if likely.cost is None else [low.cost, high.cost],
+        "currency": None if prices is None else prices.currency,
         "accepted": [
             {
                 "id": cell.id,
                 "label": cell.label,
                 "gpus": cell.gpus,
                 "parameters": list(cell.parameters),
-                "seconds": estimates[run_id(cell, 0)].seconds,
-                "gpu_hours": estimates[run_id(cell, 0)].gpu_hours,
-                "cost": estimates[run_id(cell, 0)].cost,
+                "seconds": runs[run_id(cell, 0)].seconds,
+                "gpu_hours": runs[run_id(cell, 0)].gpu_hours,
+                "cost": runs[run_id(cell, 0)].cost,
+                "forecast": forecasts[cell.id].to_json(),
             }
             for cell in plan.accepted
         ],
@@ -74,31 +108,48 @@ def command(config: str, *, prices: Path | None, local: bool, show_all: bool, as
         ],
         "warnings": [{"code": finding.code, "message": finding.message} for finding in plan.warnings],
     }
-    click.echo(json.dumps(document, indent=2) if as_json else as_text(document, show_all=show_all))
-    return 0 if plan.accepted else 1
 
 
 def as_text(document: Mapping[str, Any], *, show_all: bool) -> str:
-    """The plan as lines: cells that would run, cells refused, the sum."""
+    """The plan as lines: cells that would run with what they should do, cells refused, the sum."""
     accepted, refused = document["accepted"], document["refused"]
     shown = accepted if show_all else accepted[:SHOWN_CELLS]
     width = max((len(cell["label"]) for cell in shown), default=0)
-    lines = [
-        f"  {cell['label']:<{width}}  {cell['gpus']} GPU  {format_duration(cell['seconds']):>8}  "
-        f"{cell['gpu_hours']:.2f} GPU-h" + ("" if cell["cost"] is None else f"  {cell['cost']:.2f}")
-        for cell in shown
-    ]
+    lines = [f"  {cell['label']:<{width}}  {told(cell)}" for cell in shown]
     if len(shown) < len(accepted):
         lines.append(f"  ... and {len(accepted) - len(shown)} more (--all)")
     lines += [f"  refused {cell['label']}: {cell['reason']}" for cell in refused]
     lines += [f"  warning {finding['code']}: {finding['message']}" for finding in document["warnings"]]
-    cost = (
-        ""
-        if document["cost"] is None
-        else f", {document['cost']:.2f} {document['currency']} by the price file"
-    )
+    low, high = document["gpu_hours_interval"]
+    cost = ""
+    if document["cost"] is not None:
+        cheap, dear = document["cost_interval"]
+        cost = (
+            f", {document['cost']:.2f} ({cheap:.2f} to {dear:.2f}) {document['currency']} by the price file"
+        )
     lines.append(
-        f"{document['name']}: {document['cells']} cells, {len(refused)} refused, {document['runs']} runs, "
-        f"{document['gpu_hours']:.2f} GPU-hours{cost} (estimated: start-up times are guesses until measured)"
+        f"{document['name']}: {document['cells']} cells, {len(refused)} refused, {document['runs']} runs on "
+        f"{document['deployments']} deployments, {document['gpu_hours']:.2f} ({low:.2f} to {high:.2f}) GPU-hours{cost}"
     )
+    lines.append("Forecasts and start-up times are estimates until the first cells are measured.")
     return "\n".join(lines)
+
+
+def told(cell: Mapping[str, Any]) -> str:
+    """One cell: what it takes, and its forecast at the last load level."""
+    words = [
+        f"{cell['gpus']} GPU",
+        f"{format_duration(cell['seconds']):>7}",
+        f"{cell['gpu_hours']:.2f} GPU-h",
+    ]
+    if cell["cost"] is not None:
+        words.append(f"{cell['cost']:.2f}")
+    levels = cell["forecast"].get("levels")
+    if not levels:
+        return "  ".join([*words, f"no forecast: {cell['forecast'].get('reason')}"])
+    last, share = levels[-1], cell["forecast"]["interval"]
+    words.append(
+        f"forecast at {last['level']:g}: {last['output_throughput_tok_s']:.0f} tok/s, TTFT {last['ttft_ms']:.0f} ms, "
+        f"TPOT {last['tpot_ms'] or 0:.1f} ms (±{share:.0%}, bound by {last['binding']})"
+    )
+    return "  ".join(words)

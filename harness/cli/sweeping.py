@@ -187,7 +187,9 @@ def make_budget(
     """Estimates of every run, under the limits of the call. UsageError for a cost limit without prices."""
     if request.max_cost is not None and prices is None:
         raise UsageError("--max-cost needs --prices FILE, such as configs/prices.yaml")
-    estimates = estimate_runs(config, cells, price_of(prices), time_scale=scale_of(request.choice))
+    estimates = estimate_runs(
+        config, cells, price_of(prices), time_scale=scale_of(request.choice), reuse=request.reuse
+    )
     return Budget(estimates, max_gpu_hours=request.max_gpu_hours, max_cost=request.max_cost)
 
 

@@ -13,21 +13,25 @@ PriceOf = Callable[[Cell], float | None]
 
 @dataclass(frozen=True, slots=True)
 class RunEstimate:
-    """What one run takes: seconds from create to deletion, and its cost, None without a price for it."""
+    """What one run takes: seconds from create to deletion, and its cost, None without a price for it.
+
+    ``fresh`` is False for a run on a deployment that another one started.
+    """
 
     seconds: float
     gpu_hours: float
     cost: float | None
+    fresh: bool = True
 
 
 def estimate_run(
-    cell: Cell, *, ready_s: float, load_s: float, delete_s: float, price: PriceOf
+    cell: Cell, *, ready_s: float, load_s: float, delete_s: float, price: PriceOf, fresh: bool = True
 ) -> RunEstimate:
     """Start-up, load and tear-down of one run of a cell; ``price`` is per hour of the whole deployment."""
     seconds = ready_s + load_s + delete_s
     hourly = price(cell)
     hours = seconds / SECONDS_PER_HOUR
-    return RunEstimate(seconds, cell.gpus * hours, None if hourly is None else hourly * hours)
+    return RunEstimate(seconds, cell.gpus * hours, None if hourly is None else hourly * hours, fresh)
 
 
 @dataclass(slots=True)
@@ -65,4 +69,4 @@ class Budget:
         if estimate is not None and estimate.seconds > 0:
             share = seconds / estimate.seconds
             cost = None if estimate.cost is None else estimate.cost * share
-            self.spent[run_id] = RunEstimate(seconds, estimate.gpu_hours * share, cost)
+            self.spent[run_id] = RunEstimate(seconds, estimate.gpu_hours * share, cost, estimate.fresh)

@@ -1,0 +1,95 @@
+"""What every cell of a plan should do at its load levels, before anything is deployed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.forecast.cell import Forecast, forecast_cell
+from harness.forecast.load import Arrivals, Load
+from harness.load.lengths import mean_length
+from harness.plan.cells import Cell
+from harness.plan.config import LoadLevel, SweepConfig
+from harness.plan.engine import UnknownEngine, engine_of
+from harness.sweep.loads import lengths
+
+ARRIVALS = {"constant": Arrivals.CONSTANT}
+
+
+@dataclass(frozen=True, slots=True)
+class CellForecast:
+    """A cell's forecast, or the reason why there is none."""
+
+    forecast: Forecast | None
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Milliseconds and tokens per second per level; latencies are means."""
+        if self.forecast is None:
+            return {"reason": self.reason}
+        return {
+            "interval": self.forecast.interval,
+            "kv_cache_tokens": self.forecast.memory.tokens,
+            "levels": [
+                {
+                    "arrivals": level.load.arrivals.value,
+                    "level": level.load.level,
+                    "ttft_ms": _ms(level.ttft_s.mean),
+                    "tpot_ms": _ms(level.tpot_s.mean),
+                    "output_throughput_tok_s": level.output_throughput,
+                    "binding": level.binding.value,
+                }
+                for level in self.forecast.levels
+            ],
+        }
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000.0
+
+
+def forecast_cells(
+    config: SweepConfig, cells: Iterable[Cell], models: Mapping[str, Mapping[str, Any]]
+) -> dict[str, CellForecast]:
+    """The forecast of each cell, by cell id."""
+    loads = [load_of(level, config) for level in config.load]
+    return {
+        cell.id: forecast(cell, loads, models.get(cell.model), seed=config.workload.seed) for cell in cells
+    }
+
+
+def forecast(
+    cell: Cell, loads: list[Load], model_config: Mapping[str, Any] | None, *, seed: int
+) -> CellForecast:
+    """One cell at the given loads."""
+    engine = engine_of(cell, model_config)
+    if isinstance(engine, UnknownEngine):
+        return CellForecast(None, engine.reason)
+    found = forecast_cell(
+        engine.model,
+        engine.gpu,
+        engine.settings,
+        gpu_count=cell.gpu_count,
+        replicas=cell.replicas,
+        loads=loads,
+        seed=seed,
+    )
+    if found.failure is not None:
+        return CellForecast(None, f"would not start: {found.failure.message.partition('. ')[0]}")
+    return CellForecast(found)
+
+
+def load_of(level: LoadLevel, config: SweepConfig) -> Load:
+    """A load level in the forecast's terms, its lengths by their means."""
+    arrivals, amount = Arrivals.CLOSED, float(level.concurrency or 0)
+    if level.rate_per_s is not None:
+        arrivals, amount = ARRIVALS.get(level.arrivals, Arrivals.POISSON), level.rate_per_s
+    workload = config.workload
+    return Load(
+        arrivals,
+        amount,
+        mean_length(lengths(workload.input_tokens)) + workload.prefix_tokens,
+        mean_length(lengths(workload.output_tokens)),
+        shared_prefix_tokens=workload.prefix_tokens if workload.prefix_groups == 1 else 0,
+    )
