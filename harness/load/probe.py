@@ -136,7 +136,7 @@ class _Honours:
     def __init__(self, body: bytes, form: RequestForm) -> None:
         text = body.decode("utf-8", "replace")
         messages = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
-        with_choices = [message for message in messages if message.get("choices")]
+        with_choices = [m for m in messages if isinstance(m.get("choices"), list) and m["choices"]]
         usages = [message["usage"] for message in messages if isinstance(message.get("usage"), dict)]
         self.usage = bool(usages)
         self.continuous_usage = form.continuous_usage and any(
@@ -146,6 +146,7 @@ class _Honours:
             isinstance(choice.get("token_ids"), list)
             for message in with_choices
             for choice in message["choices"]
+            if isinstance(choice, dict)
         )
         details = [usage.get("prompt_tokens_details") for usage in usages]
         self.cached_tokens = any(isinstance(detail, dict) and "cached_tokens" in detail for detail in details)
@@ -198,7 +199,7 @@ class _Asker:
             raise EndpointError(f"{url} {given} ({response.status})")
         try:
             message = json.loads(response.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
             found = response.content_type or "no content type"
@@ -272,7 +273,7 @@ class _Asker:
         try:
             usage = json.loads(response.content)["usage"]
             return integer(usage["prompt_tokens"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, RecursionError, KeyError, TypeError):
             return None
 
 

@@ -10,7 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.load.records import Outcome, RequestRecord
-from harness.load.sse import ParsedStream, choice_has_text, error_text, excerpt, parse_steps, take_usage
+from harness.load.sse import (
+    ParsedStream,
+    choice_has_text,
+    error_text,
+    excerpt,
+    parse_steps,
+    take_finish,
+    take_usage,
+)
 
 NS_PER_S = 1_000_000_000
 EVENT_STREAM = "text/event-stream"
@@ -127,7 +135,7 @@ def _parse_whole(reads: list[tuple[float, bytes]], response: Response, parsed: P
         return
     try:
         message = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed.malformed = f"not JSON: {excerpt(response.content)!r}"
         return
     if not isinstance(message, dict):
@@ -140,7 +148,7 @@ def _parse_whole(reads: list[tuple[float, bytes]], response: Response, parsed: P
     choices = message.get("choices")
     choices = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
     for choice in choices:
-        parsed.finish_reason = choice.get("finish_reason") or parsed.finish_reason
+        take_finish(choice, parsed)
     if parsed.completion_tokens or any(choice_has_text(choice) for choice in choices):
         parsed.last_token_s = reads[-1][0]
 

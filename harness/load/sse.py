@@ -19,6 +19,7 @@ DONE = b"[DONE]"
 # Two line ends in a row close an event. \r\n counts as one end, so \r\n alone must not match as two.
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
 LONGEST_END = 4
+LARGEST_COUNT = 2**31 - 1
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 EVENTS_PER_STEP = 32
 TEXT_KEYS = ("content", "reasoning_content", "reasoning", "refusal")
@@ -148,7 +149,7 @@ def _take_event(event: Event, parsed: ParsedStream, tally: _Tally) -> None:
         return
     try:
         message = json.loads(event.data)
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed.malformed = parsed.malformed or f"not JSON in an event: {excerpt(event.data)!r}"
         return
     if not isinstance(message, dict):
@@ -176,13 +177,20 @@ def _take(message: dict[str, Any], time_s: float, parsed: ParsedStream, tally: _
         token_ids = choice.get("token_ids")
         if isinstance(token_ids, list):
             id_count = (id_count or 0) + len(token_ids)
-        parsed.finish_reason = choice.get("finish_reason") or parsed.finish_reason
+        take_finish(choice, parsed)
     if parsed.role_s is None and not has_text and not id_count and not tally.times:
         parsed.role_s = time_s
     tally.times.append(time_s)
     tally.has_text.append(has_text)
     tally.id_counts.append(id_count)
     tally.running.append(running)
+
+
+def take_finish(choice: dict[str, Any], parsed: ParsedStream) -> None:
+    """Keep a choice's finish reason, if it has one."""
+    reason = choice.get("finish_reason")
+    if isinstance(reason, str) and reason:
+        parsed.finish_reason = reason
 
 
 def take_usage(usage: dict[str, Any], parsed: ParsedStream) -> int | None:
@@ -209,11 +217,12 @@ def choice_has_text(choice: dict[str, Any]) -> bool:
         return False
     if any(delta.get(key) for key in TEXT_KEYS):
         return True
-    calls = delta.get("tool_calls") or (
-        [{"function": delta["function_call"]}] if delta.get("function_call") else []
+    calls = delta.get("tool_calls")
+    functions = (
+        [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
     )
-    functions = [call.get("function") or {} for call in calls if isinstance(call, dict)]
-    return any(function.get("name") or function.get("arguments") for function in functions)
+    functions.append(delta.get("function_call"))
+    return any(f.get("name") or f.get("arguments") for f in functions if isinstance(f, dict))
 
 
 def _count(parsed: ParsedStream, tally: _Tally) -> None:
@@ -257,8 +266,10 @@ def error_text(message: dict[str, Any]) -> str:
 
 
 def integer(value: object) -> int | None:
-    """A JSON integer; None for anything else, booleans included."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A count in JSON; None for anything else, and for what no count can be."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= LARGEST_COUNT else None
 
 
 def excerpt(data: bytes, length: int = 80) -> str:

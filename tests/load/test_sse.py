@@ -212,3 +212,15 @@ def test_one_event_over_very_many_reads_is_put_together_once() -> None:
     events, rest = split_events([(0.0, b"data: "), *reads, (-1.0, b"\n"), (-2.0, b"\n"), (-3.0, b"data: y")])
     assert [(event.time_s, len(event.data)) for event in events] == [(-2.0, 40_000_000)]
     assert rest == b"data: y"
+
+
+@pytest.mark.parametrize(
+    "usage", [{"completion_tokens": 10**400}, {"prompt_tokens": -1}, {"completion_tokens": True}]
+)
+def test_counts_that_cannot_be_are_no_counts(usage: dict[str, Any]) -> None:
+    parsed = parse_stream([(1.0, b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")])
+    assert (parsed.prompt_tokens, parsed.completion_tokens) == (None, None)
+
+
+def test_json_nested_beyond_reason_is_malformed() -> None:
+    assert parse_stream([(1.0, b"data: " + b"[" * 200_000 + b"\n\n")]).malformed is not None
