@@ -28,6 +28,7 @@ from harness.params.rules import (
     dtype_not_supported,
     expert_balancing,
     expert_parallel,
+    fails_later,
     foreign_code,
     gpu_memory,
     gpu_not_authorized,
@@ -171,6 +172,7 @@ RULES: tuple[Rule, ...] = (
     attention_backend,
     tracing,
     metrics_version,
+    fails_later,
     gpu_memory,
     # platform
     deployment_size,

@@ -244,3 +244,23 @@ def test_lists_hold_no_null(find: Find, words: str) -> None:
 
 def test_terratorch_is_not_there(find: Find) -> None:
     assert len(find("model-architecture", "--model-impl terratorch", model="llama-8b")) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        ("--num-gpu-blocks-override 1", True),
+        ("--num-gpu-blocks-override 2", False),
+        ("--kv-cache-memory-bytes 0", True),
+        ("--seed=-1", True),
+        ("--seed 4294967295", False),
+        ("--generation-config bogus", True),
+        ("--generation-config vllm", False),
+        ("--runner pooling", True),
+        ("--gpu-memory-utilization 1", True),
+        ("--gpu-memory-utilization 0.95", False),
+    ],
+)
+def test_what_fails_after_the_checks_is_a_warning(find: Find, words: str, warned: bool) -> None:
+    found = find("fails-later", words, model="llama-8b", gpu_type="gpua5000")
+    assert [finding.severity for finding in found] == [Severity.WARNING] * warned
