@@ -131,19 +131,18 @@ def finding(context: Context, settings: Settings, balance: Balance, *, best: int
     """What does not fit, and the longest sequence that would."""
     span = settings.span("max-model-len", "gpu-memory-utilization", "tensor-parallel-size")
     certain = balance.excess > MARGIN
+    report = context.error if certain else context.warning
     need, have = format_bytes(balance.needs), format_bytes(balance.has)
     weights = format_bytes(balance.plan.weights_bytes)
     if balance.fixed >= balance.has:
         message = (
             f"the weights ({weights} per GPU) leave no memory for the KV cache: {need} needed, {have} there"
         )
-        hint = "more or larger GPUs, or a quantized model"
-    else:
-        verb = "does not fit" if certain else "hardly fits"
-        message = (
-            f"a sequence of {balance.plan.max_model_len} tokens {verb} beside the weights ({weights} per GPU): "
-            f"{need} of memory needed, {have} there"
-        )
-        hint = f"--max-model-len {best} at most" if best > 0 else "more or larger GPUs"
-    report = context.error if certain else context.warning
+        return report(CODE, None, message, hint="more or larger GPUs, or a quantized model")
+    verb = "does not fit" if certain else "hardly fits"
+    message = (
+        f"a sequence of {balance.plan.max_model_len} tokens {verb} beside the weights ({weights} per GPU): "
+        f"{need} of memory needed, {have} there"
+    )
+    hint = f"--max-model-len {best} at most" if best > 0 else "more or larger GPUs"
     return report(CODE, span, message, hint=hint)
