@@ -44,6 +44,8 @@ def main() -> None:
         frames = [error_frame(error)]
     for each in frames:
         _send(each)
+    # The listening thread holds the lock of standard input; an interpreter that shuts down in order aborts over that.
+    os._exit(0)
 
 
 async def _run(job: LoadJob, shard: Shard) -> StageResult:
