@@ -9,10 +9,11 @@ import time
 
 from harness.load.connection import ConnectFailed, Connection, reason
 from harness.load.records import Outcome
-from harness.load.target import Target
+from harness.load.target import Proxy, Target
 
 # linux/net_tstamp.h and asm-generic/socket.h; the socket module does not name them before Python 3.14.
 SO_TIMESTAMPING = 37
+LONGEST_PROXY_ANSWER = 65536
 RX_SOFTWARE, REPORT_SOFTWARE = 1 << 3, 1 << 4
 
 
@@ -33,6 +34,8 @@ async def open_connection(target: Target) -> Connection:
         connection = Connection(sock, loop=loop)
         try:
             await loop.sock_connect(sock, address)
+            if target.proxy is not None and target.tls is not None:
+                await _tunnel(sock, target, target.proxy, loop=loop)
             connection.connect_ns = time.monotonic_ns() - began
             if target.tls is not None:
                 await connection.handshake(target.tls, host=target.host)
@@ -59,3 +62,25 @@ def _new_socket(family: socket.AddressFamily) -> socket.socket:
         except OSError:
             return sock  # sandboxes may refuse it; reads then count as user-space ones
     return sock
+
+
+async def _tunnel(
+    sock: socket.socket, target: Target, proxy: Proxy, *, loop: asyncio.AbstractEventLoop
+) -> None:
+    """Have the proxy connect to the target; ConnectFailed with its own words when it will not."""
+    authority = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
+    lines = [f"CONNECT {authority} HTTP/1.1", f"host: {authority}"]
+    if proxy.credentials is not None:
+        lines.append(f"proxy-authorization: {proxy.credentials.reveal()}")
+    await loop.sock_sendall(sock, ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+    answer = b""
+    while b"\r\n\r\n" not in answer and len(answer) < LONGEST_PROXY_ANSWER:
+        data = await loop.sock_recv(sock, 4096)
+        if not data:
+            break
+        answer += data
+    status = answer.split(b"\r\n", 1)[0].decode("latin-1")
+    if status.split(" ")[1:2] != ["200"]:
+        raise ConnectFailed(
+            Outcome.CONNECT, f"the proxy {proxy.host}:{proxy.port} refused: {status or 'no answer'}"
+        )

@@ -74,12 +74,13 @@ def post_bytes(target: Target, *, api: str, body: Mapping[str, Any], key: Secret
     """A whole POST request, headers and body."""
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     accept = "text/event-stream" if body.get("stream") else "application/json"
-    head = _head(target, line=f"POST {target.path}{PATHS[api]}", accept=accept, key=key)
+    head = _head(target, line=f"POST {target.request_path}{PATHS[api]}", accept=accept, key=key)
     return head + b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(content) + content
 
 
 def get_bytes(target: Target, *, path: str, key: Secret | None, accept: str = "application/json") -> bytes:
     """A whole GET request of an absolute path."""
+    path = target.request_path.removesuffix(target.path) + path
     return _head(target, line=f"GET {path}", accept=accept, key=key) + b"\r\n"
 
 
@@ -91,6 +92,8 @@ def _head(target: Target, *, line: str, accept: str, key: Secret | None) -> byte
     ]
     # A compressed stream would arrive in the compressor's blocks, not as tokens.
     lines += [f"accept: {accept}", "accept-encoding: identity"]
+    if target.proxy is not None and target.proxy.credentials is not None and target.tls is None:
+        lines.append(f"proxy-authorization: {target.proxy.credentials.reveal()}")
     if key is not None and key:
         lines.append(f"authorization: Bearer {header_value(key)}")
     return ("\r\n".join(lines) + "\r\n").encode("latin-1")

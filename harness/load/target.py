@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import ipaddress
 import socket
 import ssl
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
 
 from harness.errors import NetworkError, UsageError
+from harness.secret import Secret
 
 # What users paste with the base URL.
 ROUTES = ("/chat/completions", "/completions", "/models")
@@ -17,14 +21,27 @@ Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy; ``credentials`` is the value of its ``Proxy-Authorization`` header, None without one."""
+
+    host: str
+    port: int
+    credentials: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    """A server to connect to. ``path`` is the URL's own path without a closing slash; ``tls`` is None for http."""
+    """A server to connect to. ``path`` is the URL's own path without a closing slash; ``tls`` is None for http.
+
+    With a proxy the ``addresses`` are the proxy's.
+    """
 
     host: str
     port: int
     path: str
     addresses: tuple[Address, ...]
     tls: ssl.SSLContext | None
+    proxy: Proxy | None = None
 
     @property
     def host_header(self) -> str:
@@ -32,6 +49,11 @@ class Target:
         name = f"[{self.host}]" if ":" in self.host else self.host
         usual = 443 if self.tls else 80
         return name if self.port == usual else f"{name}:{self.port}"
+
+    @property
+    def request_path(self) -> str:
+        """The path to name in a request line: a proxy for plain http wants the whole URL."""
+        return f"http://{self.host_header}{self.path}" if self.proxy and self.tls is None else self.path
 
 
 def normal_url(text: str) -> str:
@@ -60,12 +82,45 @@ async def resolve(url: str, *, ca_file: str | None = None) -> Target:
     host = parts.hostname or ""
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
+    proxy = proxy_for(parts.scheme, host)
+    addresses = await _look_up(proxy.host, proxy.port) if proxy else await _look_up(host, port)
+    return Target(host, port, parts.path, addresses, _tls_context(ca_file) if secure else None, proxy)
+
+
+async def _look_up(host: str, port: int) -> tuple[Address, ...]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise NetworkError(f"cannot look up {host!r}: {error.strerror or error}") from error
-    addresses = tuple(dict.fromkeys((family, tuple(address)) for family, _, _, _, address in found))
-    return Target(host, port, parts.path, addresses, _tls_context(ca_file) if secure else None)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise NetworkError(f"cannot look up {host!r}: {reason or error}") from error
+    return tuple(dict.fromkeys((family, tuple(address)) for family, _, _, _, address in found))
+
+
+def proxy_for(scheme: str, host: str) -> Proxy | None:
+    """The proxy that the environment names for ``host``; never one for this machine itself.
+
+    ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in either case; UsageError for one of another kind.
+    """
+    named = getproxies_environment()
+    text = named.get(scheme) or named.get("all")
+    if not text or is_loopback(host) or proxy_bypass(host):
+        return None
+    parts = urlsplit(text if "://" in text else f"http://{text}")
+    if parts.scheme != "http" or not parts.hostname:
+        raise UsageError(f"a proxy of this kind is not used: '{parts.scheme}://{parts.hostname}'; http:// is")
+    credentials = None
+    if parts.username:
+        plain = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        credentials = Secret("Basic " + base64.b64encode(plain.encode()).decode())
+    return Proxy(parts.hostname, parts.port or 80, credentials)
+
+
+def is_loopback(host: str) -> bool:
+    """True for this machine's own addresses and name."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:

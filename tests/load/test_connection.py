@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 import trustme
 
+from harness.errors import UsageError
 from harness.load.pool import Pool
 from harness.load.records import Outcome
 from harness.load.request import get_bytes, post_bytes
 from harness.load.response import Response
-from harness.load.target import resolve
+from harness.load.target import proxy_for, resolve
 from harness.secret import Secret
 
 Serve = Callable[..., Any]
@@ -265,3 +267,104 @@ def test_tls_to_a_server_without_it_is_refused(lab: ModuleType) -> None:
     response = asyncio.run(run())
     assert response.outcome is Outcome.TLS
     assert "handshake failed" in response.detail
+
+
+@contextlib.asynccontextmanager
+async def proxy(port: int, heads: list[bytes], *, refuses: bool = False) -> AsyncIterator[int]:
+    """A proxy that leads everywhere to ``port`` of this machine; the heads of what it was asked are kept."""
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        heads.append(head)
+        if refuses:
+            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+            writer.close()
+            return
+        onward, outward = await asyncio.open_connection("127.0.0.1", port)
+        if head.startswith(b"CONNECT"):
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            outward.write(head)
+        await asyncio.gather(pipe(reader, outward), pipe(onward, writer))
+
+    server = await asyncio.start_server(lead, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await asyncio.sleep(0.05)
+
+
+def through_proxy(
+    monkeypatch: pytest.MonkeyPatch, url: str, port: int, *, ca_file: str | None = None, refuses: bool = False
+) -> tuple[Response, list[bytes]]:
+    heads: list[bytes] = []
+
+    async def run() -> Response:
+        async with proxy(port, heads, refuses=refuses) as proxy_port:
+            for name in ("http_proxy", "https_proxy"):
+                monkeypatch.setenv(name, f"http://me:p%40ss@127.0.0.1:{proxy_port}")
+            target = await resolve(url, ca_file=ca_file)
+            pool, response = Pool(target), Response()
+            await pool.exchange(get_bytes(target, path="/v1/models", key=None), response)
+            pool.close()
+            await asyncio.sleep(0.05)
+            return response
+
+    return asyncio.run(run()), heads
+
+
+# base64 of me:p@ss
+CREDENTIALS = b"proxy-authorization: Basic bWU6cEBzcw=="
+
+
+def test_https_goes_through_a_tunnel_of_the_environments_proxy(
+    serve: Serve, lab: ModuleType, authority: tuple[trustme.CA, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(lab.answering(), tls=server_context(authority[0], "inference.test"))
+    response, [head] = through_proxy(
+        monkeypatch, "https://inference.test/v1", server.port, ca_file=authority[1]
+    )
+    assert response.status == 200, response.detail
+    assert head.startswith(b"CONNECT inference.test:443 HTTP/1.1\r\n")
+    assert CREDENTIALS in head
+    assert "proxy-authorization" not in server.requests[0].headers
+
+
+def test_plain_http_names_the_whole_url_to_the_proxy(
+    serve: Serve, lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(lab.answering())
+    response, [head] = through_proxy(monkeypatch, "http://inference.test:81/v1", server.port)
+    assert response.status == 200
+    assert head.startswith(b"GET http://inference.test:81/v1/models HTTP/1.1\r\n")
+    assert CREDENTIALS in head
+
+
+def test_a_proxy_that_refuses_is_a_connect_failure_in_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    response, _ = through_proxy(monkeypatch, "https://inference.test/v1", 9, refuses=True)
+    assert response.outcome is Outcome.CONNECT
+    assert "407 Proxy Authentication Required" in response.detail
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "spared.test"])
+def test_this_machine_and_what_no_proxy_names_are_reached_directly(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "spared.test")
+    assert proxy_for("http", host.strip("[]")) is None
+    assert proxy_for("http", "other.test") is not None
+
+
+def test_a_proxy_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://user:secret@127.0.0.1:9")
+    with pytest.raises(UsageError) as raised:
+        proxy_for("https", "other.test")
+    assert "secret" not in str(raised.value)
