@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.secret import Secret
+from harness.simulator.admission import Admission
 from harness.simulator.bodies import CreateRequest, UpdateRequest
 from harness.simulator.clock import SimulatedClock
 from harness.simulator.faults import Fault, FaultPlan
-from harness.simulator.inventory import LARGEST_GPU_COUNT, MODELS, UNLISTED_MODEL_BYTES, Inventory
+from harness.simulator.inventory import MODELS, UNLISTED_MODEL_BYTES, Inventory
 from harness.simulator.judge import Judge
 from harness.simulator.lifecycle import Lifecycle
 from harness.simulator.records import DeploymentRecord, ModelRecord, OperationRecord, timestamp
@@ -68,6 +69,7 @@ class Cloud:
         self.operations: dict[str, OperationRecord] = {}
         self.models: dict[str, ModelRecord] = {}
         self.ledger = Ledger()
+        self._admission = Admission(self.inventory, self.judges, faults)
         self._lifecycle = Lifecycle(self)
         for name, size in MODELS.items():
             self._add_model(name, state="ready", size_bytes=size)
@@ -92,12 +94,7 @@ class Cloud:
 
     def create(self, request: CreateRequest) -> OperationRecord:
         """Begins a deployment once everything about it holds: model, GPUs, names of parameters, quota, capacity."""
-        if request.gpu_type not in self.inventory.families or request.gpu_count > LARGEST_GPU_COUNT:
-            raise Refusal(400, "GPU type must be valid and count must be between 1 and 8.")
-        model = self._model_of(request)
-        self._check_names(request.version, request.parameters)
-        wanted = request.gpu_count * request.replicas
-        self._check_gpus(request.gpu_type, wanted, "create-deployment", request.name)
+        model = self._admission.check_create(request, self.models.values())
         record = DeploymentRecord(
             id=str(uuid.uuid4()),
             name=request.name,
@@ -122,7 +119,7 @@ class Cloud:
         record = self._idle(deployment_id)
         version = request.version or record.version
         parameters = record.parameters if request.parameters is None else request.parameters
-        self._check_names(version, parameters)
+        self._admission.check_names(version, parameters)
         restarts = request.version is not None or request.parameters is not None
         before = (record.version, record.parameters)
         record.name = request.name or record.name
@@ -143,7 +140,7 @@ class Cloud:
         record = self._idle(deployment_id)
         more = (replicas - record.replicas) * record.gpu_count
         if more > 0:
-            self._check_gpus(record.gpu_type, more, "scale-deployment", record.name)
+            self._admission.check_gpus(record.gpu_type, more, operation="scale-deployment", name=record.name)
         before = record.replicas
         self.inventory.take(record.gpu_type, more)
         record.replicas = replicas
@@ -233,32 +230,6 @@ class Cloud:
         if record.is_busy:
             raise Refusal(409, "Another operation on the deployment is in progress.")
         return record
-
-    def _model_of(self, request: CreateRequest) -> ModelRecord:
-        for model in self.models.values():
-            if request.model_id in (None, model.id) and request.model_name in (None, model.name):
-                if model.state != "ready":
-                    raise Refusal(400, f"The referenced model is not ready, it is {model.state}.")
-                return model
-        raise not_found("The referenced model")
-
-    def _check_names(self, version: str, parameters: tuple[str, ...]) -> None:
-        unknown = self.judges[version].judge(parameters).unknown
-        if unknown:
-            raise Refusal(
-                400,
-                "One or more vLLM parameters are invalid.",
-                errors=[f"Parameter '{name}' is not allowed for vLLM {version}" for name in unknown],
-            )
-
-    def _check_gpus(self, family: str, wanted: int, operation: str, name: str) -> None:
-        if self.faults.draw(Fault.NO_CAPACITY, operation=operation, subjects=(name, family)):
-            raise Refusal(412, f"Not enough {family} GPUs available.")
-        if self.inventory.over_quota(family, wanted):
-            quota = self.inventory.families[family].quota
-            raise Refusal(403, f"The quota of {quota} {family} GPUs would be exceeded.")
-        if self.inventory.free(family) < wanted:
-            raise Refusal(412, f"Not enough {family} GPUs available.")
 
     def _begin(self, record: DeploymentRecord, command: str) -> OperationRecord:
         operation = self._operation(command, record.id, DEPLOYMENT_LINK)

@@ -37,7 +37,7 @@ faults:
   - {fault: no-capacity, subject: no-capacity, operation: create-deployment}
   - {fault: no-capacity, subject: gpu3080ti, operation: create-deployment}
   - {fault: no-reference, subject: no-reference, operation: create-deployment}
-  - {fault: operation-unknown, subject: operation-unknown, operation: create-deployment, seconds: 150}
+  - {fault: operation-unknown, subject: operation-unknown, operation: create-deployment, seconds: 1500}
   - {fault: operation-stuck, subject: operation-stuck, operation: create-deployment, seconds: 300}
   - {fault: operation-stuck, subject: stuck-delete, operation: delete-deployment, seconds: 300, times: 1}
   - {fault: operation-failed, subject: operation-failed, operation: create-deployment, message: no node}
@@ -47,8 +47,8 @@ faults:
   - {fault: deployment-stuck, subject: stuck-deploying, operation: deploying}
   - {fault: slow-start, subject: slow-start, factor: 10}
   - {fault: unknown-state, subject: unknown-state, operation: deploying, state: rebalancing}
-  - {fault: key-late, subject: key-late, seconds: 400}
-  - {fault: url-unavailable, subject: url-unavailable, seconds: 400}
+  - {fault: key-late, subject: key-late, seconds: 2000}
+  - {fault: url-unavailable, subject: url-unavailable, seconds: 2000}
   - {fault: parameters-dropped, subject: parameters-dropped}
   # the endpoint's answers
   - {fault: dead-replica, subject: dead-replica, every: 2}
@@ -60,7 +60,7 @@ faults:
   - {fault: no-usage, subject: no-usage}
   - {fault: wrong-usage, subject: wrong-usage}
   - {fault: error-event, subject: error-event}
-  - {fault: stall, subject: stall, seconds: 4000}
+  - {fault: stall, subject: stall, seconds: 20000}
   - {fault: duplicate-chunks, subject: duplicate-chunks}
   - {fault: merged-chunks, subject: merged-chunks}
   - {fault: late-role, subject: late-role, seconds: 500}

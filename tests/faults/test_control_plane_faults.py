@@ -245,7 +245,7 @@ def test_a_late_key_is_404_at_first(drive: Drive, ask: Ask, polling: Polling) ->
         deployment = await ready(client, ask, "key-late", polling)
         with pytest.raises(NotFoundError):
             await client.reveal_deployment_api_key(deployment.id)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             try:
                 return await client.reveal_deployment_api_key(deployment.id)
@@ -262,7 +262,7 @@ def test_a_ready_deployment_may_answer_503_for_a_while(drive: Drive, ask: Ask, p
         key = await client.reveal_deployment_api_key(deployment.id)
         headers = {"authorization": f"Bearer {key.reveal()}"}
         statuses: list[int] = []
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 10
         async with httpx.AsyncClient() as http:
             while 200 not in statuses and time.monotonic() < deadline:
                 answer = await http.get(f"{deployment.deployment_url}/models", headers=headers)

@@ -217,13 +217,14 @@ OUTCOMES: list[tuple[str, set[Outcome]]] = [
 
 def test_the_load_client_names_each_fault(stand: Callable[[str], Endpoint]) -> None:
     endpoints = {name: stand(name) for name, _ in OUTCOMES}
-    stage = Stage(arrivals=ClosedLoop(1), requests=2, timeout_s=1.5)
     workload = Workload(input_tokens=FixedLength(16), output_tokens=FixedLength(TOKENS))
 
     async def main() -> dict[str, set[Outcome]]:
         probe = await probe_endpoint(endpoints["healthy-too"], workload=workload)
         found = {}
         for name, endpoint in endpoints.items():
+            requests = 2 if name == "dead-replica" else 1
+            stage = Stage(arrivals=ClosedLoop(1), requests=requests, timeout_s=5.0)
             result = await run_stage(endpoint, stage, workload, probe=probe)
             counted = Counter(record.outcome for record in result.records if not record.warmup)
             found[name] = set(counted)

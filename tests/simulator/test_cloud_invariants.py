@@ -14,7 +14,7 @@ from harness.simulator.clock import SimulatedClock
 from harness.simulator.cloud import Cloud, Settings
 from harness.simulator.faults import Fault, FaultPlan, Rule
 from harness.simulator.judge import packaged_documents
-from harness.simulator.refusal import Refusal
+from harness.simulator.refusal import Dialect, Refusal
 
 DOCUMENTS = packaged_documents()
 RULES = (
@@ -139,3 +139,27 @@ def test_a_defect_of_the_simulator_ends_in_error_instead_of_hanging(monkeypatch:
         return record.state, record.state_details
 
     assert asyncio.run(main()) == ("error", "the simulator failed: RuntimeError: no such table")
+
+
+@pytest.mark.parametrize(("dialect", "shown"), [(Dialect.SEED, "deploying"), (Dialect.RFC9457, "updating")])
+def test_a_restart_shows_the_dialects_own_state(dialect: Dialect, shown: str) -> None:
+    async def main() -> str:
+        clock = SimulatedClock(20_000.0)
+        cloud = Cloud(
+            Settings(dialect=dialect),
+            base_url="http://127.0.0.1:1",
+            clock=clock,
+            documents=DOCUMENTS,
+            faults=FaultPlan(),
+        )
+        perform(cloud, ("create", "gpu3", 1), "d")
+        (record,) = cloud.deployments.values()
+        while record.state != "ready":
+            await clock.sleep(5)
+        perform(cloud, ("update", 0, "--max-model-len=1024"), "d")
+        await asyncio.sleep(0)  # the restart takes its first step
+        state: str = record.entry(dialect)["state"]
+        await cloud.close()
+        return state
+
+    assert asyncio.run(main()) == shown

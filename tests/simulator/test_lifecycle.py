@@ -56,8 +56,6 @@ def test_a_deployment_lives_from_create_to_404(
     async def use(client: ExoscaleClient) -> None:
         operation = await ask(client, "one")
         assert operation.state == "pending"
-        fresh = await client.get_deployment(operation.subject_id)
-        assert (fresh.state, fresh.deployment_url) == ("creating", None)
         deployment = await ready(client, operation, polling, on_state=states.append)
         assert deployment.state == "ready"
         assert deployment.inference_engine_version == "0.15.1"
@@ -79,7 +77,6 @@ def test_a_deployment_lives_from_create_to_404(
 
     drive(simulator, use)
     assert states[-1] == "ready"
-    assert "deploying" in states
 
 
 def test_wrong_values_end_in_error_with_the_engines_own_words(
@@ -138,7 +135,9 @@ def test_a_create_that_cannot_be_is_refused_and_leaves_nothing(
     assert simulator.state()["created"] == before
 
 
-def test_a_busy_deployment_answers_409_to_every_change(unhurried: SimulatorProcess, ask: Ask) -> None:
+def test_a_deployment_that_is_being_created_is_busy_and_has_no_url_and_no_log(
+    unhurried: SimulatorProcess, ask: Ask
+) -> None:
     async def main() -> None:
         client = ExoscaleClient(unhurried.credentials)
         operation = await ask(client, "busy")
@@ -150,21 +149,22 @@ def test_a_busy_deployment_answers_409_to_every_change(unhurried: SimulatorProce
         for change in changes:
             with pytest.raises(ConflictError):
                 await change
+        fresh = await client.get_deployment(operation.subject_id)
+        assert (fresh.state, fresh.deployment_url) == ("creating", None)
+        with pytest.raises(NotFoundError):
+            await client.get_deployment_logs(operation.subject_id)
 
     asyncio.run(main())
 
 
 def test_parameters_and_version_are_moved_by_patch(
-    simulator: SimulatorProcess, drive: Drive, ask: Ask, polling: Polling, dialect: Dialect
+    simulator: SimulatorProcess, drive: Drive, ask: Ask, polling: Polling
 ) -> None:
-    seen: list[str] = []
-
     async def use(client: ExoscaleClient) -> None:
         deployment = await ready(client, await ask(client, "moving"), polling)
         with pytest.raises(InvalidError):
             await client.update_deployment(deployment.id, parameters=["--foo-bar"])
         operation = await client.update_deployment(deployment.id, engine_version="0.12.0", parameters=[])
-        seen.append((await client.get_deployment(deployment.id)).state)
         moved = await ready(client, operation, polling)
         assert (moved.inference_engine_version, moved.inference_engine_parameters) == ("0.12.0", ())
         assert moved.deployment_url == deployment.deployment_url
@@ -173,7 +173,6 @@ def test_parameters_and_version_are_moved_by_patch(
         assert (await client.get_deployment(deployment.id)).name == "moved"
 
     drive(simulator, use)
-    assert seen == ["deploying" if dialect is Dialect.SEED else "updating"]
 
 
 def test_zero_replicas_keep_the_deployment_and_free_its_gpus(
@@ -218,7 +217,7 @@ def test_models_are_imported_used_and_removed(
 ) -> None:
     async def use(client: ExoscaleClient) -> None:
         operation = await client.create_model("acme/small-7b")
-        assert (await client.get_model(operation.subject_id)).state in ("created", "downloading")
+        assert (await client.get_model(operation.subject_id)).name == "acme/small-7b"
         model = await wait_for_model(client, operation.subject_id, polling=polling)
         assert (model.state, model.name, model.model_size) == ("ready", "acme/small-7b", 16_000_000_000)
         with pytest.raises(ConflictError):
@@ -289,15 +288,6 @@ def test_what_does_not_exist_is_404(simulator: SimulatorProcess, drive: Drive, m
         drive(simulator, lambda client: getattr(client, method)(UNKNOWN))
 
 
-def test_logs_before_there_is_an_engine_are_404(simulator: SimulatorProcess, drive: Drive, ask: Ask) -> None:
-    async def use(client: ExoscaleClient) -> None:
-        operation = await ask(client, "early")
-        with pytest.raises(NotFoundError):
-            await client.get_deployment_logs(operation.subject_id)
-
-    drive(simulator, use)
-
-
 def test_a_wrong_secret_is_refused_for_everything_but_zones(simulator: SimulatorProcess) -> None:
     good = simulator.credentials
     wrong = Credentials(key=good.key, secret=Secret("wrong"), zone=good.zone, endpoint=good.endpoint)
@@ -342,11 +332,11 @@ def test_a_create_may_stay_pending_until_it_serves_or_fails(drive: Drive, ask: A
             assert (await client.get_deployment(failing.subject_id)).state == "error"
 
         drive(zone, use)
-    with SimulatorProcess(Options(time_scale=200, create_ends_served=True)) as zone:
+    with SimulatorProcess(Options(time_scale=20, create_ends_served=True)) as zone:
 
         async def cut_short(client: ExoscaleClient) -> Any:
             operation = await ask(client, "cut")
-            await polling.sleep(0.05)  # past its acceptance, far from ready
+            await polling.sleep(0.2)  # four zone seconds: past its acceptance, far from ready
             await delete_until_gone(client, operation.subject_id, polling=polling)
             return await client.get_operation(operation.id)
 

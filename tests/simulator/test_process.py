@@ -59,7 +59,7 @@ def test_the_command_prints_one_json_line_and_ends_well_on_interrupt(served: sub
     assert set(line) == {"endpoint", "api_key", "api_secret", "zone"}
     assert httpx.get(f"{line['endpoint']}/zone").status_code == 200
     served.send_signal(signal.SIGINT)
-    rest, errors = served.communicate(timeout=10)
+    rest, errors = served.communicate(timeout=30)
     assert (served.returncode, rest, errors) == (0, "", "")
 
 
@@ -67,7 +67,7 @@ def test_sigterm_ends_it_too(served: subprocess.Popen[str]) -> None:
     assert served.stdout is not None
     served.stdout.readline()
     served.terminate()
-    served.communicate(timeout=10)
+    served.communicate(timeout=30)
     assert served.returncode == 0
 
 
@@ -76,7 +76,7 @@ def test_a_taken_port_is_one_line_and_wrong_usage() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         process = simulate("--port", str(taken.getsockname()[1]))
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=30)
     assert (process.returncode, output) == (2, "")
     assert errors.startswith("error: cannot listen on 127.0.0.1:")
     assert len(errors.splitlines()) == 1
@@ -85,7 +85,7 @@ def test_a_taken_port_is_one_line_and_wrong_usage() -> None:
 @pytest.mark.parametrize("arguments", [("--time-scale", "0"), ("--dialect", "old"), ("--port", "70000")])
 def test_unusable_options_are_wrong_usage(arguments: tuple[str, ...]) -> None:
     process = simulate(*arguments)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
     assert "Traceback" not in errors
 
@@ -94,7 +94,7 @@ def test_an_unusable_fault_file_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "faults.yaml"
     path.write_text("faults: [{fault: no-dome}]")
     process = simulate("--faults", str(path))
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
     assert len(errors.splitlines()) == 1
     with pytest.raises(InternalError, match="no fault 'no-dome'; did you mean 'no-done'"):
