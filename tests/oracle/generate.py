@@ -11,6 +11,8 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mutate import Mutator, read_lists
+
 from harness.params.grammar import Arity, Grammar, Option, ValueKind
 from harness.params.schema import Field, Schema
 from harness.params.snapshots import known_versions, load_grammar, load_history
@@ -40,11 +42,6 @@ class ListMaker:
         self.foreign_flags = tuple(foreign_flags)
         self.structured = [option for option in grammar.options if option.schema is not None]
         self.many = [option for option in grammar.options if option.arity is Arity.MANY]
-
-    def lists(self, count: int) -> Iterator[list[str]]:
-        """``count`` lists of zero to about a dozen items."""
-        for _ in range(count):
-            yield self.one()
 
     def one(self) -> list[str]:
         """One list: mostly well-formed arguments, with zero to two of them bent."""
@@ -260,8 +257,11 @@ class ListMaker:
 
 
 def generate(grammar: Grammar, *, seed: int, count: int) -> Iterator[list[str]]:
-    """``count`` lists for the grammar's version."""
+    """``count`` lists for the grammar's version: two thirds made from its flags, a third bent hand-made ones."""
+    rng = random.Random(f"{grammar.version}/{seed}")
     flags = {flag for version in known_versions() for flag in load_grammar(version).by_flag}
     flags |= {f"--{name}" for name in load_history().replacements}
-    foreign = sorted(flags - set(grammar.by_flag))
-    return ListMaker(grammar, random.Random(f"{grammar.version}/{seed}"), foreign).lists(count)
+    maker = ListMaker(grammar, rng, sorted(flags - set(grammar.by_flag)))
+    mutator = Mutator(read_lists(), sorted(grammar.by_flag), rng)
+    for _ in range(count):
+        yield maker.one() if rng.random() < 2 / 3 else mutator.one()
