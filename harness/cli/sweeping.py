@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from harness import __version__
 from harness.cli.clouds import Cloud, CloudChoice, open_cloud
 from harness.cli.progress import SweepView
 from harness.cli.sweep import default_results
@@ -18,6 +19,7 @@ from harness.plan.config import SweepConfig, load_config
 from harness.results.files import write_json
 from harness.results.journal import Journal, read_events
 from harness.results.prices import PriceTable
+from harness.results.resolved import Resolved
 from harness.results.store import RunFolder, load_prices
 from harness.sweep.budget import Budget
 from harness.sweep.conduct import Conduct, conduct, plan_runs, refuse, resolve, start_folder
@@ -120,23 +122,38 @@ def recall(request: SweepRequest) -> tuple[SweepRequest, str]:
 def reopen(
     path: Path, config: SweepConfig, plan: Preflight
 ) -> tuple[RunFolder, Journal, Mapping[str, Ledger]]:
-    """The folder of an earlier attempt; UsageError when it measured something else than the config asks for now."""
+    """The folder of an earlier attempt. What it measured counts while the load and this program are the same."""
     folder = RunFolder.open(path)
-    before = folder.resolved()
-    now = (
-        workload(config.workload).to_json(),
-        tuple(stage.to_json() for stage in stages(config)),
-        config.workload.seed,
-    )
-    if now != (dict(before.workload), tuple(dict(level) for level in before.load), before.seed):
-        raise UsageError(
-            f"the workload or the load levels changed since {str(path)!r} was begun; start a new sweep"
-        )
     journal = Journal.open(folder.journal_path)
     ledgers = replay(journal.events())
+    stale = (
+        []
+        if same_measurement(folder.resolved(), config)
+        else [
+            ledger.run_id for ledger in ledgers.values() if ledger.points or ledger.result is Result.MEASURED
+        ]
+    )
+    for run in stale:
+        journal.append(
+            "invalidated", run_id=run, data={"reason": "the workload, the load or the version changed"}
+        )
+    if stale:
+        tell(f"the workload, the load levels or the version changed: {len(stale)} runs are measured again")
+        ledgers = replay(journal.events())
     fresh = tuple(refusal for refusal in plan.refused if run_id(refusal.cell, 0) not in ledgers)
     refuse(journal, replace(plan, refused=fresh), repeats=config.repeats)
     return folder, journal, ledgers
+
+
+def same_measurement(before: Resolved, config: SweepConfig) -> bool:
+    """True when a run measured then is one measured now: same requests, same levels, same program."""
+    now = (
+        workload(config.workload).to_json(),
+        [stage.to_json() for stage in stages(config)],
+        config.workload.seed,
+    )
+    then = (dict(before.workload), [dict(level) for level in before.load], before.seed)
+    return (now, __version__) == (then, before.tool_version)
 
 
 async def carry_out(

@@ -123,6 +123,8 @@ def apply(ledger: Ledger, event: JournalEvent) -> Ledger:
     if result is not None and ledger.result is not Result.MEASURED:
         cause = None if result in (Result.MEASURED, Result.PENDING) else data.get("cause", data.get("reason"))
         ledger = replace(ledger, result=result, cause=cause, detail=data.get("detail"))
+    if event.kind == "invalidated":  # what it measured is not what is asked for now
+        ledger = replace(ledger, result=Result.PENDING, points=frozenset(), cause=None, detail=None)
     if event.kind == "point-finished":
         ledger = replace(ledger, points=ledger.points | {int(data["point"])})
     if event.kind == "ready":

@@ -76,6 +76,22 @@ def test_points_on_disk_are_kept_through_a_retry() -> None:
     assert ledger.result is Result.PENDING
 
 
+def test_an_invalidated_run_is_measured_anew_from_its_first_point() -> None:
+    ledger = ledger_after(
+        INTENT, CREATED, Event("point-finished", data={"point": 0}), Event("measured"), Event("invalidated")
+    )
+    assert (ledger.result, ledger.points) == (Result.PENDING, frozenset())
+
+
+def test_a_deployment_goes_from_run_to_run_without_being_nobodys() -> None:
+    handed = {"name": "harness-1", "deployment_id": "d-1"}
+    events = [INTENT, CREATED, Event("measured"), Event("adopted", "next", handed)]
+    both = replay(events)
+    assert [both["run"].may_cost, both["next"].may_cost] == [True, True]
+    after = replay([*events, Event("handed-over")])
+    assert [after["run"].may_cost, after["next"].deployment_id] == [False, "d-1"]
+
+
 def test_leftovers_are_intended_alive_or_deleting() -> None:
     runs = [
         Ledger("a", life=Life.INTENDED),
