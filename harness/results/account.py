@@ -26,7 +26,7 @@ class RunAccount:
     """One run: its state, why (None for a measured one), and what the journal says of its deployment.
 
     ``phase`` is where a failed run failed; ``time_to_ready_s`` is from the create to a working completion, None when
-    it never came to that; ``points`` are the load levels whose records were finished; ``deleted`` is False while a
+    it never came to that; ``rule`` is the lint rule that catches such a failure; ``points`` are the load levels whose records were finished; ``deleted`` is False while a
     deployment may still be alive, None when none was ever intended.
     """
 
@@ -75,7 +75,7 @@ SETTLING: Mapping[str, State] = {
     "failed": State.FAILED,
     "skipped": State.SKIPPED,
 }
-BEGINNING = ("create-intended", "created", "provisioning", "ready", "measuring-started", "retried")
+BEGINNING = ("create-intended", "created", "adopted", "provisioning", "ready", "measuring-started", "retried")
 
 
 def account(cells: Iterable[Cell], *, repeats: int, events: Iterable[Event]) -> SweepAccount:
@@ -125,6 +125,7 @@ def _after(run: RunAccount, event: Event) -> RunAccount:
             cause=data.get("cause", data.get("reason")),
             detail=data.get("detail") or "; ".join(data.get("diagnostics", ())) or None,
             phase=data.get("phase"),
+            rule=data.get("rule"),
         )
     if event.kind in BEGINNING and run.state in (State.NOT_STARTED, State.FAILED, State.SKIPPED):
         run = replace(run, state=State.INTERRUPTED, cause=None, detail=None, phase=None)
@@ -134,8 +135,10 @@ def _after(run: RunAccount, event: Event) -> RunAccount:
         run = replace(run, points=tuple(sorted({*run.points, int(data["point"])})))
     elif event.kind == "engine-log":
         run = replace(run, log_file=data.get("file"))
-    elif event.kind in ("create-intended", "created"):
+    elif event.kind in ("create-intended", "created", "adopted"):
         run = replace(run, deleted=False)
-    elif event.kind == "deleted":
+    elif event.kind in ("deleted", "handed-over"):
         run = replace(run, deleted=True)
+    elif event.kind == "invalidated":
+        run = RunAccount(run.run_id, run.cell_id, run.repeat, deleted=run.deleted)
     return run
