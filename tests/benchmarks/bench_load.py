@@ -19,6 +19,7 @@ from tests.benchmarks.reference import Timing, reference_server
 
 SECONDS = 5.0
 STREAMS = (256, 512)
+MANY = 1024
 CLIENTS = ("harness", "httpx", "aiohttp")
 HEADERS = (
     "client",
@@ -61,10 +62,12 @@ def row(client: str, streams: int, found: dict[str, Any], timing: Timing) -> lis
         f"{found['tok_s'] / timing.possible_tok_s(streams):.1%}",
         f"{found['tokens_counted']}/{found['tokens_stamped']}",
         f"{found['cpu_us_per_token']:.0f}",
-        f"{found['late_p50_ms']:.3f}",
-        f"{found['late_p99_ms']:.3f}",
-        "–" if found["ttft_error_p99_ms"] is None else f"{found['ttft_error_p99_ms']:.2f}",
+        *(figure(found[name]) for name in ("late_p50_ms", "late_p99_ms", "ttft_error_p99_ms")),
     ]
+
+
+def figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def main() -> None:
@@ -82,6 +85,7 @@ def main() -> None:
                 if importlib.util.find_spec(client) is None:
                     continue
                 rows.append(row(client, streams, measure(client, url, streams), timing))
+        rows.append(row("harness-x2", MANY, measure("harness-x2", url, MANY), timing))
     widths = [
         max(len(cells[i]) for cells in [list(HEADERS), *rows] if len(cells) > i) for i in range(len(HEADERS))
     ]

@@ -1,7 +1,7 @@
 """One client, one level, in a process of its own: prints what it saw as JSON.
 
-usage: load_clients.py CLIENT URL STREAMS SECONDS. Clients: harness, httpx, aiohttp. Every client stamps a token's bytes
-when it gets them and reads the server's stamp out of them afterwards; each runs on uvloop and sends the same request.
+usage: load_clients.py CLIENT URL STREAMS SECONDS. Clients: harness, harness-x2, httpx, aiohttp. A client stamps tokens
+as it gets them and reads the server's stamps out of them afterwards; each runs on uvloop and sends the same request.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from harness.load.probe import Probe
 from harness.load.prompts import GUESS
 from harness.load.records import Endpoint
 from harness.load.response import completing
-from harness.load.session import measure
+from harness.load.session import measure, measure_in_process
 from harness.load.stage import Stage
 from harness.load.workload import Workload
 
@@ -56,6 +57,31 @@ def stamps_of(responses: list[Reads]) -> tuple[Any, Any]:
     return np.array(pairs, np.int64).reshape(-1, 2), np.array(firsts, np.int64).reshape(-1, 2)
 
 
+def job_for(url: str, streams: int, seconds: float) -> LoadJob:
+    """The level as the load client's own job."""
+    probe = Probe("ref", None, True, True, False, True, "ignore_eos", False, None, GUESS)
+    stage = Stage(arrivals=ClosedLoop(streams), duration_s=seconds, drain_s=3.0)
+    workload = Workload(input_tokens=FixedLength(60), output_tokens=FixedLength(64))
+    return LoadJob(endpoint=Endpoint(url, "ref"), stage=stage, workload=workload, probe=probe)
+
+
+def run_two_processes(url: str, streams: int, seconds: float) -> dict[str, Any]:
+    """The load client in two processes: throughput and tokens, no stamps."""
+    result = asyncio.run(measure_in_process(replace(job_for(url, streams, seconds), processes=2)))
+    metrics = summarise(result)
+    chunks = sum(int(record.chunk_tokens.sum()) for record in result.records)
+    return {
+        "clock": result.client.clock,
+        "tok_s": metrics.output_throughput_tok_s,
+        "tokens_counted": chunks,
+        "tokens_stamped": metrics.output_tokens,
+        "cpu_us_per_token": result.client.cpu_s / max(chunks, 1) * 1e6,
+        "late_p50_ms": None,
+        "late_p99_ms": None,
+        "ttft_error_p99_ms": ttft_error(metrics.ttft.p99),
+    }
+
+
 def run_harness(url: str, streams: int, seconds: float) -> dict[str, Any]:
     """The load client itself, through the same call the child process makes."""
     responses: list[Reads] = []
@@ -65,10 +91,7 @@ def run_harness(url: str, streams: int, seconds: float) -> dict[str, Any]:
         yield from completing(record, response, **options)
 
     driver.completing = keep
-    probe = Probe("ref", None, True, True, False, True, "ignore_eos", False, None, GUESS)
-    stage = Stage(arrivals=ClosedLoop(streams), duration_s=seconds, drain_s=3.0)
-    workload = Workload(input_tokens=FixedLength(60), output_tokens=FixedLength(64))
-    result = measure(LoadJob(endpoint=Endpoint(url, "ref"), stage=stage, workload=workload, probe=probe))
+    result = measure(job_for(url, streams, seconds))
     metrics = summarise(result)
     counted = sum(int(record.chunk_tokens.sum()) for record in result.records)
     return {
@@ -167,6 +190,8 @@ def main() -> None:
     client, url, streams, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     if client == "harness":
         found = run_harness(url, streams, seconds)
+    elif client == "harness-x2":
+        found = run_two_processes(url, streams, seconds)
     else:
         found = uvloop.run({"httpx": run_httpx, "aiohttp": run_aiohttp}[client](url, streams, seconds))
     print(json.dumps(found))
