@@ -26,8 +26,8 @@ class RunAccount:
     """One run: its state, why (None for a measured one), and what the journal says of its deployment.
 
     ``phase`` is where a failed run failed; ``time_to_ready_s`` is from the create to a working completion, None when
-    it never came to that; ``rule`` is the lint rule that catches such a failure; ``points`` are the load levels whose records were finished; ``deleted`` is False while a
-    deployment may still be alive, None when none was ever intended.
+    it never came to that; ``points`` are the load levels whose records were finished; ``deleted`` is False while a
+    deployment may still be alive, None when none was ever intended; ``rule`` is the lint rule that catches the failure.
     """
 
     run_id: str
@@ -41,13 +41,14 @@ class RunAccount:
     points: tuple[int, ...] = ()
     log_file: str | None = None
     deleted: bool | None = None
+    rule: str | None = None
 
     @property
     def reason(self) -> str | None:
-        """Cause and detail in one line, the cause not twice."""
-        if self.cause and self.detail and self.detail.startswith(self.cause):
-            return self.detail
-        return ": ".join(part for part in (self.cause, self.detail) if part) or None
+        """Cause and detail in one line, the cause not twice, and where to read of the lint rule."""
+        repeated = self.cause and self.detail and self.detail.startswith(self.cause)
+        told = ": ".join(part for part in (None if repeated else self.cause, self.detail) if part)
+        return (f"{told} (harness explain {self.rule})" if self.rule else told) or None
 
 
 @dataclass(frozen=True, slots=True)
