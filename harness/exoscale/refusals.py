@@ -77,7 +77,8 @@ def _class_of(operation: str, status: int) -> type[ApiError]:
 
 def read_body(response: httpx.Response) -> tuple[str, list[str]]:
     """The body's message and its list of particulars; some message always."""
-    text = response.text.strip()
+    # The declared charset is not asked: JSON is UTF-8, and a gateway's page may declare anything.
+    text = response.content.decode("utf-8", "replace").strip()
     fallback = f"{response.reason_phrase or 'no reason given'} (empty answer)"
     try:
         document: Any = json.loads(text)
@@ -97,7 +98,10 @@ def _read_object(document: dict[str, Any], *, fallback: str) -> tuple[str, list[
     particulars = _particulars(errors if isinstance(errors, list) else [])
     names = document.get("deployments")
     if isinstance(names, list) and names:
-        return f"in use by the deployments {', '.join(repr(str(name)) for name in names)}", particulars
+        return (
+            f"in use by the deployments {', '.join(repr(_plain(str(name))) for name in names)}",
+            particulars,
+        )
     for key in MESSAGE_KEYS:
         value = document.get(key)
         if isinstance(value, dict):
@@ -116,18 +120,18 @@ def _particulars(entries: Sequence[Any]) -> list[str]:
                 (entry[key] for key in ("location", "pointer", "path") if isinstance(entry.get(key), str)), ""
             )
             what = next((entry[key] for key in MESSAGE_KEYS if isinstance(entry.get(key), str)), "")
-            found.append(": ".join(part for part in (place, what) if part) or _plain(json.dumps(entry)))
+            found.append(_plain(": ".join(part for part in (place, what) if part) or json.dumps(entry)))
         else:
             found.append(_plain(str(entry)))
     return found
 
 
 def _plain(text: str) -> str:
-    """One line of at most ``TEXT_LIMIT`` characters; of an HTML page its title."""
+    """One printable line of at most ``TEXT_LIMIT`` characters; of an HTML page its title."""
     if text.lstrip()[:1] == "<":
         title = HTML_TITLE.search(text)
         text = f"an HTML page{f' titled {title[1].strip()!r}' if title else ''}, not JSON"
-    line = " ".join(text.split())
+    line = "".join(mark if mark.isprintable() else "\ufffd" for mark in " ".join(text.split()))
     return line if len(line) <= TEXT_LIMIT else f"{line[:TEXT_LIMIT]}…"
 
 
