@@ -23,6 +23,7 @@ from harness.forecast.virtual import FRONT_END_S, FRONT_END_S_PER_TOKEN
 from harness.simulator.openmetrics import EngineMetrics, Gauges
 
 GIVE_UP_BEHIND_S = 2.0
+STUCK_S = 0.05
 KEPT_TRUTHS = 200_000
 
 
@@ -180,6 +181,11 @@ class Engine:
                 due = await self._wait_for_work()
                 continue
             iteration = self.scheduler.step()
+            if not iteration.batch.tokens:
+                # What waits is larger than the whole cache: it waits for ever, as with vLLM.
+                await asyncio.sleep(STUCK_S)
+                due = self._clock()
+                continue
             for request in iteration.admitted:
                 if isinstance(request.payload, Generation):
                     request.payload.admitted_s = due
