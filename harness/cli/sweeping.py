@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -244,7 +245,7 @@ def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
         by_result[ledger.result] += 1
     summary = {
         "results": str(folder.path),
-        "reports": [str(path) for path in written],
+        "reports": [str(path) for path in written if path.parent == folder.path],
         "measured": by_result[Result.MEASURED],
         "failed": by_result[Result.FAILED],
         "skipped": by_result[Result.SKIPPED],
@@ -252,10 +253,6 @@ def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
         "interrupted_by": outcome.interrupted_by,
         "left_running": [ledger.name for ledger in outcome.left_running],
     }
-    text = (
-        f"{summary['measured']} measured, {summary['failed']} failed, {summary['skipped']} skipped, "
-        f"{summary['refused']} refused; nothing left running\n" + "\n".join(f"  {path}" for path in written)
-    )
     if outcome.left_running:
         require_nothing_left(outcome)
     if outcome.ended_by is not None:
@@ -267,4 +264,12 @@ def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
     code = outcome.exit_code
     if code == 0 and not plan.accepted:
         code = 1
-    return Ended(code, text, summary)
+    return Ended(code, as_text(folder, summary), summary)
+
+
+def as_text(folder: RunFolder, summary: Mapping[str, Any]) -> str:
+    """The counts, what the report answers, and where it is."""
+    found = json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))
+    counts = ", ".join(f"{summary[name]} {name}" for name in ("measured", "failed", "skipped", "refused"))
+    lines = [f"{counts}; nothing left running", *found["warnings"], *found["answers"]]
+    return "\n".join([*lines, *(f"  {path}" for path in summary["reports"])])
