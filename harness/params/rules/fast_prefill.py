@@ -2,7 +2,7 @@
 
 Wrong::
 
-    --kv-sharing-fast-prefill --speculative-config '{"method": "eagle", "model": "org/head", "num_speculative_tokens": 3}'
+    --kv-sharing-fast-prefill --speculative-config '{"method": "eagle", "model": "a/b", "num_speculative_tokens": 3}'
 
 Right::
 
