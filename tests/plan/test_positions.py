@@ -5,12 +5,20 @@ The markers are taken out before the text is parsed; what stood between them mus
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Callable
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from harness.plan.nodes import Node
-from harness.plan.spans import LocatedText
+from harness.errors import ConfigError
+from harness.plan.findings import Findings
+from harness.plan.nodes import Items, Node, Scalar, plain
+from harness.plan.source import parse
+from harness.plan.spans import LocatedText, Source
 
 CASES = {
     "plain": ("- a\n- --flag=<fp_8>  # c\n", "x.yaml", "fp_8"),
@@ -59,16 +67,12 @@ def test_span_of_a_part_is_where_the_part_stands(
 
 
 def test_columns_count_characters_and_lines_count_any_line_break() -> None:
-    from harness.plan.spans import Source
-
     source = Source.of("x", "é漢\r\nb\rc\nd")
     assert [source.position(offset) for offset in (0, 2, 4, 6, 8)] == [(1, 1), (1, 3), (2, 1), (3, 1), (4, 1)]
     assert [source.line(number) for number in (1, 2, 3, 4)] == ["é漢", "b", "c", "d"]
 
 
 def test_merge_keys_bring_entries_in_and_explicit_keys_win(parse_text: Callable[..., Node]) -> None:
-    from harness.plan.nodes import plain
-
     node = parse_text("base: &b {x: 1, y: 2}\nmore: &m {z: 3, x: 9}\nc:\n  <<: [*b, *m]\n  y: 5\n")
     assert plain(node)["c"] == {"y": 5, "x": 1, "z": 3}
 
@@ -95,8 +99,91 @@ def test_merge_keys_bring_entries_in_and_explicit_keys_win(parse_text: Callable[
 def test_unquoted_scalars_mean_what_yaml_1_2_says_and_switches(
     text: str, value: object, parse_text: Callable[..., Node]
 ) -> None:
-    from harness.plan.nodes import plain
-
     if text == "010":
         value = 10.0  # the core float form reads digits after a leading zero
     assert plain(parse_text(f"a: {text}\n"))["a"] == value
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    values=st.lists(
+        st.text(st.sampled_from("ab -:#'\"\\\n\té漢{}[],&*!|>%@`=_.0"), max_size=30), min_size=1
+    ),
+    style=st.sampled_from([None, '"', "'", "|", ">"]),
+    width=st.sampled_from([10, 80]),
+    flow=st.booleans(),
+)
+def test_each_character_stands_where_its_span_says(
+    values: list[str], style: str | None, width: int, flow: bool
+) -> None:
+    text = yaml.safe_dump(
+        values,
+        default_style=style,
+        width=width,
+        default_flow_style=flow,
+        allow_unicode=True,  # type: ignore[call-overload]  # the stubs know no runtime choice of style
+    )
+    source = Source.of("x.yaml", text)
+    (document,) = parse(source, Findings(source))
+    assert isinstance(document, Items)
+    assert (
+        [item.text for item in document.items if isinstance(item, Scalar)] == yaml.safe_load(text) == values
+    )
+    for item in document.items:
+        assert isinstance(item, Scalar)
+        located = item.located(source)
+        if located.spans is None:
+            continue
+        assert len(located.spans) == len(item.text)
+        for character, (start, end) in zip(item.text, located.spans, strict=True):
+            assert item.start <= start <= end <= item.end
+            written = text[start:end]
+            assert (
+                written == character
+                or written[:1] in ("\\", "'")
+                or (character.isspace() and not written.strip())
+            )
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(), inner, max_size=4)),
+    max_leaves=12,
+), st.booleans(), st.sampled_from([None, 2]))  # fmt: skip
+def test_json_reads_as_pythons_own_reader_does(value: object, ascii_only: bool, indent: int | None) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
+    source = Source.of("x.json", text)
+    (document,) = parse(source, Findings(source))
+    assert plain(document) == json.loads(text)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.text(st.sampled_from('{}[]",:0123456789.eE+-truefalsn \n\\u/x'), max_size=20))
+def test_json_is_refused_exactly_where_pythons_own_reader_refuses(text: str) -> None:
+    source = Source.of("x.json", text)
+    try:
+        json.loads(text, parse_constant=lambda name: json.loads("?"))
+        is_json = True
+    except ValueError:
+        is_json = False
+    try:
+        parse(source, Findings(source))
+        assert is_json
+    except ConfigError:
+        assert not is_json
+
+
+TOMLS = (
+    "a = 1\nb.c = 'x'\n[t.u]\nd = [1, 'y', {e = \"z\"}]\n[[l]]\nm = 1\n[[l]]\nm = 2\n[l.n]\no = true\n",
+    '"quoted key" = """\n a\\\n   b"""\nd = 2024-01-01T00:00:00Z # c\n[ spaced . name ]\nx = { y.z = 0x1F }\n',
+    "a = [\n  1, # c ] \n  [2, 3],\n]\nb = '''it's'''\nc = 1e3\nd = inf\n",
+)
+
+
+@pytest.mark.parametrize("text", TOMLS)
+def test_toml_reads_as_pythons_own_reader_does(text: str, parse_text: Callable[..., Node]) -> None:
+    expected = json.loads(json.dumps(tomllib.loads(text), default=str))
+    if "d" in expected and isinstance(expected["d"], str):
+        expected["d"] = "2024-01-01T00:00:00Z"  # dates stay as written
+    assert plain(parse_text(text, "x.toml")) == expected
