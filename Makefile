@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests wait on servers and sleep on purpose; more of them than cores keeps the cores busy.
+WORKERS ?= 4
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint bench accuracy clean help
+.PHONY: setup demo test lint bench accuracy chaos clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -21,7 +23,7 @@ demo: setup ## run the main job on the embedded cloud (simulated)
 	$(BIN)/harness sweep configs/demo.yaml --simulate --yes --results results/demo --replace --prices configs/prices.yaml
 
 test: setup ## run the tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 lint: setup ## ruff and strict mypy
 	$(BIN)/ruff check .
@@ -29,10 +31,14 @@ lint: setup ## ruff and strict mypy
 	$(BIN)/mypy
 
 bench: setup ## run the benchmarks; they print, they do not judge
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks
 
 accuracy: setup ## the forecast against published measurements, row by row
 	$(BIN)/python -m harness.forecast.accuracy
+
+chaos: setup ## thousands of sweeps under faults and signals (HARNESS_CHAOS_SWEEPS, HARNESS_CHAOS_SEED)
+	HARNESS_CHAOS_SWEEPS=$${HARNESS_CHAOS_SWEEPS:-3000} $(BIN)/python -m pytest -q tests/sweep/test_chaos.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
