@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
-from harness.diagnostics import Diagnostic, Edit, Stage
+from harness.diagnostics import Diagnostic, Stage
 from harness.params.argv import read
 from harness.params.context import Context, Rule
 from harness.params.grammar import Grammar
 from harness.params.help import EngineHelp, completed
+from harness.params.mending import mends
 from harness.params.model_config import ModelConfig
 from harness.params.quoting import quote
 from harness.params.reading import ProblemKind, Reading
@@ -27,9 +28,6 @@ from harness.params.snapshots import (
     load_registries,
     nearest_version,
 )
-
-# Fixes are tried out on lists up to this length.
-MAX_TRIED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +132,6 @@ def _plain_refusal(context: Context) -> Diagnostic:
     problem = context.reading.problems[0]
     code = rule_table().by_problem[problem.kind][0].CODE
     return context.error(code, problem.span, f"vLLM {context.version} refuses {quote(problem.text)}")
-
-
-def mends(fix: Edit, context: Context) -> bool:
-    """Whether the parser has fewer complaints, or a warning's list still none, once the fix is applied."""
-    if len(context.parameters) > MAX_TRIED:
-        return True
-    items = context.parameters
-    mended = read((*items[: fix.first], *fix.items, *items[fix.last :]), context.grammar)
-    return len(mended.problems) < max(1, len(context.reading.problems))
 
 
 def _worth_asking(reading: Reading) -> Iterable[Rule]:

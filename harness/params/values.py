@@ -134,7 +134,8 @@ def plain_integer(text: str) -> int | None:
         if match is not None and "." not in match[1]:
             scale: int = _MULTIPLIERS[match[2]]
             return int(match[1]) * scale
-        value = float(text.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else text)
+        grouped = re.fullmatch(r"\d{1,3}([ ,']\d{3})+", text.strip())
+        value = float(re.sub("[ ,']", "", text) if grouped else text)
         return int(value) if value.is_integer() and abs(value) < 1e15 else None
     except (ValueError, OverflowError):
         return None

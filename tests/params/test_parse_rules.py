@@ -6,6 +6,7 @@ import pytest
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.lint import lint_parameters, rule_table
+from harness.params.meaning import plain_number
 from harness.params.reading import ProblemKind
 
 NEW = "0.15.1"
@@ -108,6 +109,21 @@ def test_a_negative_fraction_is_explained_once() -> None:
         (["-cc", "{'mode': 3}"], ["-cc", '{"mode": 3}']),
         (["--max-model-len", "-1k"], None),
         (["--help"], []),
+        (["--gpu-memory-utilization=90%"], ["--gpu-memory-utilization=0.9"]),
+        (["--gpu-memory-utilization", "0,9"], ["--gpu-memory-utilization", "0.9"]),
+        (["--cudagraph-capture-sizes", "1,2,4"], ["--cudagraph-capture-sizes", "1", "2", "4"]),
+        (["--cudagraph-capture-sizes=[1, 2]"], ["--cudagraph-capture-sizes", "1", "2"]),
+        (["--limit-mm-per-prompt", "image=2"], ["--limit-mm-per-prompt", '{"image": 2}']),
+        (["--allowed-origins=*"], ['--allowed-origins=["*"]']),
+        (["max-model-len=4096"], ["--max-model-len=4096"]),
+        (["'--max-model-len'", "4096"], ["--max-model-len", "4096"]),
+        (["—max-model-len", "4096"], ["--max-model-len", "4096"]),
+        (["--trust_remote_code True"], ["--trust_remote_code"]),
+        (["-cc '{\"mode\": 3}'"], ["-cc", '{"mode": 3}']),
+        (
+            ["--reasoning-parser qwen3 --enable-auto-tool-choice"],
+            ["--reasoning-parser", "qwen3", "--enable-auto-tool-choice"],
+        ),
     ],
 )
 def test_a_fix_makes_the_list_right(items: list[str], mended: list[str] | None) -> None:
@@ -155,3 +171,17 @@ def test_no_break_space_inside_a_flag_is_not_left_to_another_rule() -> None:
 
 def test_every_kind_of_problem_has_a_rule() -> None:
     assert set(rule_table().by_problem) == set(ProblemKind)
+
+
+def test_further_values_after_a_joined_one_are_explained() -> None:
+    assert "without '='" in (only(["--served-model-name=a", "b"]).note or "")
+
+
+def test_ordinary_words_are_not_taken_for_flags() -> None:
+    assert only(["--max-num-seqs", "1", "seed"]).fix is None
+    assert "the platform starts the engine itself" in parse_findings(["vllm", "serve"])[0].message
+
+
+@pytest.mark.parametrize("text", ["1,000", "90", "a%", "1,2,3"])
+def test_a_number_that_could_mean_two_things_is_not_guessed(text: str) -> None:
+    assert plain_number(text) is None

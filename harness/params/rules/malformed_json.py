@@ -14,11 +14,12 @@ Right::
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
+from harness.params.grammar import ValueKind
+from harness.params.meaning import plain_json
 from harness.params.reading import Problem, ProblemKind, Span
 from harness.params.rules.torn_by_white_space import mended
 
@@ -34,8 +35,10 @@ def check(context: Context) -> Iterator[Diagnostic]:
         if mended(problem, context) is not None:
             continue
         message = f"the value of {problem.flag} is not JSON: {explain(problem)}"
-        meant = python_literal(problem.text)
+        meant = plain_json(problem.text)
         hint = f"JSON for it: {meant}" if meant is not None else None
+        if problem.option is not None and problem.option.kind is ValueKind.LORA_MODULE:
+            meant, hint = None, "write name=path, or a JSON object with name and path"
         yield context.error(
             CODE, _place(problem, context), message, hint=hint, fix=_fix(problem, meant, context)
         )
@@ -50,22 +53,6 @@ def explain(problem: Problem) -> str:
     rest = problem.text[problem.offset :]
     detail = problem.detail[:1].lower() + problem.detail[1:]
     return f"{detail} at {rest[:12]!r}" if rest else f"it ends too early ({detail})"
-
-
-def python_literal(text: str) -> str | None:
-    """The JSON of a value written as Python: single quotes, ``True``, ``None``; None when it is not that."""
-    if not text.lstrip().startswith(("{", "[")) or len(text) > 10_000:
-        return None
-    import ast
-    import warnings
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            value = ast.literal_eval(text.strip())
-        return json.dumps(value, allow_nan=False) if isinstance(value, (dict, list)) else None
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return None
 
 
 def _place(problem: Problem, context: Context) -> Span | None:

@@ -14,12 +14,15 @@ Right::
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
 from harness.params.flags import matching_flags
 from harness.params.grammar import Grammar
+from harness.params.mending import mends
 from harness.params.quoting import quote
 from harness.params.reading import Problem, ProblemKind, Span
 
@@ -50,19 +53,27 @@ def check(context: Context) -> Iterator[Diagnostic]:
         index = problem.span.index
         seen.add(index)
         item = context.parameters[index]
-        fix = Edit(
+        fix = _best_split(index, pieces, context)
+        message = f"{quote(item)} is one item with white space in it"
+        yield context.error(CODE, _blank(problem, item), message, note=_note(fix.items), fix=fix)
+
+
+def _best_split(index: int, pieces: tuple[str, ...], context: Context) -> Edit:
+    """The first split that the parser takes: as a shell would, at the first blank, or the flag alone."""
+    candidates = [pieces, pieces[:1]]
+    with suppress(ValueError):  # a quote that is never closed: a shell would not split it either
+        candidates.insert(0, tuple(shlex.split(context.parameters[index])))
+    fixes = [
+        Edit(
             index,
             index + 1,
-            pieces,
-            f"split into {len(pieces)} items" if len(pieces) > 1 else "trim the item",
+            split,
+            f"split into {len(split)} items" if len(split) > 1 else f"write {split[0]}",
         )
-        yield context.error(
-            CODE,
-            _blank(problem, item),
-            f"{quote(item)} is one item with white space in it",
-            note=_note(pieces),
-            fix=fix,
-        )
+        for split in candidates
+        if split
+    ]
+    return next((fix for fix in fixes if mends(fix, context)), fixes[0])
 
 
 def split_item(item: str, grammar: Grammar) -> tuple[str, ...] | None:

@@ -55,6 +55,8 @@ def suggestion(flag: str, lookup: Lookup, context: Context) -> str | None:
     """What was likely meant, for the place under the caret."""
     if lookup.other_name is not None:
         return f"did you mean --{lookup.other_name}?"
+    if flag == "-O":
+        return "write the level with it: -O0, -O1, -O2 or -O3"
     if not flag.startswith("--"):
         glued = _glued(flag, context)
         if glued is not None:

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
-from harness.params.grammar import ValueKind
+from harness.params.grammar import Arity, ValueKind
+from harness.params.meaning import plain_integers, plain_number
 from harness.params.quoting import quote
 from harness.params.reading import Problem, ProblemKind
 from harness.params.rules.torn_by_white_space import is_torn
@@ -37,21 +38,33 @@ def check(context: Context) -> Iterator[Diagnostic]:
         if split_value(problem, context) is not None or is_torn(problem, context):
             continue
         message = f"{problem.flag} does not take {quote(problem.text)} in vLLM {context.version}"
-        meant = plain_integer(problem.text) if _is_integer(problem) else None
-        note = f"must be {problem.detail}" + (f"; did you mean {meant}?" if meant is not None else "")
+        meant = _meant(problem)
+        note = f"must be {problem.detail}" + (f"; did you mean {' '.join(meant)}?" if meant else "")
         yield context.error(CODE, problem.span, message, note=note, fix=_fix(problem, meant, context))
 
 
-def _is_integer(problem: Problem) -> bool:
-    return problem.option is not None and problem.option.kind in (ValueKind.INTEGER, ValueKind.HUMAN_INTEGER)
+def _meant(problem: Problem) -> tuple[str, ...]:
+    """The values that were likely meant, as texts; none when that is not clear."""
+    option = problem.option
+    if option is None or option.kind not in (ValueKind.INTEGER, ValueKind.HUMAN_INTEGER, ValueKind.NUMBER):
+        return ()
+    if option.kind is ValueKind.NUMBER:
+        number = plain_number(problem.text)
+        return () if number is None else (str(number),)
+    if option.arity is Arity.MANY:
+        return tuple(map(str, plain_integers(problem.text) or ()))
+    integer = plain_integer(problem.text)
+    return () if integer is None else (str(integer),)
 
 
-def _fix(problem: Problem, meant: int | None, context: Context) -> Edit | None:
+def _fix(problem: Problem, meant: tuple[str, ...], context: Context) -> Edit | None:
     span = problem.span
-    if meant is None or span is None:
+    if not meant or span is None:
         return None
     item = context.parameters[span.index]
     if item[span.start : span.end] != problem.text:
         return None
-    fixed = item[: span.start] + str(meant) + item[span.end :]
-    return Edit(span.index, span.index + 1, (fixed,), f"write {meant}")
+    items: tuple[str, ...] = (item[: span.start] + meant[0] + item[span.end :],)
+    if len(meant) > 1:
+        items = (*((problem.flag,) if span.start else ()), *meant)
+    return Edit(span.index, span.index + 1, items, f"write {' '.join(meant)}")
