@@ -91,6 +91,7 @@ def engine_target(
         gpu_count=gpu_count,
         model=model.text if model is not None and not model.is_opaque else None,
         is_managed=False,
+        may_hold_model=model is None,
     )
 
 

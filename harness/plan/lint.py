@@ -25,6 +25,7 @@ from harness.plan.suppress import apply_suppressions, find_suppressions
 from harness.plan.targets import Target
 
 ALL_VERSIONS = "all"
+STRAY_TOKEN = "stray-token"
 
 JudgeKey = tuple[object, ...]
 
@@ -145,13 +146,21 @@ class Judge:
     def all(self, targets: Iterable[Target]) -> list[Finding]:
         """Findings of all targets of one file: each mistake once, with every version and cell it hits."""
         merger = Merger()
-        for target in targets:
-            versions = self.versions(target)
+        for found in targets:
+            versions = self.versions(found)
             for version in versions:
+                target = self.without_model(found, version)
                 for diagnostic in self.one(target, version):
                     if not _is_beside_the_point(target, diagnostic):
                         merger.add(target, version, diagnostic, asked=len(versions))
         return merger.findings(replacements_for)
+
+    def without_model(self, target: Target, version: str) -> Target:
+        """The target without the model, where only the parser can tell which word of a command that is."""
+        if not target.may_hold_model:
+            return target
+        strays = [one.index for one in self.one(target, version) if one.code == STRAY_TOKEN]
+        return target if not strays or strays[0] is None else target.without_model(strays[0])
 
     def versions(self, target: Target) -> tuple[str, ...]:
         """The versions to judge a target for: the option's, the target's own, else all known ones."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.plan.spans import LocatedText, Source, Span
 
@@ -13,8 +13,9 @@ class Target:
 
     ``engine_version`` None means: not said, so every known one. ``is_managed`` is False where no platform stands
     between the list and the engine (a container, a shell line), so that the platform's rules do not apply.
-    ``place`` is where findings about the list as a whole point. ``cells`` names what is deployed with it. ``model``
-    is a Hugging Face id, ``model_config`` the path of its config.json.
+    ``may_hold_model`` is True for an engine's command whose model was not found: a word that no flag takes is it.
+    ``place`` is where findings about the list as a whole point. ``cells`` names what is deployed with the list.
+    ``model`` is a Hugging Face id, ``model_config`` the path of its config.json.
     """
 
     source: Source
@@ -27,7 +28,13 @@ class Target:
     model: str | None = None
     model_config: str | None = None
     is_managed: bool = True
+    may_hold_model: bool = False
     cells: tuple[str, ...] = field(default=(), compare=False)
+
+    def without_model(self, index: int) -> Target:
+        """The same list without the item that turned out to be the model."""
+        items = (*self.items[:index], *self.items[index + 1 :])
+        return replace(self, items=items, model=self.items[index].text, may_hold_model=False)
 
     @property
     def parameters(self) -> tuple[str, ...]:

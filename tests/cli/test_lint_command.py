@@ -256,3 +256,9 @@ def test_lint_imports_nothing_heavy(tmp_path: Path) -> None:
         "jinja2",
         "asyncio",
     }
+
+
+def test_model_may_stand_anywhere_in_an_engine_command(harness: Harness) -> None:
+    assert harness("lint", "-", given=b"vllm serve --max-num-seqs 2 some/model --seed 1").returncode == 0
+    wrong = harness("lint", "-", given=b"vllm serve --max-num-seqs 2 some/model stray")
+    assert (wrong.returncode, wrong.stdout.count(b"[stray-token]")) == (1, 1)
