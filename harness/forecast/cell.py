@@ -179,14 +179,17 @@ def _rates(load: Load, trace: Trace, done: npt.NDArray[np.bool_]) -> tuple[float
 
 def _binding(trace: Trace, steps: StepModel, duration: float) -> Binding:
     """A queue names its cause; without one the largest term of the mean iteration is it."""
-    if trace.work.starved_s > _QUEUE_SHARE * duration or trace.preemptions:
-        return (
-            Binding.KV_CACHE
-            if trace.preemptions or trace.work.starved_s > trace.work.full_s
-            else Binding.COMPUTE
-        )
-    if trace.work.full_s > _QUEUE_SHARE * duration:
-        return Binding.MAX_NUM_SEQS
+    work = trace.work
+    waits = {
+        Binding.KV_CACHE: work.starved_s,
+        Binding.MAX_NUM_SEQS: work.full_s,
+        Binding.COMPUTE: work.crowded_s,
+    }
+    longest = max(waits, key=lambda kind: waits[kind])
+    if waits[longest] > _QUEUE_SHARE * duration:
+        return longest
+    if trace.preemptions:
+        return Binding.KV_CACHE
     terms = steps.terms(trace.work.mean_batch())
     shares = {
         Binding.COMPUTE: terms.attention + (terms.linear if terms.linear_is_compute else 0.0),

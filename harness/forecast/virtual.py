@@ -17,13 +17,18 @@ from harness.forecast.step import Batch, StepModel
 
 FRONT_END_S = 6e-3
 FRONT_END_S_PER_TOKEN = 1.5e-6
+SCARCE_SHARE = 0.05
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True)
 class Work:
-    """Sums over all iterations, to say what the mean one was made of."""
+    """Sums over all iterations, to say what the mean one was made of.
+
+    Seconds during which requests waited: because max-num-seqs ran (``full_s``), because hardly a cache block was
+    free (``starved_s``), or because prompts filled the token budget (``crowded_s``).
+    """
 
     iterations: int = 0
     busy_s: float = 0.0
@@ -35,6 +40,7 @@ class Work:
     prompt_context: float = 0.0
     full_s: float = 0.0
     starved_s: float = 0.0
+    crowded_s: float = 0.0
 
     def add(self, batch: Batch, seconds: float, *, times: int = 1) -> None:
         """Count ``times`` iterations like ``batch`` that together took ``seconds``."""
@@ -208,5 +214,9 @@ class VirtualRun:
         self.trace.peak_blocks = max(self.trace.peak_blocks, scheduler.pool.used)
         if scheduler.waiting:
             full = len(scheduler.running) + ended >= self._settings.max_num_seqs
-            work.full_s += seconds if full else 0.0
-            work.starved_s += 0.0 if full else seconds
+            if full:
+                work.full_s += seconds
+            elif scheduler.pool.free < SCARCE_SHARE * scheduler.pool.total:
+                work.starved_s += seconds
+            else:
+                work.crowded_s += seconds
