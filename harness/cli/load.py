@@ -10,7 +10,7 @@ import click
 
 from harness.cli.load_options import duration, key_from, stages_from, workload_from
 from harness.cli.load_session import Session, levels_for
-from harness.cli.loading import report_json, table_of
+from harness.cli.loading import definitions_of, report_json, table_of
 from harness.errors import HarnessError
 from harness.load.prompt_files import read_prompt_file
 from harness.load.records import Endpoint
@@ -146,6 +146,11 @@ class LoadInterrupted(HarnessError):
     type=click.IntRange(1, 256),
     help="Client processes per stage; as many as needed unless given.",
 )
+@click.option(
+    "--definitions",
+    is_flag=True,
+    help="Also print what guidellm, aiperf and vLLM's benchmark would call TTFT, TPOT, ITL.",
+)
 @click.option("--json", "json_path", metavar="FILE", help="Write all figures as JSON; - for stdout.")
 @click.option(
     "--records", "records_path", metavar="DIR", help="Write every request as Parquet, one file a stage."
@@ -183,19 +188,31 @@ def command(url: str, **options: Any) -> int:
     except KeyboardInterrupt:
         interrupted = True
     if session.measured:
-        show(session, json_path=options["json_path"], slo=slo, answer=levels.answer())
+        show(
+            session,
+            json_path=options["json_path"],
+            answer=levels.answer(),
+            definitions=options["definitions"],
+        )
     if interrupted:
         of = "" if options["find"] else f" of {len(stages)}"
         raise LoadInterrupted(f"interrupted after {len(session.measured)}{of} stages")
     if options["find"]:
-        return 0 if any(metrics.slo_met is not False for _, metrics, _ in session.measured) else 1
-    missed = any(metrics.slo_met is False or not metrics.succeeded for _, metrics, _ in session.measured)
+        return (
+            0
+            if any(metrics.slo_met is not False for metrics in (each.metrics for each in session.measured))
+            else 1
+        )
+    missed = any(
+        metrics.slo_met is False or not metrics.succeeded
+        for metrics in (each.metrics for each in session.measured)
+    )
     return 1 if missed else 0
 
 
-def show(session: Session, *, json_path: str | None, slo: Slo | None, answer: str | None) -> None:
+def show(session: Session, *, json_path: str | None, answer: str | None, definitions: bool) -> None:
     """The table and a search's answer, or the JSON in their place when that goes to stdout."""
-    document = report_json(session.measured, url=session.endpoint.url, model=session.model, slo=slo)
+    document = report_json(session.measured, url=session.endpoint.url, model=session.model, slo=session.slo)
     if answer is not None:
         document["answer"] = answer
     if json_path == "-":
@@ -203,6 +220,8 @@ def show(session: Session, *, json_path: str | None, slo: Slo | None, answer: st
         return
     if json_path is not None:
         write_json(Path(json_path), document)
-    click.echo(table_of(session.measured, slo=slo))
+    click.echo(table_of(session.measured, slo=session.slo))
+    if definitions:
+        click.echo(definitions_of(session.measured))
     if answer is not None:
         click.echo(answer)

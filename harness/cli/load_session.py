@@ -10,10 +10,13 @@ from typing import Protocol
 from harness.cli.loading import LoadView, Measured
 from harness.errors import UsageError
 from harness.load.arrivals import ClosedLoop, ConstantRate, GammaRate, PoissonRate
+from harness.load.definitions import variants
 from harness.load.metrics import LoadMetrics, summarise
 from harness.load.probe import probe_endpoint
 from harness.load.records import Endpoint
+from harness.load.scrape import growth, read_metrics
 from harness.load.search import KneeSearch, RateSearch, judge_level
+from harness.load.server_side import server_side
 from harness.load.session import LoadJob, measure_in_process
 from harness.load.slo import Slo
 from harness.load.stage import Stage
@@ -148,11 +151,16 @@ class Session:
                 seed=self.seed,
                 processes=self.processes,
             )
+            before = await read_metrics(self.endpoint)
             with LoadView() as view:
                 view.begin(stage.label, number=number, of=of)
                 result = await measure_in_process(job, on_progress=view.progress)
+            after = await read_metrics(self.endpoint) if before is not None else None
+            if before is not None and after is not None:
+                result.server_metrics = growth(before, after)
             metrics = summarise(result, slo=self.slo)
-            self.measured.append((stage, metrics, result.client))
+            server = None if result.server_metrics is None else server_side(result.server_metrics)
+            self.measured.append(Measured(stage, metrics, result.client, server, variants(result)))
             levels.told(stage, metrics)
             if self.records_path is not None:
                 write_records(self.records_path / f"stage-{number}.parquet", result)

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
 
+from harness.load.definitions import Variant
 from harness.load.metrics import LoadMetrics
 from harness.load.monitor import Progress
 from harness.load.records import ClientStats
+from harness.load.server_side import ServerSide
 from harness.load.slo import Slo
 from harness.load.stage import Stage
 from harness.load.summary import LatencySummary
 
 SCHEMA_VERSION = 1
-Measured = tuple[Stage, LoadMetrics, ClientStats]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A stage that is over; ``server`` is None where the endpoint shows no ``/metrics``."""
+
+    stage: Stage
+    metrics: LoadMetrics
+    client: ClientStats
+    server: ServerSide | None
+    variants: tuple[Variant, ...]
 
 
 class LoadView:
@@ -85,7 +98,7 @@ def table_of(measured: Sequence[Measured], *, slo: Slo | None) -> str:
     ]
     if slo is not None:
         headers.insert(-1, "goodput")
-    rows = [_row(metrics, slo) for _, metrics, _ in measured]
+    rows = [_row(metrics, slo) for metrics in (each.metrics for each in measured)]
     widths = [max(len(row[i]) for row in [headers, *rows]) for i in range(len(headers))]
 
     def line(cells: Sequence[str]) -> str:
@@ -97,9 +110,46 @@ def table_of(measured: Sequence[Measured], *, slo: Slo | None) -> str:
 
     lines = [line(headers), *(line(row) for row in rows)]
     lines.append("latencies in ms; a figure in parentheses rests on too few requests")
-    for _, metrics, _ in measured:
+    for metrics in (each.metrics for each in measured):
         lines += [f"{metrics.label}: {metrics.verdict.state}: {reason}" for reason in metrics.verdict.reasons]
+    lines += [line for line in map(server_line, measured) if line is not None]
     return "\n".join(lines)
+
+
+def definitions_of(measured: Sequence[Measured]) -> str:
+    """The same requests under other tools' definitions, stage by stage."""
+    lines = []
+    for each in measured:
+        lines.append(f"{each.metrics.label}: the same requests as other tools define them, in ms")
+        for variant in each.variants:
+            p50, p99 = _percentile(variant.summary, 50), _percentile(variant.summary, 99)
+            figures = f"p50 {p50:>9}  p99 {p99:>9}"
+            lines.append(f"  {variant.tool:<10}  {variant.figure:<4}  {figures}  {variant.definition}")
+    return "\n".join(lines)
+
+
+def server_line(measured: Measured) -> str | None:
+    """The server's own figures beside the client's; None without them."""
+    server, metrics = measured.server, measured.metrics
+    if server is None:
+        return None
+    words = [
+        f"{name} mean {value * 1000:.1f} ms (client {client * 1000:.1f})"
+        for name, value, client in (
+            ("TTFT", server.ttft_mean_s, metrics.ttft.mean),
+            ("ITL", server.itl_mean_s, metrics.itl.mean),
+        )
+        if value is not None and client is not None
+    ]
+    if server.queue_mean_s is not None:
+        words.append(f"queue {server.queue_mean_s * 1000:.1f} ms")
+    if server.generation_tokens is not None:
+        words.append(f"{server.generation_tokens} tokens (client {metrics.output_tokens})")
+    if server.preemptions:
+        words.append(f"{server.preemptions} preemptions")
+    if server.cache_hit_share:
+        words.append(f"{server.cache_hit_share:.1%} of prompt tokens cached")
+    return f"{metrics.label}: the server says: {', '.join(words)}" if words else None
 
 
 def _row(metrics: LoadMetrics, slo: Slo | None) -> list[str]:
@@ -134,13 +184,14 @@ def report_json(measured: Sequence[Measured], *, url: str, model: str, slo: Slo 
     document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "url": url, "model": model}
     if slo is not None:
         document["slo"] = str(slo)
-    document["stages"] = [_stage_json(stage, metrics, client) for stage, metrics, client in measured]
+    document["stages"] = [_stage_json(each) for each in measured]
     return document
 
 
-def _stage_json(stage: Stage, metrics: LoadMetrics, client: ClientStats) -> dict[str, Any]:
+def _stage_json(measured: Measured) -> dict[str, Any]:
+    metrics, client = measured.metrics, measured.client
     return {
-        "load": stage.to_json(),
+        "load": measured.stage.to_json(),
         "window_s": metrics.window_s,
         "requests": {
             "sent": metrics.sent,
@@ -192,6 +243,16 @@ def _stage_json(stage: Stage, metrics: LoadMetrics, client: ClientStats) -> dict
             "connections_opened": client.connections_opened,
             "processes": client.processes,
         },
+        "server": None if measured.server is None else asdict(measured.server),
+        "definitions": [
+            {
+                "tool": variant.tool,
+                "figure": variant.figure,
+                "definition": variant.definition,
+                "ms": summary_ms(variant.summary),
+            }
+            for variant in measured.variants
+        ],
         "verdict": metrics.verdict.state,
         "reasons": list(metrics.verdict.reasons),
     }

@@ -87,6 +87,33 @@ def test_json_and_records_are_written_to_files(
     assert sorted(entry.name for entry in (tmp_path / "out").iterdir()) == ["load.json"]
 
 
+def test_the_servers_own_figures_and_other_tools_definitions_stand_beside_ours(
+    serve: Serve, lab: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scrapes = iter((0, 1))
+
+    async def handle(request: Any, reply: Any) -> None:
+        if request.path != "/metrics":
+            await lab.answering()(request, reply)
+            return
+        told = next(scrapes)
+        lines = [
+            f'vllm:generation_tokens_total{{model_name="tiny"}} {100 + 30 * told}',
+            f'vllm:time_to_first_token_seconds_sum{{model_name="tiny"}} {1 + 0.12 * told}',
+            f'vllm:time_to_first_token_seconds_count{{model_name="tiny"}} {6 * told}',
+            f'vllm:num_preemptions_total{{model_name="tiny"}} {2 * told}',
+        ]
+        await reply.whole("\n".join(lines).encode(), kind="text/plain")
+
+    assert run(serve(handle).url, "--definitions", *QUICK) == 0
+    out = capsys.readouterr().out
+    # 0.12 s over 6 requests.
+    assert re.search(r"c1: the server says: TTFT mean 20\.0 ms \(client [0-9.]+\)", out)
+    assert "30 tokens (client 30), 2 preemptions" in out
+    for tool in ("harness", "guidellm", "aiperf", "vllm bench"):
+        assert len(re.findall(rf"^  {tool} +(?:TTFT|TPOT|ITL|ICL) +p50", out, re.MULTILINE)) == 3
+
+
 def test_the_key_comes_from_the_environment_and_shows_nowhere(
     serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
