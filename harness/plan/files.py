@@ -37,10 +37,8 @@ def discover(paths: Sequence[str]) -> Iterator[Candidate]:
 
 
 def _below(folder: str) -> Iterator[Candidate]:
-    def refuse(error: OSError) -> None:
-        raise ConfigError(f"cannot read {error.filename!r}: {(error.strerror or str(error)).lower()}")
-
-    for here, folders, names in os.walk(folder, onerror=refuse):
+    closed: list[OSError] = []
+    for here, folders, names in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(
             name
             for name in folders
@@ -52,6 +50,8 @@ def _below(folder: str) -> Iterator[Candidate]:
             path = os.path.join(here, name).removeprefix(f".{os.sep}")
             if not name.startswith(".") and name.lower().endswith(SUFFIXES) and os.path.isfile(path):
                 yield Candidate(path, is_named=False)
+    # Reading a folder that may not be listed fails with the reason, which is the report it deserves.
+    yield from (Candidate(str(error.filename), is_named=True) for error in closed)
 
 
 def write_back(path: str, text: str) -> None:

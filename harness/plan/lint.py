@@ -53,13 +53,10 @@ def lint_paths(paths: Sequence[str], options: LintOptions | None = None) -> Lint
     """The report on every file behind ``paths``; a file that cannot be used is part of the report, not an error."""
     judge = Judge(options or LintOptions())
     files: list[FileReport] = []
-    try:
-        for candidate in discover(paths):
-            report = lint_file(candidate.path, judge)
-            if is_wanted(candidate, report, judge.options):
-                files.append(report)
-    except ConfigError as error:
-        files.append(_unusable(paths[0], error))
+    for candidate in discover(paths):
+        report = lint_file(candidate.path, judge)
+        if is_wanted(candidate, report, judge.options):
+            files.append(report)
     return LintReport(tuple(files))
 
 

@@ -106,9 +106,7 @@ def test_unquoted_scalars_mean_what_yaml_1_2_says_and_switches(
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(
-    values=st.lists(
-        st.text(st.sampled_from("ab -:#'\"\\\n\té漢{}[],&*!|>%@`=_.0"), max_size=30), min_size=1
-    ),
+    values=st.lists(st.text(st.sampled_from("ab -:#'\"\\\n\té漢{}[],&*!|>%@`=_.0"), max_size=30), min_size=1),
     style=st.sampled_from([None, '"', "'", "|", ">"]),
     width=st.sampled_from([10, 80]),
     flow=st.booleans(),
