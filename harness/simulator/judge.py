@@ -2,6 +2,7 @@
 
 Deliberately not ``harness.params``: the simulator must be able to disagree with the linter. The standard
 library's argparse does the work, as it does in vLLM; what the help document cannot say is in the tables below.
+What stands inside the JSON of a configuration object (``--compilation-config`` and its like) is not checked.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Judge:
     def judge(self, parameters: Sequence[str]) -> Judgement:
         """What becomes of ``parameters``; never raises."""
         try:
-            items = spelling.rewrite(parameters, version=self.version)
+            items = spelling.rewrite(parameters, version=self.version) if list(parameters) != ["--"] else []
         except spelling.SpellingError as error:
             return Judgement(failure=str(error))
         strays = self._strays(items)
@@ -87,9 +88,9 @@ class Judge:
             return Judgement(failure=f"vllm serve: error: {error}")
         except _Exited:
             return Judgement(failure="vllm serve printed its help and exited with code 0")
-        except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, OverflowError, RecursionError) as error:
             return Judgement(failure=f"{type(error).__name__}: {error}")
-        if getattr(arguments, "model", None):
+        if getattr(arguments, "model", None) is not None:
             rest = ["/model", *rest]  # the platform has already given the model as the positional argument
         if rest:
             return Judgement(failure=f"vllm: error: unrecognized arguments: {' '.join(rest)}")
@@ -175,7 +176,7 @@ def _add(
 def _value_options(name: str, entry: Mapping[str, Any], *, version: str) -> dict[str, Any]:
     kind = entry.get("type")
     allowed = entry.get("allowed-values") or []
-    if kind == "enum" and allowed and name not in UNENFORCED and name not in MANY:
+    if kind == "enum" and allowed and name not in UNENFORCED:
         values = [value for value in allowed if value != "None" or name in NULLABLE]
         if all(value.isdigit() for value in values):
             return {"type": int, "choices": [int(value) for value in values]}
@@ -187,6 +188,8 @@ def _value_options(name: str, entry: Mapping[str, Any], *, version: str) -> dict
         convert = int
     elif WORD_PARSERS.get(str(kind)) == "float":
         convert = float
+    elif name == "lora-modules":
+        convert = spelling.lora_module
     elif name in JSON_OBJECTS:
         convert = spelling.json_object
     elif name in JSON_VALUES:

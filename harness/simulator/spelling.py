@@ -83,7 +83,7 @@ def _place(tree: dict[str, Any], path: str, text: str) -> None:
         return
     try:
         tree[last] = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         tree[last] = text
 
 
@@ -137,3 +137,16 @@ def json_or_text(text: str) -> Any:
     """JSON where the text looks like an object, else the text."""
     stripped = text.strip()
     return json.loads(stripped) if stripped.startswith("{") and stripped.endswith("}") else text
+
+
+def lora_module(text: str) -> dict[str, Any] | None:
+    """``name=path``, or JSON with ``name``, ``path`` and perhaps ``base_model_name``; empty or None is nothing."""
+    if text in ("", "None"):
+        return None
+    if "=" in text and "," not in text:
+        name, path = text.split("=")
+        return {"name": name, "path": path}
+    module = json_object(text)
+    if not {"name", "path"} <= set(module) <= {"name", "path", "base_model_name"}:
+        raise ValueError("wrong fields")
+    return module

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import lzma
+import re
+from pathlib import Path
+
 import pytest
 
 from harness.simulator.judge import Judge, Judgement, packaged_documents
 
 OLD, NEW = "0.12.0", "0.15.1"
+CONFIGURATION = re.compile(
+    r"-cc|-ac|-O|--(compilation|structured|eplb|pooler|kv-t|kv-e|ec-t|attention-c|profiler)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +93,28 @@ def test_the_judge_agrees_with_the_real_parsers(
 ) -> None:
     found = [judges[version].judge(items).arguments is not None for version in (OLD, NEW)]
     assert found == [old, new]
+
+
+CORPUS = Path(__file__).parents[1] / "oracle"
+
+
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_the_judge_agrees_with_a_large_record_of_the_real_parser(
+    judges: dict[str, Judge], version: str
+) -> None:
+    """Every tenth recorded list that sets no configuration object, whose contents the judge does not check."""
+    with lzma.open(CORPUS / f"corpus-{version}.jsonl.xz", "rt", encoding="utf-8") as lines:
+        recorded = [json.loads(line) for line in lines][::10]
+    plain = [
+        (items, error) for items, error in recorded if not any(CONFIGURATION.match(item) for item in items)
+    ]
+    assert len(plain) > 1000
+    wrong = [
+        items
+        for items, error in plain
+        if (judges[version].judge(items).arguments is not None) != (error is None)
+    ]
+    assert len(wrong) <= len(plain) * 0.005, wrong
 
 
 @pytest.mark.parametrize(
