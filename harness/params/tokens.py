@@ -34,12 +34,12 @@ class Token(NamedTuple):
         """Where characters ``start`` to ``end`` of the text stand."""
         if self.item is None:
             return None
-        if self.parts:
-            return self.parts[0].key_span
-        if self.synthetic:
-            return Span(self.item, 0, 2)
-        stop = self.shift + (len(self.text) if end is None else end)
-        return Span(self.item, max(0, self.shift + start), max(0, stop))
+        if not self.synthetic:
+            first = self.shift + start
+            return Span(
+                self.item, first if first > 0 else 0, self.shift + (len(self.text) if end is None else end)
+            )
+        return self.parts[0].key_span if self.parts else Span(self.item, 0, 2)
 
 
 def tokenize(parameters: Sequence[str], grammar: Grammar) -> tuple[list[Token], list[Problem]]:
@@ -49,6 +49,9 @@ def tokenize(parameters: Sequence[str], grammar: Grammar) -> tuple[list[Token], 
     items = _without_config_file(_model_first(items, problems), problems)
     tokens: list[Token] = []
     for position, item in enumerate(items):
+        if item.text[:1] != "-":
+            tokens.append(item)
+            continue
         following = items[position + 1].text if position + 1 < len(items) else ""
         _append_rewritten(tokens, item, following, grammar)
     if any("." in token.text and token.text.startswith("-") for token in tokens):
