@@ -26,7 +26,7 @@ def read_matrix(reader: Reader, top: Mapping[str, Node], root: Node) -> Matrix:
     common = read_items(reader, top["parameters"], "parameters") if "parameters" in top else ()
     exclude = _partials(reader, "exclude", top, inner, axes, sets)
     include = _partials(reader, "include", top, inner, axes, sets)
-    _require(reader, root, axes, fixed, include, set(inner))
+    _require(reader, root, axes, fixed, include, {*inner, *top})
     keys = root.entries if isinstance(root, Entries) else ()
     place = next((node_span(key) for key, _ in keys if key.text == "matrix"), node_span(_first_key(root)))
     return Matrix(axes, exclude, include, fixed, sets, common, place)
@@ -58,7 +58,7 @@ def read_axis_value(reader: Reader, name: str, node: Node) -> AxisValue | None:
         return reader.integer(node, name, minimum=1)
     if name == "engine-version" and isinstance(node, Scalar) and isinstance(node.value, int | float):
         reader.wrong(
-            node, name, "a text", hint=f'write the whole version in quotes, as "{_quoted_version(node.text)}"'
+            node, name, "a text", hint=f'write the whole version in quotes, as "{_whole_version(node.text)}"'
         )
         return None
     text = reader.text(node, name)
@@ -68,8 +68,11 @@ def read_axis_value(reader: Reader, name: str, node: Node) -> AxisValue | None:
     return text
 
 
-def _quoted_version(text: str) -> str:
-    return text if text.count(".") >= 2 else f"{text}.1"
+def _whole_version(text: str) -> str:
+    """The known version that a number was cut from; the number itself when there is none."""
+    from harness.params.snapshots import known_versions
+
+    return next((version for version in known_versions() if version.startswith(f"{text}.")), text)
 
 
 def _fixed(reader: Reader, top: Mapping[str, Node], inner: Mapping[str, Node]) -> dict[str, AxisValue]:

@@ -17,6 +17,7 @@ from harness.plan.nodes import Entries, Items, Node, Plain, Scalar, Style, node_
 from harness.plan.spans import Source
 
 if TYPE_CHECKING:
+    from yaml import MarkedYAMLError
     from yaml.events import Event, ScalarEvent
 
 MAX_DEPTH = 100
@@ -55,12 +56,18 @@ def compose_yaml(source: Source, findings: Findings) -> tuple[Node, ...]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         offset = mark.index if mark is not None else 0
-        raise findings.fatal(
-            (offset, offset + 1), f"not valid YAML: {error.problem or error.context}"
-        ) from None
+        message = f"not valid YAML: {error.problem or error.context}"
+        raise findings.fatal((offset, offset + 1), message, hint=_context(error)) from None
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{source.path}: not valid YAML: {str(error).splitlines()[0]}") from None
     return tuple(composer.documents)
+
+
+def _context(error: MarkedYAMLError) -> str | None:
+    """What libyaml was reading, and where that began: ``while parsing a flow sequence that starts at 1:4``."""
+    if not error.context or error.context_mark is None:
+        return None
+    return f"{error.context} that starts at {error.context_mark.line + 1}:{error.context_mark.column + 1}"
 
 
 class _Composer:

@@ -77,6 +77,27 @@ def test_error_points_at_what_is_wrong(name: str, tmp_path: Path) -> None:
     assert any(words in text for at, _, text in found if at == place), found
 
 
+def test_wrong_version_is_not_also_called_missing(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(
+        GOOD.replace('  engine-version: ["0.12.0"]\n', "").replace(
+            "model: m/m", "model: m/m\nengine-version: 0.12"
+        )
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    (only,) = caught.value.diagnostics
+    assert only.hint == 'write the whole version in quotes, as "0.12.0"'
+
+
+def test_unclosed_bracket_is_named_where_it_opens(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text("a: 1\nb: [1, 2\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    assert caught.value.diagnostics[0].hint == "while parsing a flow sequence that starts at 2:4"
+
+
 def test_every_mistake_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
     path = tmp_path / "sweep.yaml"
     path.write_text(GOOD.replace("demo", "DEMO").replace("20s", "-1").replace("[a, b]", "[a, 3]"))
