@@ -82,7 +82,7 @@ def read_body(response: httpx.Response) -> tuple[str, list[str]]:
     fallback = f"{response.reason_phrase or 'no reason given'} (empty answer)"
     try:
         document: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _plain(text) or fallback, []
     if isinstance(document, str):
         return _plain(document) or fallback, []

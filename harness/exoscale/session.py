@@ -96,7 +96,7 @@ class ApiSession:
         )
         try:
             document = json.loads(response.content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._unreadable(operation, response, None) from error
         if not isinstance(document, dict):
             raise self._unreadable(operation, response, None)

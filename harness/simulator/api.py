@@ -130,7 +130,7 @@ class Api:
             return (owner.name, owner.gpu_type)
         try:
             document = json.loads(body) if body else None
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
             return ()

@@ -41,7 +41,7 @@ class Body:
     def __init__(self, content: bytes) -> None:
         try:
             document = json.loads(content or b"null")
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise Refusal(400, "The request body is not a JSON object.")

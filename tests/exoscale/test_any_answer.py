@@ -52,7 +52,9 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
     max_leaves=8,
 )
-bodies = st.binary(max_size=60) | values.map(lambda value: json.dumps(value).encode())
+bodies = (
+    st.binary(max_size=60) | st.just(b"[" * 100_000) | values.map(lambda value: json.dumps(value).encode())
+)
 headers = st.fixed_dictionaries(
     {},
     optional={

@@ -47,8 +47,10 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
     max_leaves=6,
 )
-bodies = st.binary(max_size=40) | st.dictionaries(st.sampled_from(KEYS), values).map(
-    lambda document: json.dumps(document).encode()
+bodies = (
+    st.binary(max_size=40)
+    | st.just(b"[" * 100_000)
+    | st.dictionaries(st.sampled_from(KEYS), values).map(lambda document: json.dumps(document).encode())
 )
 queries = st.dictionaries(
     st.sampled_from(["tail", "stream", "version", "visibility"]),
