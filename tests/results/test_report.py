@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.plan.cells import Cell
-from harness.results.report import build_reports, write_reports
+from harness.results.document import build
+from harness.results.frame import Run
+from harness.results.report import ranked_levels, summary, write_reports
 from harness.results.store import RunFolder
 
 RunBuilder = Callable[..., RunFolder]
@@ -156,11 +158,13 @@ def test_text_of_the_engine_is_never_markup(tmp_path: Path, run_builder: RunBuil
 def test_a_partial_run_reports_what_is_there_and_says_it_is_partial(
     tmp_path: Path, run_builder: RunBuilder
 ) -> None:
-    summary = build_reports(run_builder(tmp_path / "run", finished=False)).summary
-    assert not summary["finished"]
-    assert summary["counts"] == {"measured": 2, "refused": 1, "failed": 1, "not started": 1}
-    assert any("partial (interrupted by SIGINT)" in line for line in summary["warnings"])
-    assert len(summary["levels"]) == 4
+    run = Run(run_builder(tmp_path / "run", finished=False))
+    levels = ranked_levels(run)
+    told = summary(run, levels, build(run, levels=levels, plots=[]))
+    assert not told["finished"]
+    assert told["counts"] == {"measured": 2, "refused": 1, "failed": 1, "not started": 1}
+    assert any("partial (interrupted by SIGINT)" in line for line in told["warnings"])
+    assert len(told["levels"]) == 4
 
 
 def test_a_run_that_measured_nothing_still_has_a_report(tmp_path: Path, run_builder: RunBuilder) -> None:
