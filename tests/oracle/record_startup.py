@@ -1,11 +1,12 @@
 """Record what a real vLLM's configuration code says of the start-up lists.
 
-    python tests/oracle/record_startup.py --python VENV/bin/python --oracle oracle.py --engine-version 0.15.1 OUT
+    python tests/oracle/record_startup.py --engine-version 0.15.1 --python VENV/bin/python --oracle oracle.py OUT
 
 The oracle is a program that reads ``{"argv", "prefix"}`` JSON lines, builds vLLM's configuration for each list on
 pretended GPUs (``--gpus --gpu-mem --gpu-cap --gpu-name``) and answers one JSON line each. ``OUT`` is a jsonl.xz file of
 ``[parameters, model, gpu_type, gpu_count, origin, verdict, text, derived]``; verdict is ``ok``, ``parse`` or
-``startup``, derived ``[max_model_len, max_num_batched_tokens, max_num_seqs]`` of an accepted list.
+``startup``, derived ``[max_model_len, max_num_batched_tokens, max_num_seqs]`` of an accepted list. Files of several
+runs (other ``--seed``, other models) may be put together. Give each version a ``VLLM_CACHE_ROOT`` of its own.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from startup_lists import GPUS, Case, handwritten, random_lists
+from startup_lists import GPUS, Case, alone, handwritten, random_lists
 
 MODELS = Path(__file__).parent / "models"
-# Refusals that come from what the recording machine lacks, not from the list: such lists are left out.
+# Refusals that come from what the recording machine lacks (a library, the model hub), not from the list: left out.
 ENVIRONMENT = (
+    "Cannot find an appropriate cached snapshot",
+    "Invalid repository ID or local directory",
     "failed to be inspected",
     "expected str, bytes or os.PathLike object",
     "has no attribute 'rms_norm'",
@@ -45,12 +48,16 @@ def main() -> None:
     options.add_argument("--oracle", required=True)
     options.add_argument("--random", type=int, default=1500)
     options.add_argument("--seed", type=int, default=20)
-    options.add_argument("--only-random", action="store_true")
+    options.add_argument("--engine-version", required=True)
+    options.add_argument("--kinds", default="hand,alone,random", help="which lists, comma-separated")
     options.add_argument("out", type=Path)
     chosen = options.parse_args()
     models = tuple(sorted(path.stem for path in MODELS.glob("*.json")))
-    cases = [] if chosen.only_random else list(dict.fromkeys(handwritten()))
-    cases += random_lists(seed=chosen.seed, count=chosen.random, models=models)
+    kinds = chosen.kinds.split(",")
+    cases = list(dict.fromkeys(handwritten())) if "hand" in kinds else []
+    cases += alone(chosen.engine_version) if "alone" in kinds else []
+    if "random" in kinds:
+        cases += random_lists(seed=chosen.seed, count=chosen.random, models=models)
     with tempfile.TemporaryDirectory() as scratch:
         for model in models:
             (Path(scratch) / model).mkdir()

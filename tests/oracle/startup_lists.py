@@ -1,4 +1,4 @@
-"""Argument lists for the start-up corpus: the hand-written ones and seeded random ones. Same seed, same lists."""
+"""Argument lists for the start-up corpus: hand-written, every flag alone, seeded random. Same seed, same lists."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CASES = Path(__file__).parent / "startup-cases.txt"
+HELP = Path(__file__).parents[2] / "harness" / "params" / "data"
 HEADING = re.compile(r"\[(?P<models>.+?) / (?P<places>.+?)\]")
 
 # (compute capability, GiB the driver reports, device name) of the GPU families the lists are recorded on.
@@ -26,7 +27,7 @@ GPUS = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One list and what it is recorded under. ``origin`` is ``hand`` or ``random``."""
+    """One list and what it is recorded under. ``origin`` is ``hand``, ``alone`` or ``random``."""
 
     parameters: tuple[str, ...]
     model: str
@@ -52,6 +53,34 @@ def handwritten() -> Iterator[Case]:
             for model in models:
                 for gpu_type, gpu_count in places:
                     yield Case(parameters, model, gpu_type, gpu_count, "hand")
+
+
+# Values to try on a flag by the type its help document gives; a flag with listed values gets these.
+TRIED = {
+    "integer": ("0", "1", "-1", "2", "7", "4096", "1000000"),
+    "number": ("0", "1", "-1", "2", "7", "4096", "1000000", "0.5", "-0.5", "1.5", "nan", "inf"),
+    "string": ("x", "", "None", "{}", "[]", "5", '{"a":1}', "null", "true", '"s"'),
+}
+NOT_ALONE = {"help", "model", "config", "model-tag"}
+
+
+def alone(version: str) -> Iterator[Case]:
+    """Every flag of the version's help document by itself, with each value worth a try, on three models."""
+    document = json.loads((HELP / f"help-{version}.json").read_text(encoding="utf-8"))
+    lists: list[list[str]] = []
+    for entry in document["parameters"]:
+        flag, kind = f"--{entry['name']}", entry.get("type")
+        if entry["name"] in NOT_ALONE or flag not in entry["flags"]:
+            continue
+        if kind == "boolean":
+            lists += [[spelling] for spelling in entry["flags"] if spelling.startswith("--")]
+        elif kind in {"integer", "number"}:
+            lists += [[f"{flag}={value}"] for value in TRIED[kind]]
+        else:
+            lists += [[f"{flag}={value}"] for value in entry.get("allowed-values") or TRIED["string"]]
+    for model in ("llama-8b", "gemma3-4b", "mixtral-8x7b"):
+        for parameters in lists:
+            yield Case(tuple(parameters), model, "gpua5000", 2, "alone")
 
 
 def values(random_: random.Random) -> dict[str, list[str]]:

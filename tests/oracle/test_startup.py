@@ -53,15 +53,19 @@ def model(name: str) -> ModelConfig:
     return ModelConfig.from_json(json.loads((HERE / "models" / f"{name}.json").read_text(encoding="utf-8")))
 
 
-def errors(verdict: Verdict, *, version: str, stage: Stage) -> list[Diagnostic]:
-    findings = lint_parameters(
+@cache
+def findings(verdict: Verdict, version: str) -> tuple[Diagnostic, ...]:
+    return lint_parameters(
         verdict.parameters,
         engine_version=version,
         gpu_type=verdict.gpu_type,
         gpu_count=verdict.gpu_count,
         model_config=model(verdict.model),
     )
-    return [finding for finding in findings if finding.is_error and finding.stage is stage]
+
+
+def errors(verdict: Verdict, *, version: str, stage: Stage) -> list[Diagnostic]:
+    return [item for item in findings(verdict, version) if item.is_error and item.stage is stage]
 
 
 def settings_of(verdict: Verdict, *, version: str) -> Settings:
@@ -88,6 +92,7 @@ def test_the_corpus_is_large_varied_and_half_hand_written(version: str) -> None:
     assert sum(verdict.origin == "hand" for verdict in verdicts) >= 500
     assert sum(verdict.origin == "random" for verdict in verdicts) >= 500
     assert len({verdict.model for verdict in verdicts}) >= 15
+    assert sum(verdict.origin == "alone" for verdict in verdicts) >= 500
     assert len({verdict.gpu_type for verdict in verdicts}) >= 5
     assert sum(verdict.verdict == "startup" for verdict in verdicts) >= 500
     assert sum(verdict.verdict == "ok" for verdict in verdicts) >= 500
@@ -107,7 +112,7 @@ def test_no_list_that_the_engine_accepts_has_a_startup_error(version: str) -> No
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_at_least_98_percent_of_the_refused_lists_have_a_startup_error(version: str) -> None:
+def test_at_least_99_percent_of_the_refused_lists_have_a_startup_error(version: str) -> None:
     refused = [verdict for verdict in corpus(version) if verdict.verdict == "startup"]
     assert len(refused) >= 500
     missed = []
@@ -115,7 +120,7 @@ def test_at_least_98_percent_of_the_refused_lists_have_a_startup_error(version: 
         found = {finding.code for finding in errors(verdict, version=version, stage=Stage.STARTUP)}
         if not found - NOT_RECORDED:
             missed.append((verdict.parameters, verdict.model, verdict.text))
-    assert len(missed) <= 0.02 * len(refused), missed
+    assert len(missed) <= 0.01 * len(refused), missed
 
 
 @pytest.mark.parametrize("version", VERSIONS)

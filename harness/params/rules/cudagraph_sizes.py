@@ -26,6 +26,7 @@ CODE = "cudagraph-sizes"
 STAGE = Stage.STARTUP
 SEVERITY = Severity.ERROR
 PAIRS = {
+    "cuda-graph-sizes": "cudagraph_capture_sizes",
     "cudagraph-capture-sizes": "cudagraph_capture_sizes",
     "max-cudagraph-capture-size": "max_cudagraph_capture_size",
 }
@@ -41,9 +42,14 @@ def check(context: Context) -> Iterator[Diagnostic]:
             message = f"--{flag} and {key} in --compilation-config exclude each other"
             yield context.error(CODE, settings.span(flag), message)
             return
+    older, newer = settings.value("cuda-graph-sizes"), settings.value("cudagraph-capture-sizes")
+    if older is not None and newer is not None:
+        message = "--cuda-graph-sizes and --cudagraph-capture-sizes exclude each other"
+        yield context.error(CODE, settings.span("cuda-graph-sizes"), message)
+        return
     if not graphs_on(settings, table):
         return
-    sizes = settings.value("cudagraph-capture-sizes")
+    sizes = newer if older is None else older
     given = sizes if sizes is not None else table.get("cudagraph_capture_sizes")
     reason = refusal(settings, table, [number for item in given if (number := integer_of(item)) is not None]
                      if isinstance(given, tuple | list) else None)  # fmt: skip

@@ -264,3 +264,10 @@ def test_terratorch_is_not_there(find: Find) -> None:
 def test_what_fails_after_the_checks_is_a_warning(find: Find, words: str, warned: bool) -> None:
     found = find("fails-later", words, model="llama-8b", gpu_type="gpua5000")
     assert [finding.severity for finding in found] == [Severity.WARNING] * warned
+
+
+def test_a_pooler_without_a_type_stops_0_12(find: Find) -> None:
+    words = "--pooler-config '{}'"
+    assert len(find("model-runner", words, model="llama-8b", version="0.12.0")) == 1
+    assert find("model-runner", words, model="llama-8b", version="0.15.1") == []
+    assert find("model-runner", f"{words} --runner pooling", model="llama-8b", version="0.12.0") == []
