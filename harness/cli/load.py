@@ -197,17 +197,8 @@ def command(url: str, **options: Any) -> int:
     if interrupted:
         of = "" if options["find"] else f" of {len(stages)}"
         raise LoadInterrupted(f"interrupted after {len(session.measured)}{of} stages")
-    if options["find"]:
-        return (
-            0
-            if any(metrics.slo_met is not False for metrics in (each.metrics for each in session.measured))
-            else 1
-        )
-    missed = any(
-        metrics.slo_met is False or not metrics.succeeded
-        for metrics in (each.metrics for each in session.measured)
-    )
-    return 1 if missed else 0
+    kept = [each.metrics.slo_met is not False and each.metrics.succeeded > 0 for each in session.measured]
+    return 0 if (any(kept) if options["find"] else all(kept)) else 1
 
 
 def show(session: Session, *, json_path: str | None, answer: str | None, definitions: bool) -> None:

@@ -98,7 +98,7 @@ def table_of(measured: Sequence[Measured], *, slo: Slo | None) -> str:
     ]
     if slo is not None:
         headers.insert(-1, "goodput")
-    rows = [_row(metrics, slo) for metrics in (each.metrics for each in measured)]
+    rows = [_row(each.metrics, slo) for each in measured]
     widths = [max(len(row[i]) for row in [headers, *rows]) for i in range(len(headers))]
 
     def line(cells: Sequence[str]) -> str:
@@ -110,8 +110,9 @@ def table_of(measured: Sequence[Measured], *, slo: Slo | None) -> str:
 
     lines = [line(headers), *(line(row) for row in rows)]
     lines.append("latencies in ms; a figure in parentheses rests on too few requests")
-    for metrics in (each.metrics for each in measured):
-        lines += [f"{metrics.label}: {metrics.verdict.state}: {reason}" for reason in metrics.verdict.reasons]
+    for each in measured:
+        verdict = each.metrics.verdict
+        lines += [f"{each.metrics.label}: {verdict.state}: {reason}" for reason in verdict.reasons]
     lines += [line for line in map(server_line, measured) if line is not None]
     return "\n".join(lines)
 

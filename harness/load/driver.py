@@ -18,7 +18,7 @@ from harness.load.arrivals import ClosedLoop
 from harness.load.chores import Chores
 from harness.load.job import Shard, stage_part
 from harness.load.monitor import CpuMeter, LoopLag, Progress, Tally, client_stats
-from harness.load.pool import Pool, raise_open_file_limit
+from harness.load.pool import Pool, check_open_files, raise_open_file_limit
 from harness.load.probe import Probe, check_room
 from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
 from harness.load.response import NS_PER_S, Response, completing
@@ -32,6 +32,7 @@ OnProgress = Callable[[Progress], None]
 Start = Callable[[], Awaitable[int]]
 WHOLE = Shard()
 PROGRESS_S = 0.25
+LONGEST_OPENING_S = 10.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 1.0
 
 
@@ -55,7 +56,7 @@ async def run_stage(
     (UsageError, NetworkError).
     """
     check_room(workload, probe)
-    raise_open_file_limit()
+    check_open_files(stage, limit=raise_open_file_limit())
     target = await resolve(endpoint.url, ca_file=endpoint.ca_file)
     source = RequestSource(
         workload, probe.calibration, seed, cache_salt or secrets.token_hex(8), salted=probe.cache_salt
@@ -115,7 +116,7 @@ class _StageRun:
         self.supply.prepare(width, warmup=False)
         # Connections opened beforehand keep the opening burst of handshakes out of the first requests.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.stage.timeout_s):
+            async with asyncio.timeout(min(self.stage.timeout_s, LONGEST_OPENING_S)):
                 await self.pool.warm(width)
         lag, meter = LoopLag(), CpuMeter()
         lag.start()

@@ -7,14 +7,19 @@ import contextlib
 import resource
 import time
 
+from harness.errors import UsageError
+from harness.load.arrivals import ClosedLoop
 from harness.load.connection import ConnectFailed, Connection, ConnectionLost
 from harness.load.dial import open_connection
 from harness.load.records import Outcome
 from harness.load.response import NS_PER_S, Response
+from harness.load.stage import Stage
 from harness.load.target import Target
 
 # uvicorn closes after 5 s without a request; a connection this old is not trusted to outlive the next send.
 IDLE_LIMIT_S = 4.0
+# Standard streams, the event loop, imports in flight.
+SPARE_FILES = 64
 
 
 class Pool:
@@ -78,6 +83,15 @@ class Pool:
         """Close every idle connection; those in use close with their exchange."""
         while self._idle:
             self._idle.pop().close()
+
+
+def check_open_files(stage: Stage, *, limit: int) -> None:
+    """UsageError when a closed loop's connections cannot all be open under ``limit``."""
+    users = stage.arrivals.concurrency if isinstance(stage.arrivals, ClosedLoop) else 0
+    if users + SPARE_FILES > limit:
+        raise UsageError(
+            f"{users} users need {users + SPARE_FILES} open files, this system allows {limit}; raise 'ulimit -n'"
+        )
 
 
 def raise_open_file_limit() -> int:

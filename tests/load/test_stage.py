@@ -18,6 +18,7 @@ from harness.load.arrivals import (
     StepSeries,
     TraceReplay,
 )
+from harness.load.pool import check_open_files
 from harness.load.stage import Stage, stage_from_json
 from harness.load.timetable import open_loop_times
 
@@ -80,3 +81,10 @@ def test_a_number_of_requests_is_met_exactly(arrivals: Arrivals) -> None:
 def test_a_trace_gives_no_more_requests_than_it_has() -> None:
     stage = Stage(arrivals=TraceReplay((0.0, 1.0, 2.0)), requests=500)
     assert len(open_loop_times(stage, rng=np.random.default_rng(1))[0]) == 3
+
+
+def test_more_users_than_open_files_are_refused_in_one_line() -> None:
+    stage = Stage(arrivals=ClosedLoop(1000), duration_s=1.0)
+    check_open_files(stage, limit=1064)
+    with pytest.raises(UsageError, match=r"1000 users need 1064 open files, this system allows 1063"):
+        check_open_files(stage, limit=1063)
