@@ -101,7 +101,10 @@ def remove_item(item: LocatedText) -> Replacement | None:
     text, (start, end) = item.source.text, item.whole
     if item.form in ("word", "field"):
         lead = re.search(r"(?:[ \t]|\\\r?\n)+$", text[max(0, start - 500) : start])
-        return Replacement(start - len(lead[0]), end, "") if lead is not None else None
+        if lead is not None:
+            return Replacement(start - len(lead[0]), end, "")
+        trail = re.match(r"[ \t]+", text[end : end + 500])
+        return Replacement(start, end + trail.end(), "") if trail is not None else None
     line_start, line_end = _line_around(text, start, end)
     before, after = text[line_start:start], text[end:line_end]
     if item.form == "line" or (item.form in _SCALARS and re.fullmatch(r"\s*-\s+", before)):

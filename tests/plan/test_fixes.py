@@ -44,6 +44,10 @@ CASES = {
     "removal of a word over a line end": (
         "x.sh", "vllm serve m --a \\\n  --b \\\n  --c\n", (1, 2, []), "vllm serve m --a \\\n  --c\n",
     ),
+    "removal of the first exo field": (
+        "x.sh", "exo d create n --inference-engine-params '--a  --b'\n", (0, 1, []),
+        "exo d create n --inference-engine-params '--b'\n",
+    ),
     "removal beside a comment": ("x.yaml", "- a\n- b # why\n", (1, 2, []), None),
     "block scalar": ("x.yaml", "- |\n  a\n- b\n", (0, 1, ["c"]), None),
     "quoted word": ("x.sh", "vllm serve m '--a' --b\n", (0, 1, ["--c"]), None),
@@ -108,3 +112,32 @@ def test_link_to_a_file_is_mended_behind_the_link(tmp_path: Path) -> None:
     fix_file(str(link), Judge(LintOptions()))
     assert link.is_symlink()
     assert real.read_text() == "- --enable-prefix-caching\n"
+
+
+def test_mistake_is_mended_before_what_it_makes_of_its_neighbours(tmp_path: Path) -> None:
+    # The dot in the one item with a space makes the engine take the next item for its value.
+    path = tmp_path / "x.json"
+    path.write_text('["--gpu-memory-utilization 0.8", "--seed=1", "--enforce-eager=true"]')
+    _, mended = fix_file(str(path), Judge(LintOptions(engine_version="0.15.1")))
+    assert mended >= 2
+    assert path.read_text() == '["--gpu-memory-utilization", "0.8", "--seed=1", "--enforce-eager"]'
+
+
+def test_mended_list_may_show_what_start_up_would_refuse(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(
+        '{"gpu-count": 2, "inference-engine-version": "0.15.1",'
+        ' "inference-engine-parameters": ["--enforce-eager=true", "-tp", "4"]}'
+    )
+    report, _ = fix_file(str(path), Judge(LintOptions()))
+    assert '"--enforce-eager", "-tp"' in path.read_text()
+    assert "too-few-gpus" in {one.code for one in report.diagnostics}
+
+
+def test_note_about_a_default_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("- --gpu-memory-utilization=0.9\n")
+    report, mended = fix_file(str(path), Judge(LintOptions(engine_version="0.15.1")))
+    assert [one.code for one in report.diagnostics] == ["default-value"]
+    assert mended == 0
+    assert path.read_text() == "- --gpu-memory-utilization=0.9\n"
