@@ -76,7 +76,7 @@ async def carry_out(task: Task, blow: Blow | None) -> int:
             limits=Limits(parallel_deployments=2),
             patience=PATIENCE,
             notice=_Striker(blow),
-            instruments=Instruments(probe=_probe, drive=_drive, read_metrics=_no_metrics),
+            instruments=Instruments(probe=probe, drive=drive, read_metrics=_no_metrics),
         )
         with journal:
             outcome = await conduct(task.config, task.plan, deployer, folder, journal, how, ledgers=ledgers)
@@ -122,7 +122,8 @@ class _Striker:
         self._seen += 1
 
 
-async def _probe(endpoint: Endpoint, **_: object) -> Probe:
+async def probe(endpoint: Endpoint, **_: object) -> Probe:
+    """Asks nothing."""
     return Probe(endpoint.model, 2048, True, False, False, False, None, False, None, GUESS)
 
 
@@ -130,7 +131,7 @@ async def _no_metrics(endpoint: Endpoint) -> None:
     return None
 
 
-async def _drive(job: LoadJob, **_: object) -> StageResult:
+async def drive(job: LoadJob, **_: object) -> StageResult:
     """A level of two requests with instants drawn anew each time: measuring twice does not give the same bytes."""
     await asyncio.sleep(LEVEL_S)
     draw = random.SystemRandom()
