@@ -145,3 +145,70 @@ def test_lengths_and_batches_come_out_as_the_engine_derives_them(version: str) -
             assert mine in (None, engines), (verdict, ours)
             checked += mine is not None
     assert checked >= 3 * 500
+
+
+# What the engine says, and the rule that must be among those that speak.
+KINDS = {
+    "larger than the number of available GPUs": {"too-few-gpus", "context-parallel"},
+    "must be divisible by tensor parallel size": {"heads-not-divisible"},
+    "must be divisible bydcp_size": {"context-parallel"},
+    "when enable decode context parallel": {"context-parallel"},
+    "when expert parallelism is enabled": {"expert-parallel"},
+    "must be True to use EPLB": {"expert-balancing"},
+    "num_redundant_experts is set": {"expert-balancing"},
+    "Microbatching currently only": {"microbatching"},
+    "data_parallel_size_local": {"data-parallel"},
+    "data_parallel_rank (": {"data-parallel", "parallel-size"},
+    "must be divisible by nnodes": {"several-nodes"},
+    "Failed to import Ray": {"ray-missing"},
+    "is greater than the derived max_model_len": {"sequence-length"},
+    "must be greater than or equal to max_num_seqs": {"batched-tokens"},
+    "is smaller than max_model_len": {"chunked-prefill"},
+    "Concurrent Partial Prefill": {"unsupported-feature"},
+    "--logits-processor-pattern": {"unsupported-feature"},
+    "gpu_memory_utilization Input should": {"out-of-range"},
+    "stream_interval Input should": {"out-of-range"},
+    "swap_space Input should": {"out-of-range"},
+    "Too large swap space": {"swap-space"},
+    "Unknown quantization method": {"unknown-quantization"},
+    "Quantization method specified in the model config": {"quantization-mismatch"},
+    "is deprecated and will be removed": {"quantization-deprecated"},
+    "Cannot find the config file for": {"quantization-not-in-checkpoint"},
+    "is not supported for the current GPU": {"quantization-capability"},
+    "is not supported for quantization method": {"quantization-dtype"},
+    "does not support float16": {"dtype-not-supported"},
+    "for SpeculativeConfig": {"speculative-config"},
+    "Unsupported speculative method": {"speculative-config"},
+    "max_cpu_loras": {"lora-limits"},
+    "requires --tool-call-parser": {"tool-call-parser"},
+    "invalid tool call parser": {"tool-call-parser"},
+    "invalid reasoning parser": {"reasoning-parser"},
+    "chat template string": {"chat-template"},
+    "requires --enable-log-requests": {"log-outputs"},
+    "are not supported for now": {"model-architecture"},
+    "Unknown config format": {"config-format"},
+    "optimization_level Input should": {"optimization-level"},
+    "cudagraph_capture_sizes are mutually exclusive": {"cudagraph-sizes"},
+    "Maximum cudagraph size": {"cudagraph-sizes"},
+    "Unknown attention backend": {"attention-backend", "multimodal-options"},
+    "collect_detailed_traces requires": {"tracing"},
+    "show_hidden_metrics_for_version": {"metrics-version"},
+    "Hybrid KV cache manager was explicitly enabled": {"hybrid-kv-cache"},
+    "--mamba-block-size can only be set": {"mamba-cache"},
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_rule_that_speaks_is_about_what_the_engine_names(version: str) -> None:
+    compared = 0
+    otherwise = []
+    for verdict in corpus(version):
+        codes = next((codes for sign, codes in KINDS.items() if sign in verdict.text), None)
+        if verdict.verdict != "startup" or codes is None:
+            continue
+        compared += 1
+        found = {finding.code for finding in errors(verdict, version=version, stage=Stage.STARTUP)}
+        if not codes & found:
+            otherwise.append((verdict.parameters, verdict.model, verdict.text, sorted(found)))
+    assert compared >= 1000
+    assert len(otherwise) <= 0.01 * compared, otherwise
