@@ -47,7 +47,14 @@ class LintCommand(click.Command):
 @click.option(
     "--model-config", metavar="FILE", help="The model's config.json, for rules that need its figures."
 )
-@click.option("--format", "form", type=click.Choice(NAMES), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(NAMES),
+    default="text",
+    show_default=True,
+    help="How findings are written: for people, scripts, code scanning, annotations or test reports.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning"]),
@@ -95,7 +102,7 @@ def command(
     \b
     harness lint configs/
     harness lint --engine-version 0.15.1 -- --max-model-len 32k -tp 2
-    exo-wrapper --print | harness lint -
+    kubectl get deployment engine -o yaml | harness lint -
 
     A finding is silenced on its line, or from the line above, by `# harness: ignore[code] reason`.
 

@@ -11,20 +11,26 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from harness.diagnostics import Location
+from harness.errors import ConfigError
 from harness.plan.cells import Cell
 from harness.plan.config import AXES, AxisValue, Matrix, ParameterSet, SweepConfig
 
 Combination = Mapping[str, AxisValue]
 
 DEFAULTS: Combination = {"gpu-count": 1, "replicas": 1}
+NEEDED = ("gpu-type", "engine-version", "model")
 EMPTY_SET = ParameterSet("default", "default")
 
 
 def expand(config: SweepConfig) -> Iterator[Cell]:
-    """The cells of a sweep in the file's order: the product of the axes, then what ``include`` added."""
+    """The cells of a sweep in the file's order: the product of the axes, then what ``include`` added.
+
+    ConfigError for an include entry that, with everything else excluded, lacks what a cell needs.
+    """
     matrix = config.matrix
     prepared: dict[str, tuple[tuple[str, ...], tuple[Location | None, ...]]] = {}
     for combination in combinations(matrix):
+        _check_whole(config, combination)
         chosen = set_of(matrix, combination)
         if chosen.name not in prepared:
             items = (*matrix.common, *chosen.items)
@@ -43,6 +49,15 @@ def expand(config: SweepConfig) -> Iterator[Cell]:
             parameter_set=chosen.name,
             axes={axis: str(combination[axis]) for axis in AXES if axis in combination},
             origins=origins,
+        )
+
+
+def _check_whole(config: SweepConfig, combination: Combination) -> None:
+    lacking = [name for name in NEEDED if name not in combination]
+    if lacking:
+        own = ", ".join(f"{name}: {value}" for name, value in combination.items())
+        raise ConfigError(
+            f"{config.path}: the included combination {{{own}}} has no {' and no '.join(lacking)}"
         )
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.plan.config import AxisValue, SweepConfig
-from harness.plan.matrix import Combination, combinations, set_of
+from harness.plan.matrix import NEEDED, Combination, combinations, set_of
 from harness.plan.targets import Target
-
-_NEEDED = ("gpu-type", "engine-version", "model")
 
 Key = tuple[AxisValue, ...]
 
@@ -21,10 +19,10 @@ def targets_in_sweep(config: SweepConfig) -> Iterator[Target]:
     matrix = config.matrix
     groups: dict[Key, tuple[Combination, list[str]]] = {}
     for combination in combinations(matrix):
-        if any(name not in combination for name in _NEEDED):
+        if any(name not in combination for name in NEEDED):
             continue
         key = tuple(
-            str(combination.get(name, "")) for name in ("parameters", *_NEEDED, "gpu-count", "replicas")
+            str(combination.get(name, "")) for name in ("parameters", *NEEDED, "gpu-count", "replicas")
         )
         held = groups.setdefault(key, (combination, []))
         held[1].append(cell_label(combination, set_of(matrix, combination).name))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import ConfigError
 from harness.plan.config import Matrix, SweepConfig, load_config
 from harness.plan.matrix import combinations, count, expand
 
@@ -119,6 +120,15 @@ def test_cell_ids_survive_reordering_of_the_file(load: Load) -> None:
     ids = {cell.id for cell in expand(one)}
     assert len(ids) == 4
     assert ids == {cell.id for cell in expand(other)}
+
+
+def test_included_combination_without_a_type_is_a_clear_error(load: Load) -> None:
+    config = load(
+        "model: m/m\nengine-version: '1'\nmatrix: {gpu-type: [a], gpu-count: [1]}\n"
+        "exclude: [{gpu-count: 1}]\ninclude: [{gpu-count: 1}]\n"
+    )
+    with pytest.raises(ConfigError, match=r"\{gpu-count: 1, .*\} has no gpu-type"):
+        list(expand(config))
 
 
 def test_no_axes_and_no_include_is_one_cell(load: Load) -> None:
