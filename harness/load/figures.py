@@ -26,8 +26,8 @@ class RequestFigures:
     stall: Floats
     lateness: Floats
     gaps: Floats
-    gap_owner: npt.NDArray[np.int64]
-    chunk_owner: npt.NDArray[np.int64]
+    gap_owner: npt.NDArray[np.int32]
+    chunk_owner: npt.NDArray[np.int32]
     measured: Mask
     good: Mask
 
@@ -36,12 +36,14 @@ class RequestFigures:
         """The figures of facts: ttft, e2e, tpot over tokens after the first chunk, gaps between chunks."""
         sent, first, last = (columns.floats[name] for name in ("sent_s", "first_token_s", "last_token_s"))
         counts = np.diff(columns.offsets)
-        owner = np.repeat(np.arange(len(columns)), counts)
+        owner = np.repeat(np.arange(len(columns), dtype=np.int32), counts)
         same = owner[1:] == owner[:-1]
         gaps, gap_owner = np.diff(columns.chunk_times_s)[same], owner[1:][same]
         stall = np.full(len(columns), np.nan)
-        if len(gaps):
-            np.fmax.at(stall, gap_owner, gaps)
+        gap_counts = np.maximum(counts - 1, 0)
+        having = gap_counts > 0
+        if having.any():
+            stall[having] = np.maximum.reduceat(gaps, (np.cumsum(gap_counts) - gap_counts)[having])
         measured = ~columns.flags["warmup"]
         return RequestFigures(
             ttft=first - sent,

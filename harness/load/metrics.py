@@ -221,16 +221,18 @@ def _arrived_tokens(columns: Columns, figures: RequestFigures) -> tuple[Floats, 
     its last byte.
     """
     owner = figures.chunk_owner
-    weights = columns.chunk_tokens.astype(np.float64)
     total = columns.integers["completion_tokens"]
-    counted = (
-        np.bincount(owner, weights=weights, minlength=len(columns)) if len(owner) else np.zeros(len(columns))
-    )
-    scaled = columns.flags["tokens_assumed"] & (total != ABSENT) & (counted > 0)
-    factor = np.where(scaled, total / np.where(counted > 0, counted, 1), 1.0)
+    weights = columns.chunk_tokens.astype(np.float64)
+    assumed = columns.flags["tokens_assumed"] & (total != ABSENT)
+    if assumed.any():
+        counted = np.bincount(owner, weights=weights, minlength=len(columns))
+        factor = np.where(assumed & (counted > 0), total / np.where(counted > 0, counted, 1), 1.0)
+        weights *= factor[owner]
     whole = (np.diff(columns.offsets) == 0) & (total > 0) & ~np.isnan(columns.floats["last_token_s"])
+    if not whole.any():
+        return columns.chunk_times_s, weights
     times = np.concatenate([columns.chunk_times_s, columns.floats["last_token_s"][whole]])
-    return times, np.concatenate([weights * factor[owner], total[whole].astype(np.float64)])
+    return times, np.concatenate([weights, total[whole].astype(np.float64)])
 
 
 def _output_tokens(columns: Columns, figures: RequestFigures) -> int:
