@@ -7,11 +7,14 @@ GPU and the checkpoint's settings allow it (GPTQ and AWQ to their Marlin kernels
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.params.derivation import facts, gpu
-from harness.params.engine_facts import QuantizationMethod
 from harness.params.model_config import Json, ModelConfig, Quantization
 from harness.params.settings import Settings
+
+if TYPE_CHECKING:
+    from harness.params.engine_facts import QuantizationMethod
 
 MARLIN_GROUPS = (-1, 32, 64, 128)
 

@@ -29,6 +29,8 @@ SEVERITY = Severity.ERROR
 def check(context: Context) -> Iterator[Diagnostic]:
     """One finding, about the flag or the checkpoint's method."""
     settings = Settings(context)
+    if context.model is None and settings.given("quantization") is None:
+        return
     known = model(settings)
     if known is None:
         name = asked(settings)

@@ -30,6 +30,8 @@ SEVERITY = Severity.ERROR
 def check(context: Context) -> Iterator[Diagnostic]:
     """One finding, about the flag or about a checkpoint whose method the version does not have."""
     settings = Settings(context)
+    if context.model is None and settings.given("quantization") is None:
+        return
     known = model(settings)
     table = facts(settings).quantization
     name = asked(settings)
