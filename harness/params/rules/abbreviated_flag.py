@@ -20,6 +20,7 @@ from harness.params.reading import Argument
 CODE = "abbreviated-flag"
 STAGE = Stage.STYLE
 SEVERITY = Severity.WARNING
+SECRETS = {"hf-token", "api-key"}
 
 
 def check(context: Context) -> Iterator[Diagnostic]:
@@ -31,10 +32,10 @@ def check(context: Context) -> Iterator[Diagnostic]:
 
 
 def spelled_out(context: Context, argument: Argument) -> Edit | None:
-    """The same item with the whole flag."""
+    """The same item with the whole flag; None where the item holds a key, which no finding repeats."""
     span = argument.flag_span
-    if argument.parts or span.start != 0:
-        return None
     item = context.parameters[span.index]
+    if argument.parts or span.start != 0 or (argument.name in SECRETS and len(item) > span.end):
+        return None
     written = argument.flag + item[span.end :]
     return Edit(span.index, span.index + 1, (written,), f"write {argument.flag}")

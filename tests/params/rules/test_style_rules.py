@@ -66,3 +66,12 @@ def test_lora_limits_do_nothing_without_lora(find: Find) -> None:
 def test_eager_execution_overrules_cuda_graphs(find: Find) -> None:
     (finding,) = find("no-effect", "--enforce-eager --max-cudagraph-capture-size 64")
     assert finding.index == 1
+
+
+def test_an_abbreviated_key_is_not_written_out(find: Find) -> None:
+    (finding,) = find("abbreviated-flag", "--hf-tok=hf_secret")
+    assert finding.fix is None
+    assert "secret" not in finding.message
+    (finding,) = find("abbreviated-flag", "--hf-tok hf_secret")
+    assert finding.fix is not None
+    assert finding.fix.items == ("--hf-token",)
