@@ -5,7 +5,7 @@ such a parameter is refused when it is created. The shipped documents list what 
 
 Wrong::
 
-    --uds /tmp/engine.sock   # offered: max-num-seqs
+    --uds /run/engine.sock   # offered: max-num-seqs
 
 Right::
 

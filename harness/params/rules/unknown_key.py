@@ -66,6 +66,8 @@ def _dropped(argument: Argument, context: Context) -> Iterator[Diagnostic]:
 def _unknown(argument: Argument, context: Context) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     schema = argument.option.schema
     if schema is not None:
+        if not schema.ignores_unknown_keys:
+            return  # the parser would have refused them
         for path, inner in unknown_keys(argument.converted, schema):
             yield path, tuple(inner.fields)
     elif isinstance(argument.converted, dict):
