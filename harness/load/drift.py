@@ -50,11 +50,13 @@ def drifts(
         found.append(
             f"TTFT {'rises' if ttft_change > 0 else 'falls'} by {abs(ttft_change):.0%} over the window"
         )
-    edges = np.linspace(*window, BINS + 1)
-    rates = np.histogram(token_times_s, bins=edges, weights=tokens)[0]
-    rate_change = trend((edges[:-1] + edges[1:]) / 2, rates)
-    if rate_change is not None:
-        found.append(
-            f"tokens/s {'rise' if rate_change > 0 else 'fall'} by {abs(rate_change):.0%} over the window"
-        )
+    width_s = (window[1] - window[0]) / BINS
+    if width_s > 0:
+        bins = np.clip(((token_times_s - window[0]) / width_s).astype(np.int64), 0, BINS - 1)
+        rates = np.bincount(bins, weights=tokens, minlength=BINS).astype(np.float64)
+        rate_change = trend(np.arange(BINS, dtype=np.float64), rates)
+        if rate_change is not None:
+            found.append(
+                f"tokens/s {'rise' if rate_change > 0 else 'fall'} by {abs(rate_change):.0%} over the window"
+            )
     return tuple(found)
