@@ -6,7 +6,7 @@ Figures are matplotlib objects of their own, never pyplot's, so drawing leaves n
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -29,7 +29,7 @@ class Plot:
     name: str
     title: str
     description: str
-    png: bytes
+    png: bytes = field(repr=False)
 
     def _repr_png_(self) -> bytes:
         return self.png
