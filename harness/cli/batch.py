@@ -19,11 +19,12 @@ def run_batch(path: str) -> int:
     if path == "-":
         return answer_all(sys.stdin.buffer, sys.stdout.buffer)
     try:
-        with Path(path).open("rb") as lines:
-            return answer_all(lines, sys.stdout.buffer)
+        lines = Path(path).open("rb")  # noqa: SIM115  only opening may fail as unusable input; closed below
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"cannot read {path!r}: {reason.lower()}") from None
+    with lines:
+        return answer_all(lines, sys.stdout.buffer)
 
 
 def answer_all(lines: BinaryIO, output: BinaryIO) -> int:

@@ -188,6 +188,19 @@ def test_batch_line_that_cannot_be_used_is_answered_and_ends_with_two(harness: H
     assert done.returncode == 2
 
 
+def test_batch_into_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
+    path = tmp_path / "lists.jsonl"
+    path.write_text('{"id": 1, "engine_version": "0.15.1", "parameters": ["--bogus"]}\n' * 2000)
+    command = [sys.executable, "-m", "harness", "lint", "--batch", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["ok"] is False
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+        process.wait(timeout=30)
+
+
 def test_mistake_of_several_cells_and_versions_is_said_once(tmp_path: Path, harness: Harness) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(SWEEP.replace('["0.15.1"]', '["0.12.0", "0.15.1"]'))
