@@ -37,6 +37,7 @@ def command(
     harness cleanup --all
     """
     from harness.cli.clouds import cloud_of_journal
+    from harness.results.journal import JournalBusy
     from harness.sweep.cleanup import Cleaned, clean_folder, run_folders
 
     if (folder is None) != everything:
@@ -46,10 +47,17 @@ def command(
     choice = CloudChoice(zone=zone, account=account)
 
     async def clean() -> list[Cleaned]:
-        return [
-            await clean_folder(each, lambda path, started: cloud_of_journal(choice, path, started))
-            for each in (run_folders(root) if folder is None else [folder])
-        ]
+        found = []
+        for each in run_folders(root) if folder is None else [folder]:
+            try:
+                found.append(
+                    await clean_folder(each, lambda path, started: cloud_of_journal(choice, path, started))
+                )
+            except JournalBusy as busy:
+                if folder is not None:
+                    raise
+                click.echo(f"left alone: {busy}", err=True)
+        return found
 
     cleaned = asyncio.run(clean())
     remaining = [(one.folder, ledger, trouble) for one in cleaned for ledger, trouble in one.remaining]
