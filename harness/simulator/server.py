@@ -104,7 +104,10 @@ async def _serve(
     )
     line = {"endpoint": f"{base_url}/v2", "api_key": key, "api_secret": secret.reveal(), "zone": ZONE}
     server = _Server(config, on_listening=lambda: announce(json.dumps(line)))
-    watch = asyncio.create_task(_stop_when_told(server, owned=options.owned))
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # before the announcement, which invites signals
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    watch = asyncio.create_task(_stop_when_told(server, told, owned=options.owned))
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -188,14 +191,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _stop_when_told(server: uvicorn.Server, *, owned: bool) -> None:
-    loop = asyncio.get_running_loop()
-    told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+async def _stop_when_told(server: uvicorn.Server, told: asyncio.Event, *, owned: bool) -> None:
     if owned:
+        loop, owner = asyncio.get_running_loop(), os.getppid()
         loop.add_reader(sys.stdin.fileno(), _read_stdin, told)
-        owner = os.getppid()
         while not told.is_set() and os.getppid() == owner:
             try:
                 await asyncio.wait_for(told.wait(), OWNER_CHECK_S)
