@@ -24,7 +24,8 @@ MAX_DEPTH = 100
 MAX_NODES = 400_000
 MAX_EXPANDED = 1_000_000
 
-_INT = re.compile(r"[-+]?(0|[1-9][0-9_]*|0o[0-7_]+|0x[0-9a-fA-F_]+)")
+_INT = re.compile(r"[-+]?[0-9][0-9_]*")
+_RADIX = re.compile(r"0o[0-7][0-7_]*|0x[0-9a-fA-F][0-9a-fA-F_]*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _SPECIAL = {
@@ -221,6 +222,8 @@ def resolve(text: str) -> Plain:
     if text.lower() in _SWITCH and (text.islower() or text.isupper() or text.istitle()):
         return _SWITCH[text.lower()]
     if _INT.fullmatch(text) and len(text) <= 1000:
+        return int(text.replace("_", ""))
+    if _RADIX.fullmatch(text):
         return int(text.replace("_", ""), 0)
     if _FLOAT.fullmatch(text):
         return float(text.replace("_", ""))

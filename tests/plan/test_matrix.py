@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.errors import ConfigError
 from harness.plan.config import Matrix, SweepConfig, load_config
-from harness.plan.matrix import combinations, count, expand
+from harness.plan.matrix import DEFAULTS, combinations, count, expand
 
 Load = Callable[[str], SweepConfig]
 
@@ -153,3 +155,40 @@ def test_hundred_thousand_cells_take_seconds_and_bounded_memory(load: Load) -> N
     assert tracemalloc.get_traced_memory()[1] < early + (8 << 20)
     tracemalloc.stop()
     assert time.process_time() - started < 30
+
+
+VALUES = st.sampled_from(["a", "b", "c"])
+PARTIAL = st.dictionaries(st.sampled_from(["gpu-type", "engine-version", "model"]), VALUES, min_size=1)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    axes=st.dictionaries(
+        st.sampled_from(["gpu-type", "engine-version"]), st.lists(VALUES, unique=True, min_size=1)
+    ),
+    exclude=st.lists(PARTIAL, max_size=3),
+    include=st.lists(PARTIAL, max_size=4),
+)
+def test_expansion_agrees_with_the_rules_read_literally(
+    axes: dict[str, list[str]], exclude: list[dict[str, str]], include: list[dict[str, str]]
+) -> None:
+    """GitHub's documented rules, followed word by word on lists that fit in memory."""
+    originals = (
+        [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())] if axes else []
+    )
+    originals = [one for one in originals if not any(entry.items() <= one.items() for entry in exclude)]
+    made = [dict(one) for one in originals]
+    added: list[dict[str, str]] = []
+    for entry in include:
+        fitting = [
+            index
+            for index, one in enumerate(originals)
+            if all(one.get(key, value) == value for key, value in entry.items())
+        ]
+        for index in fitting:
+            made[index] = {**made[index], **entry}
+        if not fitting and entry not in added:
+            added.append(dict(entry))
+    expected = made + added if axes or include else [{}]
+    matrix = Matrix({name: tuple(values) for name, values in axes.items()}, tuple(exclude), tuple(include))
+    assert [dict(one) for one in combinations(matrix)] == [{**DEFAULTS, **one} for one in expected]
