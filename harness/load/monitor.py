@@ -15,7 +15,7 @@ from harness.load.response import NS_PER_S
 
 # Of several lengths: with one, a load of the same period would always or never be seen.
 TICKS_S = (0.005, 0.007, 0.011, 0.013, 0.017)
-RECENT = 200
+RECENT, RECENT_S = 500, 5.0
 # Below this share of kernel-stamped reads the stage counts as measured by the user-space clock.
 KERNEL_SHARE = 0.9
 
@@ -25,7 +25,7 @@ class Progress:
     """A stage as it stands: for a live view, not for results.
 
     ``phase`` is ``warm-up``, ``measure`` or ``drain``; ``total_s`` None when the stage ends by a number of requests.
-    Rates are over the last second or so; ``ttft_s`` and ``tpot_s`` are medians of the requests that ended last.
+    Rates are over the last five seconds of requests that ended; ``ttft_s`` and ``tpot_s`` are medians of the requests that ended last.
     """
 
     phase: str
@@ -92,8 +92,10 @@ class Tally:
     def progress(self, *, phase: str, elapsed_s: float, total_s: float | None) -> Progress:
         """The present state."""
         now = time.monotonic()
-        recent = [entry for entry in self._recent if now - entry[0] < 5.0]
-        span_s = max(now - recent[0][0], 0.25) if recent else 1.0
+        recent = [entry for entry in self._recent if now - entry[0] < RECENT_S]
+        # The oldest kept request begins the span only when older ones had to make room for it.
+        full = len(recent) == RECENT
+        span_s = max(now - recent[0][0] if full else min(RECENT_S, elapsed_s), 0.25)
         ttfts = [entry[2] for entry in recent if entry[2] is not None]
         tpots = [entry[3] for entry in recent if entry[3] is not None]
         return Progress(

@@ -170,6 +170,8 @@ def _classify(response: Response, parsed: ParsedStream, *, streamed: bool) -> tu
         return Outcome.MALFORMED, parsed.malformed
     if not response.complete:
         return Outcome.TRUNCATED, "the body ended early"
+    if not response.content:
+        return Outcome.EMPTY, "an empty body"
     if streamed and parsed.done_s is None:
         return Outcome.TRUNCATED, "no [DONE]"
     if parsed.last_token_s is None:
