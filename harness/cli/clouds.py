@@ -29,10 +29,12 @@ FIRST_ANSWER_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class CloudChoice:
-    """What the options said: at most one of ``simulate`` and ``local``; flags of the real cloud otherwise."""
+    """What the options said: at most one of ``simulate``, ``local`` and ``endpoint``; the real cloud otherwise."""
 
     simulate: bool = False
     local: bool = False
+    endpoint: str | None = None
+    api_key_env: str | None = None
     zone: str | None = None
     account: str | None = None
     time_scale: float = DEFAULT_TIME_SCALE
@@ -40,6 +42,11 @@ class CloudChoice:
     faults: str | None = None
     engines: Mapping[str, str] | None = None
     model_paths: Mapping[str, str] | None = None
+
+    @property
+    def managed(self) -> bool:
+        """True when a platform starts the engine, and its own rules on parameters hold."""
+        return not self.local and self.endpoint is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +76,11 @@ def credentials(choice: CloudChoice, *, zone: str | None = None) -> Credentials:
 @asynccontextmanager
 async def open_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -> AsyncIterator[Cloud]:
     """The cloud the options chose, for the life of the block; an embedded one ends with it."""
-    if choice.simulate and choice.local:
-        raise UsageError("--simulate and --local exclude each other")
-    if choice.local:
+    if sum((choice.simulate, choice.local, choice.endpoint is not None)) > 1:
+        raise UsageError("--simulate, --local and --endpoint exclude each other")
+    if choice.endpoint is not None:
+        yield existing_cloud(choice.endpoint, choice.api_key_env)
+    elif choice.local:
         yield local_cloud(choice, config, log_folder=log_folder)
     elif choice.simulate:
         async with _embedded(choice, config) as cloud:
@@ -188,6 +197,20 @@ def local_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -
     return Cloud(LocalVllmDeployer(engines, log_folder=log_folder), patience, {"engines": dict(commands)})
 
 
+def existing_cloud(url: str, key_variable: str | None) -> Cloud:
+    """An endpoint somebody else keeps; its key, if it needs one, is in the environment."""
+    from harness.exoscale.urls import normalise_deployment_url
+    from harness.load.records import Endpoint
+    from harness.sweep.existing import ExistingEndpoint
+    from harness.sweep.lifecycle import Patience
+
+    key = os.environ.get(key_variable) if key_variable else None
+    if key_variable and not key:
+        raise UsageError(f"the environment has no {key_variable}")
+    endpoint = Endpoint(normalise_deployment_url(url) or url, "", Secret(key) if key else None)
+    return Cloud(ExistingEndpoint(endpoint), Patience(find_s=0.0), {"url": endpoint.url})
+
+
 @asynccontextmanager
 async def cloud_of_journal(
     choice: CloudChoice, folder: Path, started: Mapping[str, Any]
@@ -198,6 +221,10 @@ async def cloud_of_journal(
     from harness.sweep.lifecycle import Patience
     from harness.sweep.local_deployer import LocalEngines, LocalVllmDeployer
 
+    if started.get("deployer") == "existing":
+        kept = existing_cloud(str(started.get("url")), None)
+        yield kept.deployer, kept.patience
+        return
     if started.get("deployer") == "local":
         deployer = LocalVllmDeployer(LocalEngines({}, {}, {}), log_folder=folder / "logs")
         yield deployer, Patience(delete_s=120.0, find_s=0.0, resend_s=30.0, poll_s=0.2, retry_s=1.0)

@@ -45,6 +45,10 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
     "--simulate", is_flag=True, help="Use the embedded cloud: nothing is paid for, every figure is simulated."
 )
 @click.option("--local", is_flag=True, help="Run each cell on a real `vllm serve` on this machine.")
+@click.option(
+    "--endpoint", metavar="URL", help="Load an endpoint somebody else keeps; CONFIG must have one cell."
+)
+@click.option("--api-key-env", metavar="VAR", help="Environment variable that holds that endpoint's key.")
 @click.option("--resume", type=click.Path(file_okay=False), metavar="DIR", help="Finish the sweep in DIR.")
 @click.option(
     "--results", type=click.Path(file_okay=False), metavar="DIR", help="Folder to write  [results/NAME-TIME]"
@@ -115,6 +119,8 @@ def command(
     *,
     simulate: bool,
     local: bool,
+    endpoint: str | None,
+    api_key_env: str | None,
     resume: str | None,
     results: str | None,
     replace: bool,
@@ -149,11 +155,15 @@ def command(
 
     if (config is None) == (resume is None) and resume is None:
         raise UsageError("name a sweep config, or a folder with --resume")
-    if reuse and local:
-        raise UsageError("--reuse is for deployments; a local engine is started anew for each cell")
+    if reuse and (local or endpoint):
+        raise UsageError(
+            "--reuse is for deployments of our own; a local engine is started anew for each cell"
+        )
     choice = CloudChoice(
         simulate=simulate,
         local=local,
+        endpoint=endpoint,
+        api_key_env=api_key_env,
         zone=zone,
         account=account,
         time_scale=time_scale,
@@ -168,7 +178,7 @@ def command(
         resume=None if resume is None else Path(resume),
         results=None if results is None else Path(results),
         replace=replace,
-        confirmed=yes or simulate or local,
+        confirmed=yes or simulate or local or endpoint is not None,
         parallel=1 if local else parallel_deployments,
         reuse=reuse,
         max_gpu_hours=max_gpu_hours,

@@ -65,7 +65,9 @@ async def run_sweep(request: SweepRequest) -> Ended:
     """Carry out one call of ``harness sweep``."""
     request, path = recall(request)
     config = load_config(path)
-    plan = offline = preflight(config, managed=not request.choice.local)
+    plan = offline = preflight(config, managed=request.choice.managed)
+    if request.choice.endpoint is not None and plan.cells != 1:
+        raise UsageError(f"an existing endpoint is one cell; {config.path} has {plan.cells}")
     tell_findings(plan)
     prices = None if request.prices is None else load_prices(request.prices)
     budget = make_budget(config, plan.accepted, request, prices=prices)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.exoscale.client import ExoscaleClient
+from harness.exoscale.waiting import Polling, wait_until_settled
 from harness.results.journal import read_events
 from harness.sweep.states import Result, replay
 
@@ -224,3 +228,42 @@ def test_reuse_moves_one_deployment_through_the_cells(make_cloud, sweep_file: Pa
     assert state["alive"] == []
     assert state["requests"]["update-deployment"] == 3
     assert state["requests"]["scale-deployment"] == 1
+
+
+def test_an_existing_endpoint_is_loaded_and_left_alone(make_cloud, sweep_file: Path, tmp_path: Path) -> None:
+    cloud, kept = make_cloud(), tmp_path / "kept"
+    text = sweep_file.read_text(encoding="utf-8").replace("gpu-count: [1, 2]", "gpu-count: [1]")
+    sweep_file.write_text(text, encoding="utf-8")
+    two = tmp_path / "two.yaml"
+    two.write_text(text.replace("gpu-count: [1]", "gpu-count: [1, 2]"), encoding="utf-8")
+    refused = cloud.run("sweep", str(two), "--endpoint", "http://127.0.0.1:1/v1")
+    assert refused.returncode == 2
+    assert "one cell" in refused.stderr
+    endpoint, key = asyncio.run(deploy(cloud))
+    cloud.environment["ENDPOINT_KEY"] = key
+    arguments = ["--endpoint", endpoint, "--api-key-env", "ENDPOINT_KEY", "--results", str(kept)]
+    ran = cloud.run("sweep", str(sweep_file), *arguments, "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["measured"] == 1
+    state = cloud.state()
+    assert [alive["name"] for alive in state["alive"]] == ["kept-by-hand"]
+    assert len(state["created"]) == 1
+
+
+async def deploy(cloud: Any) -> tuple[str, str]:
+    """A deployment made by hand, as its keeper would: its URL and key."""
+    async with ExoscaleClient(cloud.simulator.credentials) as client:
+        operation = await client.create_deployment(
+            name="kept-by-hand",
+            model="Qwen/Qwen2.5-7B-Instruct",
+            gpu_type="gpua5000",
+            gpu_count=1,
+            engine_version="0.15.1",
+            parameters=["--max-model-len=4096"],
+        )
+        assert operation.subject_id is not None
+        polling = Polling(30.0, interval=lambda elapsed_s: 0.05)
+        settled = await wait_until_settled(client, operation.subject_id, polling=polling)
+        assert settled.deployment_url is not None
+        key = await client.reveal_deployment_api_key(operation.subject_id)
+        return settled.deployment_url, key.reveal()

@@ -1,0 +1,60 @@
+"""A URL somebody else keeps as the endpoint of a cell: nothing is started and nothing is ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import httpx
+
+from harness.errors import EndpointError, InvalidError
+from harness.load.records import Endpoint
+from harness.sweep.deployers import Ready, Run, StateCallback
+from harness.sweep.exoscale_deployer import COMPLETION_TIMEOUT_S, NotAnswering, complete_once
+
+IDENTITY = "existing"
+
+
+class ExistingEndpoint:
+    """Serves every run with the same endpoint; what it runs is its keeper's word."""
+
+    kind = "existing"
+    simulated = False
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def create(self, run: Run) -> str:
+        """Nothing to create."""
+        return IDENTITY
+
+    async def find(self, name: str) -> str | None:
+        """It was there before, under no name of ours."""
+        return None
+
+    async def wait_ready(self, run: Run, deployment_id: str, on_state: StateCallback) -> Ready:
+        """One real completion, now; EndpointError when there is none."""
+        started = time.monotonic()
+        endpoint = Endpoint(self._endpoint.url, run.cell.model, self._endpoint.key, self._endpoint.ca_file)
+        async with httpx.AsyncClient(timeout=COMPLETION_TIMEOUT_S) as http:
+            try:
+                await complete_once(http, endpoint)
+            except NotAnswering as error:
+                raise EndpointError(f"{endpoint.url}: {error}") from error
+        on_state("ready")
+        return Ready(endpoint, time.monotonic() - started)
+
+    async def move(self, run: Run, deployment_id: str) -> None:
+        """What is somebody else's is not changed."""
+        raise InvalidError("move-endpoint", status=400, detail="an existing endpoint is not ours to change")
+
+    async def logs(self, deployment_id: str) -> Sequence[str]:
+        """None to be had."""
+        return []
+
+    async def delete(self, deployment_id: str) -> None:
+        """Nothing of ours to delete."""
+
+    async def is_gone(self, deployment_id: str) -> bool:
+        """True: nothing of ours remains."""
+        return True
