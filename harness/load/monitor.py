@@ -25,7 +25,7 @@ class Progress:
     """A stage as it stands: for a live view, not for results.
 
     ``phase`` is ``warm-up``, ``measure`` or ``drain``; ``total_s`` None when the stage ends by a number of requests.
-    Rates are over the last five seconds of requests that ended; ``ttft_s`` and ``tpot_s`` are medians of the requests that ended last.
+    Rates are of the requests that ended in the last five seconds, ``ttft_s`` and ``tpot_s`` their medians.
     """
 
     phase: str

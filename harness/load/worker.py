@@ -44,8 +44,9 @@ def main() -> None:
         frames = [error_frame(error)]
     for each in frames:
         _send(each)
-    # The listening thread holds the lock of standard input; an interpreter that shuts down in order aborts over that.
-    os._exit(0)
+    # The parent closes our input once it has read everything, and the listening thread then ends the process. To go
+    # earlier loses what is still in the pipe: a parent on uvloop drops it when it hears of the exit.
+    threading.Event().wait()
 
 
 async def _run(job: LoadJob, shard: Shard) -> StageResult:
