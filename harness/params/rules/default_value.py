@@ -1,5 +1,7 @@
 """The value is the default: the flag can be left out.
 
+Written down, it stays what it is when another version has another default; so nothing is changed by ``--fix``.
+
 Wrong::
 
     --gpu-memory-utilization 0.9
@@ -15,7 +17,6 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
-from harness.params.rules.managed_flag import removal
 from harness.params.settings import default_value
 
 CODE = "default-value"
@@ -44,4 +45,4 @@ def check(context: Context) -> Iterator[Diagnostic]:
             continue
         shown = argument.flag_text if argument.option.is_switch else f"{argument.flag_text} {argument.value}"
         message = f"{shown} is the default of {name} in vLLM {context.version}"
-        yield context.info(CODE, argument.flag_span, message, fix=removal(argument))
+        yield context.info(CODE, argument.flag_span, message)

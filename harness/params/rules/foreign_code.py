@@ -18,7 +18,6 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
-from harness.params.rules.managed_flag import removal
 
 CODE = "foreign-code"
 STAGE = Stage.PLATFORM
@@ -44,6 +43,4 @@ def check(context: Context) -> Iterator[Diagnostic]:
         argument = context.last(name)
         if argument is None or argument.negated or argument.value in {"", "None", DEFAULTS.get(name, "")}:
             continue
-        yield context.warning(
-            CODE, argument.flag_span, f"{argument.flag_text} {reason}", fix=removal(argument)
-        )
+        yield context.warning(CODE, argument.flag_span, f"{argument.flag_text} {reason}")

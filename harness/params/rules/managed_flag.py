@@ -64,7 +64,8 @@ def check(context: Context) -> Iterator[Diagnostic]:
         reason = BREAKS.get(name) or TOUCHES[name]
         finding = context.error if name in BREAKS else context.warning
         message = f"{argument.flag_text} is not yours to set: {reason}"
-        yield finding(CODE, argument.flag_span, message, fix=removal(argument))
+        fix = removal(argument) if name in BREAKS else None
+        yield finding(CODE, argument.flag_span, message, fix=fix)
 
 
 def turns_off(argument: Argument) -> bool:

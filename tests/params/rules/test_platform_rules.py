@@ -27,8 +27,7 @@ def test_address_keys_and_layout_are_the_platforms(find: Find, flag: str) -> Non
 def test_another_served_name_is_a_warning(find: Find) -> None:
     (finding,) = find("managed-flag", "--served-model-name a b c")
     assert finding.severity is Severity.WARNING
-    assert finding.fix is not None
-    assert finding.fix.last == 4
+    assert finding.fix is None  # somebody may ask for the model by this name
 
 
 @pytest.mark.parametrize("words", ["--api-key ''", "--api-key None", "--api-key="])
