@@ -9,6 +9,8 @@ from harness.errors import ConfigError
 from harness.plan.spans import Source, Span
 
 MAX_FINDINGS = 100
+MAX_WORDS = 500
+MAX_WORD = 100
 
 
 class Findings:
@@ -47,6 +49,11 @@ class Findings:
         return ConfigError(f"{self.source.path} cannot be used: {count} {noun}", diagnostics=ordered)
 
     @property
+    def is_full(self) -> bool:
+        """True when further findings are only counted, so that explaining them would be for nothing."""
+        return len(self.diagnostics) >= MAX_FINDINGS
+
+    @property
     def has_errors(self) -> bool:
         """True when the file cannot be used."""
         return any(diagnostic.is_error for diagnostic in self.diagnostics)
@@ -79,8 +86,11 @@ class Findings:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """``did you mean 'x'?`` for the known word closest to ``word``, or None."""
+    """``did you mean 'x'?`` for the known word closest to ``word``, or None; of very many words none is tried."""
     import difflib  # only a file with a mistake needs it
 
-    close = difflib.get_close_matches(word.lower().replace("_", "-"), list(known), n=1, cutoff=0.6)
+    words = list(known)
+    if len(words) > MAX_WORDS or len(word) > MAX_WORD:
+        return None
+    close = difflib.get_close_matches(word.lower().replace("_", "-"), words, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from harness.plan.config import AXES, AxisValue, Matrix, ParameterSet
@@ -11,6 +12,8 @@ from harness.plan.parameter_sets import read_items, read_sets
 from harness.plan.reader import Reader
 
 MAX_GPUS = 8
+MAX_CELLS = 1_000_000
+MAX_ENTRIES = 200
 _REQUIRED = ("gpu-type", "engine-version", "model")
 _SINGLE = tuple(axis for axis in AXES if axis != "parameters")
 
@@ -29,13 +32,19 @@ def read_matrix(reader: Reader, top: Mapping[str, Node], root: Node) -> Matrix:
     _require(reader, root, axes, fixed, include, {*inner, *top})
     keys = root.entries if isinstance(root, Entries) else ()
     place = next((node_span(key) for key, _ in keys if key.text == "matrix"), node_span(_first_key(root)))
+    cells = math.prod(len(values) for values in axes.values())
+    if cells > MAX_CELLS:
+        reader.findings.error(
+            "value", place, f"the matrix has {cells:,} combinations; at most {MAX_CELLS:,} are expanded"
+        )
+        return Matrix({}, place=place)
     return Matrix(axes, exclude, include, fixed, sets, common, place)
 
 
 def _axis(reader: Reader, name: str, node: Node, sets: Mapping[str, ParameterSet]) -> tuple[AxisValue, ...]:
     if name == "parameters":
         return tuple(sets)
-    values: list[AxisValue] = []
+    values: dict[AxisValue, None] = {}
     items = reader.items(node, f"matrix.{name}")
     if isinstance(node, Entries) or (not items and not isinstance(node, Scalar)):
         if not isinstance(node, Entries):
@@ -46,7 +55,7 @@ def _axis(reader: Reader, name: str, node: Node, sets: Mapping[str, ParameterSet
         if value is not None and value in values:
             reader.error("duplicate-value", item, f"{name} {value!r} stands twice in the matrix")
         elif value is not None:
-            values.append(value)
+            values[value] = None
     return tuple(values)
 
 
@@ -100,7 +109,12 @@ def _partials(
     """The entries of ``exclude`` or ``include``, written beside the matrix or inside it."""
     found: list[Mapping[str, AxisValue]] = []
     for holder in (top, inner):
-        for node in reader.items(holder[kind], kind) if kind in holder else ():
+        nodes = reader.items(holder[kind], kind) if kind in holder else ()
+        if len(nodes) > MAX_ENTRIES:
+            reader.error(
+                "value", holder[kind], f"{kind} has {len(nodes):,} entries; at most {MAX_ENTRIES} are read"
+            )
+        for node in nodes[:MAX_ENTRIES]:
             entry = _partial(reader, kind, node, axes, sets)
             if entry:
                 found.append(entry)
@@ -120,7 +134,8 @@ def _partial(
         if read is None:
             continue
         if name == "parameters" and not _names_set(sets, str(read)):
-            note = did_you_mean(str(read), sets) or f"one of: {', '.join(sets) or 'none is defined'}"
+            listed = ", ".join([*list(sets)[:8], *(["…"] if len(sets) > 8 else [])])
+            note = did_you_mean(str(read), sets) or f"one of: {listed or 'none is defined'}"
             reader.error("value", value, f"no parameter set is called {shorten(str(read))!r}", note=note)
         elif kind == "exclude" and name not in axes:
             reader.error(

@@ -43,7 +43,8 @@ class Reader:
             if allowed is None or key.text in allowed:
                 values[key.text] = value
                 continue
-            note = did_you_mean(key.text, allowed) or f"one of: {', '.join(allowed)}"
+            near = None if self.findings.is_full else did_you_mean(key.text, allowed)
+            note = near or f"one of: {', '.join(allowed)}"
             self.error("unknown-key", key, f"{name} has no key {shorten(key.text)!r}", note=note)
         return values
 

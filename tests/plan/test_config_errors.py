@@ -98,6 +98,27 @@ def test_unclosed_bracket_is_named_where_it_opens(tmp_path: Path) -> None:
     assert caught.value.diagnostics[0].hint == "while parsing a flow sequence that starts at 2:4"
 
 
+def test_matrix_that_nobody_could_pay_for_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    values = ", ".join(f"v{number}" for number in range(1001))
+    path.write_text(GOOD.replace("[a, b]", f"[{values}]").replace('["0.12.0"]', f"[{values}]"))
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    # 1001 families x 1001 versions x 2 sets
+    assert (
+        caught.value.diagnostics[0].message
+        == "the matrix has 2,004,002 combinations; at most 1,000,000 are expanded"
+    )
+
+
+def test_hundred_findings_are_kept_and_all_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(GOOD + "".join(f"odd-{number}: 1\n" for number in range(150)))
+    with pytest.raises(ConfigError, match="150 errors") as caught:
+        load_config(str(path))
+    assert len(caught.value.diagnostics) == 100
+
+
 def test_every_mistake_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
     path = tmp_path / "sweep.yaml"
     path.write_text(GOOD.replace("demo", "DEMO").replace("20s", "-1").replace("[a, b]", "[a, 3]"))
