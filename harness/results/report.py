@@ -22,7 +22,13 @@ from harness.results.factors import Effect, main_effects
 from harness.results.files import plain_json, write_bytes, write_json, write_text
 from harness.results.frame import Run
 from harness.results.gallery import best_points, draw
-from harness.results.sections import FIGURES, definitions_section, factor_section, reproduction_section
+from harness.results.sections import (
+    FIGURES,
+    definitions_section,
+    factor_section,
+    failure_section,
+    reproduction_section,
+)
 from harness.results.store import RunFolder
 
 SUMMARY_SCHEMA_VERSION = 1
@@ -112,7 +118,12 @@ def make_sections(run: Run, levels: pd.DataFrame, effects: Sequence[Effect]) -> 
     if levels.empty:
         return []
     best = best_points(run, levels.head(1))[0]
-    found = [factor_section(effects), definitions_section(*best), reproduction_section(run.resolved)]
+    found = [
+        failure_section(levels),
+        factor_section(effects),
+        definitions_section(*best),
+        reproduction_section(run.resolved),
+    ]
     return [section for section in found if section is not None]
 
 

@@ -1,10 +1,12 @@
-"""The report's sections on factors, definitions and reproduction, from a run's frames and one point. Pure."""
+"""The report's sections on failures, factors, definitions and reproduction, from a run's frames and one point. Pure."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import pandas as pd
 
 from harness.load.definitions import variants_of_columns
 from harness.load.summary import LatencySummary
@@ -71,6 +73,29 @@ def _milliseconds(summary: LatencySummary, part: str) -> TableCell:
     value = getattr(summary, part)
     enough = summary.enough_for(float(part[1:]))
     return TableCell("–" if value is None else f"{value * 1000:.1f}", number=True, faint=not enough)
+
+
+def failure_section(levels: pd.DataFrame) -> Section | None:
+    """Which levels had failed requests, by class of failure; None when no request failed."""
+    if "failures" not in levels:
+        return None
+    rows = tuple(
+        (
+            TableCell(str(level["label"])),
+            TableCell(str(level["load"])),
+            TableCell(f"{level['requests_sent']:.0f}", number=True),
+            TableCell(f"{level['requests_failed']:.0f}", number=True),
+            TableCell(str(level["failures"])),
+        )
+        for _, level in levels[levels["requests_failed"] > 0].iterrows()
+    )
+    text = "A failed request is in no latency and counts against goodput. Each is of one class:"
+    heads = ("Cell", "Load", "Sent", "Failed", "Classes")
+    return (
+        Section("Failed requests", (text,), (Table("Levels with failed requests", heads, rows),))
+        if rows
+        else None
+    )
 
 
 def reproduction_section(resolved: Resolved) -> Section:
