@@ -46,6 +46,7 @@ TIME_SCALE = 2000.0
 ZONE_SWEEPS = 60
 LONGEST_ROUND_S = 60.0
 INTERRUPTED = 130
+INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
 DEFECT = 99
 NOBODY = Credentials("none", Secret("none"), "none", "none")
 
@@ -92,9 +93,13 @@ def start(sweep: Sweep, counts: Counts) -> None:
     sweep.exit_code = None
     sweep.started_at = time.monotonic()
     work = clean_up(sweep.task) if sweep.cleans else carry_out(sweep.task, blow)
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, INTERRUPTS
+    )  # a child struck before ``live`` would act the parent
     sweep.pid = os.fork()
     if not sweep.pid:
         live(sweep, work)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
     work.close()
 
 
@@ -102,6 +107,7 @@ def live(sweep: Sweep, work: Coroutine[Any, Any, int]) -> None:
     """The child's whole life."""
     code = DEFECT
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
         code = asyncio.run(work)
     except HarnessError as error:
         code = error.exit_code
