@@ -11,7 +11,8 @@ HARNESS = Path(__file__).resolve().parent.parent / "harness"
 
 # Lowest first. A room imports only rooms on lines below its own; rooms on one line do not import each other.
 LAYERS = (
-    ("errors", "diagnostics", "units", "secret"),
+    ("diagnostics", "units", "secret"),
+    ("errors",),
     ("forecast",),
     ("params", "load"),
     ("plan", "exoscale"),

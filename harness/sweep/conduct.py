@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.errors import HarnessError, LeftRunningError
 from harness.plan.cells import Cell
 from harness.plan.config import SweepConfig
 from harness.results.files import write_bytes
@@ -19,7 +20,7 @@ from harness.results.resolved import Resolved
 from harness.results.store import RunFolder
 from harness.sweep.budget import Budget
 from harness.sweep.deployers import Deployer, Run, run_id
-from harness.sweep.interrupts import Interrupts
+from harness.sweep.interrupts import Interrupts, StopRequested, race
 from harness.sweep.lifecycle import Lifecycle, Notice, Patience
 from harness.sweep.loads import stages, workload
 from harness.sweep.measure import Instruments, LoadPlan, Measurer, OnProgress
@@ -130,16 +131,31 @@ async def conduct(
         admit=_admission(how.budget),
     )
     with interrupts.installed(), _Watchdog(interrupts, how.ttl_s):
-        await _adopt_leftovers(lifecycle, runs)
-        outcome = await runner.run(runs)
+        trouble = await _end_leftovers(lifecycle, interrupts)
+        if trouble is None:
+            _take_up_again(lifecycle, runs)
+            outcome = await runner.run(runs)
+        else:
+            known = dict(lifecycle.ledgers)
+            outcome = SweepOutcome(known, leftovers(known.values()), interrupts.first_signal, trouble)
     journal.append("sweep-finished", data={"counts": counts(outcome.ledgers.values(), runs)})
     return outcome
 
 
-async def _adopt_leftovers(lifecycle: Lifecycle, runs: Sequence[Run]) -> None:
-    """Delete what an earlier, dead attempt left alive; its runs are done again under new names."""
+async def _end_leftovers(lifecycle: Lifecycle, interrupts: Interrupts) -> HarnessError | None:
+    """Delete what an earlier, dead attempt left alive; the error that kept one from going, if any did."""
     for ledger in leftovers(lifecycle.ledgers.values()):
-        await lifecycle.tear_down(ledger.run_id)
+        try:
+            await race(lifecycle.tear_down(ledger.run_id), interrupts.abandon, StopRequested)
+        except StopRequested:
+            return LeftRunningError("told to let go before everything of the last attempt was gone")
+        except HarnessError as error:
+            return error
+    return None
+
+
+def _take_up_again(lifecycle: Lifecycle, runs: Sequence[Run]) -> None:
+    """Runs that failed or were skipped in an earlier attempt get another chance, under new names."""
     for run in runs:
         if lifecycle.ledger(run.id).result in (Result.FAILED, Result.SKIPPED):
             lifecycle.record(run.id, "retried")

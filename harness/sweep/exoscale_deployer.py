@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from harness.errors import EngineStartError, NotFoundError, OperationFailed, PlatformError
 from harness.exoscale.client import ExoscaleClient
-from harness.exoscale.urls import is_loopback
+from harness.exoscale.urls import check_deployment_url
 from harness.exoscale.waiting import (
     Polling,
     StillPending,
@@ -177,7 +175,11 @@ class ExoscaleDeployer:
         async with httpx.AsyncClient(timeout=COMPLETION_TIMEOUT_S) as http:
             while True:
                 if deployment.deployment_url:
-                    self._refuse_inner_address(deployment.deployment_url)
+                    await asyncio.to_thread(
+                        check_deployment_url,
+                        deployment.deployment_url,
+                        endpoint=self._client.credentials.endpoint,
+                    )
                     try:
                         key = await self._client.reveal_deployment_api_key(deployment_id)
                         endpoint = Endpoint(deployment.deployment_url, run.cell.model, key)
@@ -189,13 +191,6 @@ class ExoscaleDeployer:
                     raise await self._failure(deployment_id, "timeout", f"ready, but {trouble}")
                 await asyncio.sleep(self._timing.interval_s(0.0))
                 deployment = await self._client.get_deployment(deployment_id)
-
-    def _refuse_inner_address(self, url: str) -> None:
-        """A cloud has no business sending us to this machine or this network; only a loopback API may."""
-        if is_inner_address(url) and not is_loopback(self._client.credentials.endpoint):
-            raise PlatformError(
-                f"deployment-url {url!r} points to a private address; not sending a key there"
-            )
 
     async def _failure(self, deployment_id: str, cause: str | None, what: str) -> EngineStartError:
         """What went wrong, with the class and the words of the engine's own log."""
@@ -253,15 +248,3 @@ async def complete_once(http: httpx.AsyncClient, endpoint: Endpoint) -> None:
         raise NotAnswering(f"its URL does not answer: {type(error).__name__}") from error
     if not isinstance(content, dict) or "error" in content:
         raise NotAnswering(f"its URL answers {answer.status_code} to a completion")
-
-
-def is_inner_address(url: str) -> bool:
-    """True for a host that is, by its name or number, loopback, private or link-local."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_private or address.is_loopback or address.is_link_local

@@ -98,11 +98,12 @@ class SweepRunner:
         ]
         everything = asyncio.create_task(_wait_all(workers), name="sweep")
         abandoned = asyncio.create_task(_wait_for(self._interrupts.abandon), name="abandon")
-        await asyncio.wait({everything, abandoned}, return_when=asyncio.FIRST_COMPLETED)
-        abandoned.cancel()
-        for worker in workers:
-            worker.cancel()
-        ended = await asyncio.gather(*workers, return_exceptions=True)
+        try:
+            await asyncio.wait({everything, abandoned}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (abandoned, *workers):
+                task.cancel()
+            ended = await asyncio.gather(*workers, return_exceptions=True)
         for result in ended:
             if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result
