@@ -18,6 +18,8 @@ from harness.plan.fixing import fix_file
 from harness.plan.lint import Judge, LintOptions, lint_file
 from harness.plan.report import LintReport
 
+# Far beyond what any of these takes: a bound that is missing shows as minutes.
+HANGS_S = 60.0
 SUFFIXES = (".yaml", ".json", ".toml", ".sh", ".txt", "")
 SETTINGS = settings(
     max_examples=60,
@@ -134,7 +136,7 @@ def test_large_inputs_end_in_bounded_time(suffix: str, text: str, tmp_path: Path
     path.write_text(text)
     started = time.process_time()
     lint_file(str(path), Judge(LintOptions()))
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < HANGS_S
 
 
 def test_pipes_and_devices_are_read_up_to_the_limit() -> None:
@@ -142,5 +144,5 @@ def test_pipes_and_devices_are_read_up_to_the_limit() -> None:
     report = lint_file("/dev/zero", Judge(LintOptions()))
     assert not report.is_usable
     assert "larger than 4 MiB" in report.diagnostics[0].message
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < HANGS_S
     assert os.path.exists("/dev/zero")

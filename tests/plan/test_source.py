@@ -11,6 +11,9 @@ from harness.errors import ConfigError
 from harness.plan.config import load_config
 from harness.plan.source import MAX_BYTES, read_source
 
+# Far beyond what any of these takes: a bound that is missing shows as minutes.
+HANGS_S = 60.0
+
 
 def refusal(path: Path) -> str:
     with pytest.raises(ConfigError) as caught:
@@ -65,7 +68,7 @@ def test_deep_nesting_is_refused_quickly(opening: str, tmp_path: Path) -> None:
         path.write_text(opening * 100_000)
     started = time.process_time()
     assert "nested deeper than 100 levels" in refusal(path)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < HANGS_S
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ def test_alias_bomb_is_refused_quickly(tmp_path: Path) -> None:
     path.write_text("\n".join(lines))
     started = time.process_time()
     assert "aliases expand to more than" in refusal(path)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < HANGS_S
 
 
 def test_value_inside_itself_is_refused(tmp_path: Path) -> None:
@@ -98,4 +101,4 @@ def test_many_small_values_are_refused_quickly(tmp_path: Path) -> None:
     path.write_text("[" + "1," * 450_000 + "]")
     started = time.process_time()
     assert "more than 400000 values" in refusal(path)
-    assert time.process_time() - started < 15
+    assert time.process_time() - started < HANGS_S
