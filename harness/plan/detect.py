@@ -21,7 +21,7 @@ from harness.errors import ConfigError
 from harness.plan.findings import Findings
 from harness.plan.nodes import Entries, Node
 from harness.plan.source import parse
-from harness.plan.spans import LocatedText, Source
+from harness.plan.spans import LocatedText, Source, StraightSpans
 from harness.plan.targets import Target
 
 STRUCTURED = (".yaml", ".yml", ".json", ".toml")
@@ -83,7 +83,7 @@ def _line_list(source: Source) -> Target:
     for match in _SIGNIFICANT.finditer(source.text):
         text = match[1].rstrip()
         span = (match.start(1), match.start(1) + len(text))
-        items.append(LocatedText(source, text, span, [(at, at + 1) for at in range(*span)], "line"))
+        items.append(LocatedText(source, text, span, StraightSpans(*span), "line"))
     return Target(source, tuple(items), items[0].whole)
 
 
