@@ -13,6 +13,7 @@ from harness.diagnostics import Diagnostic, Location, Severity
 
 MAX_WIDTH = 160
 MAX_CELLS = 3
+SECRET = "secret-in-parameters"
 
 _COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
@@ -33,7 +34,8 @@ def render_diagnostics(
         location = diagnostic.location
         if location is not None and location.path not in lines:
             text = _text_of(location.path, sources)
-            lines[location.path] = _LINE_BREAK.split(text) if text is not None else ()
+            shown = _LINE_BREAK.split(text) if text is not None else []
+            lines[location.path] = _masked(shown, location.path, diagnostics)
         source = lines[location.path] if location is not None else ()
         blocks.append(render_diagnostic(diagnostic, source_lines=source, color=color))
     return "\n".join(blocks)
@@ -96,6 +98,18 @@ def _width(text: str) -> int:
         elif not unicodedata.combining(character):
             width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
     return width
+
+
+def _masked(lines: list[str], path: str, diagnostics: Sequence[Diagnostic]) -> Sequence[str]:
+    """The lines of a file, with stars over what a finding calls a secret."""
+    for diagnostic in diagnostics:
+        place = diagnostic.location
+        if diagnostic.code != SECRET or place is None or place.path != path or place.line > len(lines):
+            continue
+        line, first = lines[place.line - 1], place.column - 1
+        last = place.end_column - 1 if place.end_line == place.line else len(line)
+        lines[place.line - 1] = line[:first] + "*" * len(line[first:last]) + line[last:]
+    return lines
 
 
 def _cells(diagnostic: Diagnostic) -> str:

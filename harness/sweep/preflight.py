@@ -15,6 +15,8 @@ from harness.plan.cells import Cell
 from harness.plan.config import SweepConfig
 from harness.plan.matrix import expand
 
+SECRET = "secret-in-parameters"
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -48,7 +50,8 @@ class Preflight:
 def preflight(config: SweepConfig, *, managed: bool, authorized: Sequence[str] | None = None) -> Preflight:
     """Lint every cell. ``managed``: the deployment is a platform's, whose own rules hold too.
 
-    ``authorized`` are the GPU families the platform allows us, None while it has not been asked.
+    ``authorized`` are the GPU families the platform allows us, None while it has not been asked. ConfigError when
+    a parameter holds a secret: results keep every parameter.
     """
     models = read_model_configs(config.models)
     accepted, refused = [], []
@@ -57,7 +60,9 @@ def preflight(config: SweepConfig, *, managed: bool, authorized: Sequence[str] |
     for cell in unique(expand(config)):
         key = (cell.parameters, cell.engine_version, cell.gpu_type, cell.gpu_count, cell.replicas, cell.model)
         if key not in linted:
-            linted[key] = tuple(relevant(lint_cell(cell, models, authorized), managed=managed))
+            findings = lint_cell(cell, models, authorized)
+            refuse_secrets(cell, findings)
+            linted[key] = tuple(relevant(findings, managed=managed))
         errors = tuple(finding for finding in linted[key] if finding.is_error)
         for finding in linted[key]:
             if not finding.is_error:
@@ -67,6 +72,16 @@ def preflight(config: SweepConfig, *, managed: bool, authorized: Sequence[str] |
         else:
             accepted.append(cell)
     return Preflight(tuple(accepted), tuple(refused), tuple(warnings.values()))
+
+
+def refuse_secrets(cell: Cell, findings: Iterable[Diagnostic]) -> None:
+    """ConfigError when one of the findings is that a secret stands in the parameters."""
+    for finding in findings:
+        if finding.code == SECRET:
+            raise ConfigError(
+                f"{cell.label}: {finding.message}, and a results folder keeps all parameters; "
+                "set HF_TOKEN in the environment for gated models"
+            )
 
 
 def lint_cell(
