@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.plan.cells import Cell
 
 SECONDS_PER_HOUR = 3600.0
+# A limit typed as the plan prints it is reached, not passed: sums of binary fractions miss it by less than this.
+ROUNDING = 1e-9
 PriceOf = Callable[[Cell], float | None]
 
 
@@ -51,14 +55,14 @@ class Budget:
         """None and the run counts from now on, or the reason why it may not be launched."""
         estimate = self.estimates[run_id]
         if self.max_gpu_hours is not None:
-            total = sum(run.gpu_hours for run in self.spent.values()) + estimate.gpu_hours
-            if total > self.max_gpu_hours:
+            total = math.fsum(run.gpu_hours for run in (*self.spent.values(), estimate))
+            if total > self.max_gpu_hours * (1 + ROUNDING):
                 return f"it would bring the sweep to {total:.2f} GPU-hours, above the limit of {self.max_gpu_hours:g}"
         if self.max_cost is not None:
             if estimate.cost is None:
                 return "its price is unknown and the cost is limited"
-            total = sum(run.cost or 0.0 for run in self.spent.values()) + estimate.cost
-            if total > self.max_cost:
+            total = math.fsum(run.cost or 0.0 for run in (*self.spent.values(), estimate))
+            if total > self.max_cost * (1 + ROUNDING):
                 return f"it would bring the sweep to {total:.2f}, above the cost limit of {self.max_cost:g}"
         self.spent[run_id] = estimate
         return None
@@ -70,3 +74,23 @@ class Budget:
             share = seconds / estimate.seconds
             cost = None if estimate.cost is None else estimate.cost * share
             self.spent[run_id] = RunEstimate(seconds, estimate.gpu_hours * share, cost, estimate.fresh)
+
+
+class Meter:
+    """Replaces estimates in a budget by what runs took, from the sweep's events as they are told to it.
+
+    A run is paid for from its create, or from the moment it takes a deployment over, until that is gone or
+    handed on. ``clock`` gives seconds.
+    """
+
+    def __init__(self, budget: Budget, *, clock: Callable[[], float]) -> None:
+        self._budget = budget
+        self._clock = clock
+        self._since: dict[str, float] = {}
+
+    def __call__(self, run_id: str, kind: str, data: Mapping[str, Any]) -> None:
+        """Hear of one event."""
+        if kind in ("create-intended", "adopted"):
+            self._since[run_id] = self._clock()
+        elif kind in ("deleted", "handed-over") and run_id in self._since:
+            self._budget.settle(run_id, self._clock() - self._since.pop(run_id))

@@ -18,7 +18,7 @@ from harness.results.journal import Journal
 from harness.results.prices import PriceTable
 from harness.results.resolved import Resolved
 from harness.results.store import RunFolder
-from harness.sweep.budget import Budget
+from harness.sweep.budget import Budget, Meter
 from harness.sweep.deployers import Deployer, Run, run_id
 from harness.sweep.interrupts import Interrupts, StopRequested, race
 from harness.sweep.lifecycle import Lifecycle, Notice, Patience
@@ -113,7 +113,7 @@ async def conduct(
     started = {"token": token, "runs": len(runs), "deployer": deployer.kind, "simulated": deployer.simulated}
     journal.append("sweep-started", data={**started, **how.where})
     interrupts = Interrupts(on_first=_journaled(journal, how.on_interrupt))
-    lifecycle = Lifecycle(deployer, journal, ledgers=ledgers, patience=how.patience, notice=how.notice)
+    lifecycle = Lifecycle(deployer, journal, ledgers=ledgers, patience=how.patience, notice=_metered(how))
     load = LoadPlan(stages(config), workload(config.workload), config.workload.seed, token)
     runner = SweepRunner(
         lifecycle,
@@ -171,6 +171,19 @@ def _journaled(journal: Journal, then: Callable[[str], None]) -> Callable[[str],
 
 def _admission(budget: Budget | None) -> Callable[[Run], str | None]:
     return lambda run: None if budget is None else budget.admit(run.id)
+
+
+def _metered(how: Conduct) -> Notice:
+    """The caller's notice, told after the budget has heard the event."""
+    if how.budget is None:
+        return how.notice
+    meter = Meter(how.budget, clock=asyncio.get_running_loop().time)
+
+    def notice(run_id: str, kind: str, data: Mapping[str, Any]) -> None:
+        meter(run_id, kind, data)
+        how.notice(run_id, kind, data)
+
+    return notice
 
 
 def _log_writer(folder: RunFolder) -> Callable[[str, Sequence[str]], str]:
