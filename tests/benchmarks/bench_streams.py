@@ -1,7 +1,7 @@
 """A thousand streams from one simulated server in real time: does its ticker keep up?
 
 The server has a process of its own, the client reads without parsing. A 0.5B model on one RTX 3080 Ti under 0.12.0
-makes about 30 tokens a second for each of 1,000 streams. Streams open over some seconds; what counts is when all run.
+makes about 30 tokens a second for each of 1,000 streams. What counts is when all run, some seconds after they opened.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ import uvloop
 
 from harness.secret import Secret
 from harness.simulator.endpoint import EndpointSpec, VllmEndpoint
+from harness.simulator.engine import Engine
 
 STREAMS = 1000
-TOKENS = 400
-RAMP_S = 4.0
+TOKENS = 450
+RAMP_S = 0.5
+SETTLE_S = 4.0
+CROWD_SHARE = 0.95
 MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
 
 
@@ -44,20 +47,29 @@ def _serve(listener: socket.socket, results: Connection) -> None:
         )
         server = uvicorn.Server(config)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, results.recv)
-        endpoint.engines[0].lateness_s.clear()
-        cpu, wall = time.process_time(), time.monotonic()
-        await loop.run_in_executor(None, results.recv)
-        share = (time.process_time() - cpu) / (time.monotonic() - wall)
-        late = list(endpoint.engines[0].lateness_s)
-        await loop.run_in_executor(None, results.recv)
+        late, share = await _watch_crowd(endpoint.engines[0])
+        await asyncio.get_running_loop().run_in_executor(None, results.recv)
         server.should_exit = True
         await serving
         await endpoint.stop()
         results.send((late, share))
 
     uvloop.run(run())
+
+
+async def _watch_crowd(engine: Engine) -> tuple[list[float], float]:
+    """The ticker's lateness and the process's CPU share while nearly all streams run, until the first ones end."""
+    crowd = CROWD_SHARE * STREAMS
+    # The engine has no event for these.
+    while len(engine.scheduler.running) < crowd and not engine.truths:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(SETTLE_S)
+    engine.lateness_s.clear()
+    cpu, wall = time.process_time(), time.monotonic()
+    while len(engine.scheduler.running) >= crowd:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    share = (time.process_time() - cpu) / (time.monotonic() - wall)
+    return list(engine.lateness_s), share
 
 
 class _Reader(asyncio.Protocol):
@@ -102,9 +114,6 @@ async def _read_all(port: int, control: Connection) -> list[_Reader]:
         _, reader = await loop.create_connection(lambda: _Reader(_request()), "127.0.0.1", port)
         readers.append(reader)
         await asyncio.sleep(RAMP_S / STREAMS)
-    control.send("all open")
-    await asyncio.wait([reader.done for reader in readers], return_when=asyncio.FIRST_COMPLETED)
-    control.send("first done")
     await asyncio.gather(*(reader.done for reader in readers))
     control.send("all done")
     return readers
@@ -129,9 +138,12 @@ def main() -> None:
     print(f"simulator: {STREAMS} streams of {TOKENS} tokens in {wall:.1f} s, {events / wall:,.0f} events/s")
     print(f"  tokens per second and stream, median     {speed:.1f}")
     print(f"  events received of {STREAMS * TOKENS} tokens       {events}")
+    if len(steady) < 100:
+        print("  the streams never ran all together for long: this machine has other work, try again")
+        return
     print(
         f"  ticker lateness p50 / p99 / max          {np.percentile(steady, 50) * 1e3:.2f} / "
-        f"{np.percentile(steady, 99) * 1e3:.2f} / {steady[-1] * 1e3:.2f} ms (bar: p99 <= 20 ms)"
+        f"{np.percentile(steady, 99) * 1e3:.2f} / {steady[-1] * 1e3:.2f} ms (bar: p99 <= 20 ms; {len(steady)} steps)"
     )
     print(f"  server CPU                               {share:.0%} of one core")
 
