@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which people with any common colour blindness tell apart; ordered by darkness contrast.
@@ -112,5 +113,7 @@ def legend(axes: Axes, figure: Figure) -> None:
 def finish(figure: Figure, name: str, title: str, description: str) -> Plot:
     """The figure as PNG bytes, the same for the same figure."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    figure.set_dpi(DPI)
+    # Drawn once; savefig would draw twice, the first time for a layout that is then made again.
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]  # no stub
     return Plot(name, title, description, buffer.getvalue())
