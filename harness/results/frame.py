@@ -47,9 +47,16 @@ class Run:
         return account(self.resolved.cells, repeats=self.resolved.repeats, events=self.folder.events())
 
     def stored_points(self) -> Iterator[Point]:
-        """Every stored point with its records, one at a time, so that a large sweep fits in memory."""
+        """Every stored point with its records, one at a time, so that a large sweep fits in memory.
+
+        Not those of runs that a resumed sweep's edited config no longer asks for, nor those it measures anew.
+        """
+        planned = {run.run_id: run.points for run in self.account.runs}
+        stale = {event.run_id for event in self.folder.events() if event.kind == "invalidated"}
         for path in self.folder.record_files():
-            yield read_records(path)
+            run_id, _, point = path.stem.rpartition("-p")
+            if run_id in planned and (run_id not in stale or int(point) in planned[run_id]):
+                yield read_records(path)
 
     @cached_property
     def cells(self) -> pd.DataFrame:
