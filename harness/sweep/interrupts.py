@@ -46,6 +46,8 @@ class Interrupts:
         finally:
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
+            # A signal caught but not yet told of would find the books closed.
+            self._on_first = lambda name: None
 
     async def unless_stopped(self, work: Awaitable[T]) -> T:
         """The result of ``work``, or StopRequested once a stop is asked for; ``work`` is then cancelled and over."""

@@ -21,6 +21,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,8 @@ def make_sweep(number: int, *, seed: int, folder: Path, credentials: Credentials
     path = folder / f"{number}.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     config = load_config(str(path))
-    task = Task(config, preflight(config, managed=True), folder / f"out-{number}", credentials)
+    plan = preflight(config, managed=True)
+    task = Task(config, plan, folder / f"out-{number}", credentials, reuse=draw.random() < 0.4)
     return Sweep(number, task, draw, wild_rounds=draw.randint(1, 3))
 
 
@@ -183,8 +185,7 @@ def run_zone(numbers: range, *, seed: int, jobs: int, folder: Path, counts: Coun
 
 
 def made(sweep: Sweep, credentials: Credentials) -> Sweep:
-    task = sweep.task
-    sweep.task = Task(task.config, task.plan, task.folder, credentials)
+    sweep.task = replace(sweep.task, credentials=credentials)
     return sweep
 
 

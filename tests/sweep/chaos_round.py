@@ -55,12 +55,13 @@ class Blow:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One sweep: what was asked, where it keeps its results and which zone it runs in."""
+    """One sweep: what was asked and how, where it keeps its results and which zone it runs in."""
 
     config: SweepConfig
     plan: Preflight
     folder: Path
     credentials: Credentials
+    reuse: bool
 
 
 async def carry_out(task: Task, blow: Blow | None) -> int:
@@ -73,7 +74,7 @@ async def carry_out(task: Task, blow: Blow | None) -> int:
             folder, journal = start_folder(task.folder, task.config, task.plan, resolved, replace=True)
             ledgers = {}
         how = Conduct(
-            limits=Limits(parallel_deployments=2),
+            limits=Limits(parallel_deployments=2, reuse=task.reuse),
             patience=PATIENCE,
             notice=_Striker(blow),
             instruments=Instruments(probe=probe, drive=drive, read_metrics=_no_metrics),

@@ -185,7 +185,10 @@ def test_the_second_interrupt_lets_go_and_names_what_is_alive(lifecycle, platfor
         interrupts.notice("SIGINT")
         await asyncio.sleep(0.02)
         interrupts.notice("SIGINT")
-        return await task
+        tries = len(platform.faults["delete"])
+        outcome = await task
+        assert tries - len(platform.faults["delete"]) <= 2, "it went on deleting after it was told to let go"
+        return outcome
 
     outcome = asyncio.run(interrupted())
     assert [ledger.name for ledger in outcome.left_running] == ["harness-0"]
@@ -246,3 +249,17 @@ def test_the_intent_is_on_disk_before_the_create(platform, tmp_path: Path, runs)
     assert seen == [["create-intended"]]
     final = replay(read_events(path))[runs[0].id]
     assert (final.life, final.result) == (Life.GONE, Result.MEASURED)
+
+
+def test_a_signal_in_the_last_moment_is_not_told_to_closed_books() -> None:
+    told: list[str] = []
+
+    async def late() -> None:
+        interrupts = Interrupts(on_first=told.append)
+        with interrupts.installed():
+            # What the loop does with a signal it has caught.
+            asyncio.get_running_loop().call_soon(interrupts.notice, "SIGTERM")
+        await asyncio.sleep(0)
+
+    asyncio.run(late())
+    assert told == []
