@@ -215,8 +215,8 @@ class SweepRunner:
         self._lifecycle.record(run.id, "failed", cause=cause_of(error), detail=str(error), **told)
 
     async def _end(self, run: Run) -> None:
-        """Keep the logs, delete, prove it; a deployment that will not go is left to the outcome's list."""
-        if not self._lifecycle.ledger(run.id).may_cost:
+        """Keep the logs, delete, prove it; what will not go, or is let go of, is left to the outcome's list."""
+        if self._interrupts.abandon.is_set() or not self._lifecycle.ledger(run.id).may_cost:
             return
         await self._save_logs(run.id)
         try:
