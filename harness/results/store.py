@@ -123,7 +123,7 @@ class RunFolder:
         present = [entry.name for entry in self.path.iterdir()]
         if not present:
             return
-        strangers = [name for name in present if not name.startswith(CONTENTS)]
+        strangers = [name for name in present if not _is_ours(name)]
         if strangers:
             raise UsageError(f"'{self.path}' holds files that are not a run's: '{min(strangers)}'")
         if not replace:
@@ -164,6 +164,12 @@ def load_prices(path: Path) -> PriceTable:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise ConfigError(f"cannot read the price table '{path}': {reason}") from error
     return PriceTable.parse(document, source=str(path))
+
+
+def _is_ours(name: str) -> bool:
+    """True for a run's own files and for what a killed writer left of one (``files`` has the form)."""
+    whole = name[1:] if name.startswith(".") and name.endswith(".partial") else name
+    return whole.startswith(CONTENTS)
 
 
 def _named(path: Path) -> re.Match[str] | None:

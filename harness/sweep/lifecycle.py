@@ -217,6 +217,8 @@ class Lifecycle:
 async def finish_first(work: Awaitable[T]) -> T:
     """Await ``work`` to its end even when this task is cancelled meanwhile; the cancellation follows after."""
     task = asyncio.ensure_future(work)
+    # Cancelled a second time, nobody waits for the task any more, and its failure is nobody's news.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

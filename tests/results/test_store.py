@@ -179,6 +179,14 @@ def test_a_folder_with_files_of_others_is_never_replaced(tmp_path: Path, cells: 
     assert (tmp_path / "thesis.tex").exists()
 
 
+def test_what_a_killed_writer_left_is_replaced_with_the_run(tmp_path: Path, cells: dict[str, Cell]) -> None:
+    (tmp_path / ".resolved.json.4711.partial").write_bytes(b"{")
+    resolved = Resolved("again", "2026-01-01T00:00:00Z", True, "exoscale", tuple(cells.values()))
+    _, journal = RunFolder.create(tmp_path, config=b"", resolved=resolved, replace=True)
+    journal.close()
+    assert not list(tmp_path.glob(".*.partial"))
+
+
 def test_a_run_whose_deployments_may_live_is_not_replaced(tmp_path: Path, cells: dict[str, Cell]) -> None:
     path = tmp_path / "run"
     _, journal = RunFolder.create(path, config=b"", resolved=make_resolved(cells))
