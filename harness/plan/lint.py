@@ -144,6 +144,7 @@ class Judge:
         """Findings of all targets of one file: each mistake once, with every version and cell it hits."""
         merger = Merger()
         for found in targets:
+            merger.see(found)
             versions = self.versions(found)
             for version in versions:
                 target = self.without_model(found, version)

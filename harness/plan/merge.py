@@ -34,6 +34,11 @@ class Merger:
 
     def __init__(self) -> None:
         self.groups: dict[Key, _Group] = {}
+        self.cells: set[str] = set()
+
+    def see(self, target: Target) -> None:
+        """A target that is judged, whether or not anything is found: a single cell goes without saying."""
+        self.cells.update(target.cells)
 
     def add(self, target: Target, version: str, diagnostic: Diagnostic, *, asked: int) -> None:
         """One finding about one target on one version, of ``asked`` versions that the target is judged for."""
@@ -54,7 +59,7 @@ class Merger:
                 group.diagnostic,
                 message=_message(group),
                 location=group.target.source.location(*span),
-                cells=tuple(group.cells),
+                cells=tuple(group.cells) if len(self.cells) > 1 else (),
             )
             fix = diagnostic.fix
             replacements = to_text(group.target, fix) if fix is not None else None
