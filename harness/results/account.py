@@ -136,7 +136,7 @@ def _after(run: RunAccount, event: Event) -> RunAccount:
         run = replace(run, points=tuple(sorted({*run.points, int(data["point"])})))
     elif event.kind == "engine-log":
         run = replace(run, log_file=data.get("file"))
-    elif event.kind in ("create-intended", "created", "adopted"):
+    elif event.kind in ("create-intended", "created", "adopted", "found-late"):
         run = replace(run, deleted=False)
     elif event.kind in ("deleted", "handed-over"):
         run = replace(run, deleted=True)

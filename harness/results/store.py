@@ -144,9 +144,9 @@ def maybe_alive(events: Iterable[Event]) -> list[str]:
     """Runs whose journal shows a deployment intended or created, and no proof that it is gone."""
     alive: set[str] = set()
     for event in events:
-        if event.run_id is not None and event.kind in ("create-intended", "created"):
+        if event.run_id is not None and event.kind in ("create-intended", "created", "adopted", "found-late"):
             alive.add(event.run_id)
-        elif event.run_id is not None and event.kind == "deleted":
+        elif event.run_id is not None and event.kind in ("deleted", "handed-over"):
             alive.discard(event.run_id)
     return sorted(alive)
 

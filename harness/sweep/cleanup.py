@@ -12,7 +12,7 @@ from harness.errors import HarnessError, NetworkError
 from harness.results.journal import Journal
 from harness.sweep.deployers import Deployer
 from harness.sweep.lifecycle import Lifecycle, Patience
-from harness.sweep.states import Ledger, leftovers, replay
+from harness.sweep.states import Ledger, leftovers, replay, unproven
 
 CloudFor = Callable[[Path, Mapping[str, Any]], AbstractAsyncContextManager[tuple[Deployer, Patience]]]
 
@@ -32,18 +32,35 @@ async def clean_folder(folder: Path, cloud_for: CloudFor) -> Cleaned:
         events = journal.events()
         ledgers = replay(events)
         alive = leftovers(ledgers.values())
-        if not alive:
+        if not alive and not unproven(events):
             return Cleaned(folder, (), ())
         started = next((event.data for event in events if event.kind == "sweep-started"), {})
         async with cloud_for(folder, started) as (deployer, patience):
             lifecycle = Lifecycle(deployer, journal, ledgers=ledgers, patience=patience)
+            embedded = bool(started.get("embedded"))
             remaining = [
                 (ledger, trouble)
                 for ledger in alive
-                if (trouble := await _end(lifecycle, ledger.run_id, embedded=bool(started.get("embedded"))))
+                if (trouble := await _end(lifecycle, ledger.run_id, embedded=embedded))
             ]
+            late, more = await _look_again(lifecycle, unproven(events).values(), embedded=embedded)
+    told = {ledger.run_id for ledger, _ in remaining}
+    remaining += [(ledger, trouble) for ledger, trouble in more if ledger.run_id not in told]
     kept = {ledger.run_id for ledger, _ in remaining}
-    return Cleaned(folder, tuple(ledger for ledger in alive if ledger.run_id not in kept), tuple(remaining))
+    ended = tuple(ledger for ledger in (*alive, *late) if ledger.run_id not in kept)
+    return Cleaned(folder, ended, tuple(remaining))
+
+
+async def _look_again(
+    lifecycle: Lifecycle, doubtful: Iterable[str], *, embedded: bool
+) -> tuple[list[Ledger], list[tuple[Ledger, str]]]:
+    """What was created late and is gone now, and what is not; nothing of an embedded cloud, which ended."""
+    try:
+        return [lifecycle.ledger(run_id) for run_id in await lifecycle.look_again()], []
+    except HarnessError as error:
+        if embedded and isinstance(error, NetworkError):
+            return [], []
+        return [], [(lifecycle.ledger(run_id), str(error)) for run_id in doubtful]
 
 
 async def _end(lifecycle: Lifecycle, run_id: str, *, embedded: bool) -> str | None:

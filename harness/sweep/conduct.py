@@ -134,7 +134,7 @@ async def conduct(
         trouble = await _end_leftovers(lifecycle, interrupts)
         if trouble is None:
             _take_up_again(lifecycle, runs)
-            outcome = await runner.run(runs)
+            outcome = await _looked_again(lifecycle, await runner.run(runs), interrupts)
         else:
             known = dict(lifecycle.ledgers)
             outcome = SweepOutcome(known, leftovers(known.values()), interrupts.first_signal, trouble)
@@ -152,6 +152,20 @@ async def _end_leftovers(lifecycle: Lifecycle, interrupts: Interrupts) -> Harnes
         except HarnessError as error:
             return error
     return None
+
+
+async def _looked_again(lifecycle: Lifecycle, outcome: SweepOutcome, interrupts: Interrupts) -> SweepOutcome:
+    """The outcome once creates without an answer were looked for a last time, unless told to let go."""
+    trouble: HarnessError | None = None
+    try:
+        await race(lifecycle.look_again(), interrupts.abandon, StopRequested)
+    except StopRequested:
+        pass
+    except HarnessError as error:
+        trouble = error
+    known = dict(lifecycle.ledgers)
+    ended_by = outcome.ended_by or trouble
+    return SweepOutcome(known, leftovers(known.values()), interrupts.first_signal, ended_by)
 
 
 def _take_up_again(lifecycle: Lifecycle, runs: Sequence[Run]) -> None:

@@ -20,7 +20,7 @@ from harness.errors import (
 )
 from harness.results.journal import Journal
 from harness.sweep.deployers import Deployer, Ready, Run
-from harness.sweep.states import Action, Ledger, Life, apply, next_action
+from harness.sweep.states import Action, Ledger, Life, apply, next_action, unproven
 
 T = TypeVar("T")
 Notice = Callable[[str, str, Mapping[str, Any]], None]
@@ -140,7 +140,7 @@ class Lifecycle:
                 self.record(run_id, "created", deployment_id=found, found_by_name=True)
                 return True
             if self._now() >= deadline:
-                self.record(run_id, "deleted", never_created=True)
+                self.record(run_id, "deleted", never_created=True, not_found=True)
                 return False
             await self._sleep(self.patience.poll_s)
 
@@ -164,6 +164,19 @@ class Lifecycle:
                 self.record(run_id, "delete-refused", detail=str(refusal))
                 await self._sleep(self.patience.retry_s)
         raise error
+
+    async def look_again(self) -> list[str]:
+        """Tear down what was created late, after the lookup had given up; the runs it was of.
+
+        A run with another deployment of its own is left to the next look. Raises as ``tear_down`` does.
+        """
+        late = []
+        for name, run_id in unproven(self._journal.events()).items():
+            if self.ledger(run_id).life is Life.GONE and (found := await self.deployer.find(name)):
+                late.append(run_id)
+                self.record(run_id, "found-late", name=name, deployment_id=found)
+                await self.tear_down(run_id)
+        return late
 
     async def _step_down(self, run_id: str) -> bool:
         """One action towards the end; True when nothing is left to do."""

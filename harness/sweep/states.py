@@ -95,6 +95,8 @@ LIFE_TABLE: Mapping[str, tuple[frozenset[Life], Life]] = {
     # between the two leaves it with both, and a second deletion of what is gone does no harm.
     "adopted": (frozenset({Life.ABSENT, Life.GONE}), Life.ALIVE),
     "handed-over": (frozenset({Life.ALIVE}), Life.GONE),
+    # A create without an answer, not to be found, that came about all the same.
+    "found-late": (frozenset({Life.GONE}), Life.ALIVE),
 }
 
 # Which event settles the outcome, and how. A measured run stays measured.
@@ -117,7 +119,7 @@ def apply(ledger: Ledger, event: JournalEvent) -> Ledger:
             ledger = replace(ledger, name=data.get("name"), deployment_id=None)
         elif event.kind == "created":
             ledger = replace(ledger, deployment_id=data.get("deployment_id"))
-        elif event.kind == "adopted":
+        elif event.kind in ("adopted", "found-late"):
             ledger = replace(ledger, name=data.get("name"), deployment_id=data.get("deployment_id"))
     result = RESULT_TABLE.get(event.kind)
     if result is not None and ledger.result is not Result.MEASURED:
@@ -152,6 +154,23 @@ def next_action(ledger: Ledger, *, stopping: bool = False) -> Action:
     if ledger.life is Life.ALIVE:
         return Action.PROVISION if wanted else Action.DELETE
     return Action.CREATE if wanted else Action.NOTHING
+
+
+def unproven(events: Iterable[JournalEvent]) -> dict[str, str]:
+    """Names of deployments that are only not to be found after a create without an answer, and their run ids."""
+    names: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for event in events:
+        if event.run_id is None:
+            continue
+        if event.kind in ("create-intended", "found-late"):
+            names[event.run_id] = str(event.data["name"])
+        name = names.get(event.run_id)
+        if event.kind == "deleted" and name is not None:
+            found.pop(name, None)
+            if event.data.get("not_found"):
+                found[name] = event.run_id
+    return found
 
 
 def leftovers(ledgers: Iterable[Ledger]) -> list[Ledger]:

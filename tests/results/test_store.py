@@ -16,7 +16,7 @@ from harness.load.records import Outcome, RequestRecord, StageResult
 from harness.plan.cells import Cell
 from harness.results.files import StoreError, whole_file
 from harness.results.resolved import Resolved
-from harness.results.store import RunFolder, load_prices, read_meta, read_records, write_records
+from harness.results.store import RunFolder, load_prices, maybe_alive, read_meta, read_records, write_records
 from harness.secret import Secret
 
 StageMaker = Callable[..., StageResult]
@@ -198,6 +198,23 @@ def test_a_run_whose_deployments_may_live_is_not_replaced(tmp_path: Path, cells:
         journal.append("failed", run_id="b-r0")
     with pytest.raises(UsageError, match="1 of its deployments may still be alive"):
         RunFolder.create(path, config=b"", resolved=make_resolved(cells), replace=True)
+
+
+def test_a_deployment_handed_from_run_to_run_and_deleted_bars_no_replacement(tmp_path: Path) -> None:
+    resolved = Resolved("reused", "2026-01-01T00:00:00Z", True, "exoscale", ())
+    folder, journal = RunFolder.create(tmp_path / "run", config=b"", resolved=resolved)
+    with journal:
+        for kind, run_id in (
+            ("create-intended", "a"),
+            ("created", "a"),
+            ("adopted", "b"),
+            ("handed-over", "a"),
+        ):
+            journal.append(kind, run_id=run_id, data={"name": "n", "deployment_id": "d"})
+        assert maybe_alive(journal.events()) == ["b"]
+        journal.append("deleted", run_id="b")
+        assert maybe_alive(journal.events()) == []
+    RunFolder.create(folder.path, config=b"", resolved=resolved, replace=True)[1].close()
 
 
 def test_a_run_in_progress_is_not_replaced(tmp_path: Path, cells: dict[str, Cell]) -> None:

@@ -104,3 +104,39 @@ def test_run_folders_are_those_with_a_journal(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     assert list(run_folders(tmp_path)) == [tmp_path / "a", tmp_path / "b"]
     assert list(run_folders(tmp_path / "a")) == [tmp_path / "a"]
+
+
+UNANSWERED = [
+    STARTED,
+    ("create-intended", "c-r0", {"name": "harness-a"}),
+    ("deleted", "c-r0", {"never_created": True, "not_found": True}),
+    ("failed", "c-r0", {"cause": "network"}),
+]
+
+
+def test_a_deployment_created_after_the_lookup_gave_up_is_found_and_deleted(platform, tmp_path: Path) -> None:
+    platform.alive = {"id-7": "harness-a", "id-8": "harness-b-of-somebody-else"}
+    dead_sweep(tmp_path, UNANSWERED)
+    cleaned = clean(tmp_path, platform)
+    assert [ledger.name for ledger in cleaned.deleted] == ["harness-a"]
+    assert cleaned.remaining == ()
+    assert platform.deleted == ["id-7"]
+    ledger = replay(read_events(tmp_path / "journal.sqlite"))["c-r0"]
+    assert (ledger.life, ledger.cause) == (Life.GONE, "network")
+    assert clean(tmp_path, platform).deleted == ()
+
+
+def test_a_create_whose_absence_cannot_be_looked_up_remains(platform, tmp_path: Path) -> None:
+    platform.faults["find"] = [NetworkError("no route")]
+    dead_sweep(tmp_path, UNANSWERED)
+    cleaned = clean(tmp_path, platform)
+    assert [(ledger.name, trouble) for ledger, trouble in cleaned.remaining] == [("harness-a", "no route")]
+
+
+def test_a_create_that_the_platform_refused_needs_no_second_look(platform, tmp_path: Path) -> None:
+    platform.faults["find"] = [NetworkError("no route")]
+    events = [*UNANSWERED]
+    events[2] = ("deleted", "c-r0", {"never_created": True})
+    dead_sweep(tmp_path, events)
+    assert clean(tmp_path, platform).remaining == ()
+    assert len(platform.faults["find"]) == 1

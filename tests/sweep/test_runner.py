@@ -263,3 +263,16 @@ def test_a_signal_in_the_last_moment_is_not_told_to_closed_books() -> None:
 
     asyncio.run(late())
     assert told == []
+
+
+def test_a_create_that_comes_about_late_is_torn_down_when_looked_for_again(lifecycle, platform, runs) -> None:
+    platform.faults["create"] = [NetworkError("create-deployment: timed out")]
+
+    async def late() -> list[str]:
+        await sweep_async(lifecycle, runs[:1])
+        platform.alive["id-late"] = runs[0].name
+        return await lifecycle.look_again()
+
+    assert asyncio.run(late()) == [runs[0].id]
+    assert platform.alive == {}
+    assert lifecycle.ledger(runs[0].id).result is Result.FAILED
