@@ -152,3 +152,11 @@ class EndpointError(EngineError):
 
 class InternalError(HarnessError):
     """A state that should not exist; a defect of this program."""
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """True when a Ctrl-C is somewhere in what led to this error: it then says how the program was cut off, no more."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None

@@ -14,7 +14,7 @@ from typing import cast
 import click
 
 from harness import __version__
-from harness.errors import ConfigError, HarnessError
+from harness.errors import ConfigError, HarnessError, was_interrupted
 
 # name -> (module, one-line help): the help is repeated here so that `harness --help` imports nothing.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -103,6 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("HARNESS_DEBUG"):
             raise
+        if was_interrupted(error):
+            click.echo("aborted", err=True)
+            sys.exit(130)
         click.echo(
             f"error: a defect in harness: {type(error).__name__}: {error}; HARNESS_DEBUG=1 shows where",
             err=True,

@@ -28,7 +28,7 @@ from typing import Any
 import certifi
 import yaml
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, was_interrupted
 from harness.exoscale.credentials import Credentials
 from harness.load.records import Endpoint
 from harness.load.session import LoadJob
@@ -116,8 +116,13 @@ def live(sweep: Sweep, work: Coroutine[Any, Any, int]) -> None:
         note(sweep, f"{type(error).__name__}: {error}")
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = INTERRUPTED
-    except BaseException:  # noqa: BLE001  # a child's last words, whatever they are
-        note(sweep, traceback.format_exc())
+    except BaseException as error:  # noqa: BLE001  # a child's last words, whatever they are
+        if was_interrupted(
+            error
+        ):  # before or after the handlers were in place; what it left is counted all the same
+            code = INTERRUPTED
+        else:
+            note(sweep, traceback.format_exc())
     finally:
         os._exit(code)
 
