@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from harness.forecast.hardware import GIB, Gpu, Link
 from harness.forecast.models import ModelFacts
 
+DATA = Path(__file__).parent / "data"
+
 
 def rows(name: str) -> list[dict[str, str]]:
     """The rows of a packaged CSV file, every cell as text."""
-    text = (files("harness.forecast") / "data" / name).read_text(encoding="utf-8")
+    text = (DATA / name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 

@@ -10,8 +10,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any
+
+from harness.params.snapshots import DATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,7 @@ class EngineFacts:
 @cache
 def load_engine_facts(version: str) -> EngineFacts:
     """The tables of a version that ships with the package; FileNotFoundError for another one."""
-    text = (
-        files("harness.params")
-        .joinpath("data")
-        .joinpath(f"startup-{version}.json")
-        .read_text(encoding="utf-8")
-    )
+    text = (DATA / f"startup-{version}.json").read_text(encoding="utf-8")
     document: dict[str, Any] = json.loads(text)
     return EngineFacts(
         quantization={name: _method(name, entry) for name, entry in document["quantization"].items()},
