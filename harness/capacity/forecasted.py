@@ -15,14 +15,11 @@ from harness.capacity.fleet import Excluded, MeasuredPoint
 from harness.forecast.cell import Forecast, LevelForecast, forecast_cell
 from harness.forecast.hardware import Gpu
 from harness.forecast.load import Arrivals, Load
-from harness.forecast.models import ModelFacts, NotCovered, from_config
-from harness.forecast.settings import EngineSettings, from_values
-from harness.forecast.tables import gpu as gpu_of
-from harness.forecast.tables import model as model_of
+from harness.forecast.models import ModelFacts
+from harness.forecast.settings import EngineSettings
 from harness.load.slo import Bound, Slo
-from harness.params.argv import read
-from harness.params.lint import knowledge_of
 from harness.plan.cells import Cell
+from harness.plan.engine import UnknownEngine, engine_of
 
 LOWEST_RATE = 0.125
 HIGHEST_RATE = 1024.0
@@ -47,10 +44,10 @@ def forecast_points(
 
     ``model_config`` is the model's ``config.json``; without one the packaged table must know the model.
     """
-    known = _known(cell, model_config)
-    if isinstance(known, Excluded):
-        return known
-    model, card, settings = known
+    engine = engine_of(cell, model_config)
+    if isinstance(engine, UnknownEngine):
+        return Excluded(cell.label, engine.reason)
+    model, card, settings = engine.model, engine.gpu, engine.settings
     first = _at(model, card, settings, cell, _load(LOWEST_RATE, lengths))
     if first.failure is not None:
         return Excluded(cell.label, f"would not start: {first.failure.message.split('. ')[0]}")
@@ -61,24 +58,6 @@ def forecast_points(
         return _point(cell, label, found.levels[0], slo)
 
     return _search(point_at)
-
-
-def _known(
-    cell: Cell, config: Mapping[str, object] | None
-) -> tuple[ModelFacts, Gpu, EngineSettings] | Excluded:
-    model = model_of(cell.model) if config is None else from_config(config, name=cell.model)
-    card = gpu_of(cell.gpu_type)
-    if model is None:
-        return Excluded(cell.label, f"no facts of {cell.model}: name its config.json under 'models:'")
-    if isinstance(model, NotCovered):
-        return Excluded(cell.label, f"the forecast does not cover {cell.model}")
-    if card is None:
-        return Excluded(cell.label, f"no facts of GPU '{cell.gpu_type}'")
-    reading = read(cell.parameters, knowledge_of(cell.engine_version).grammar)
-    if reading.problems:
-        return Excluded(cell.label, "its parameters are refused; run `harness lint`")
-    values = {argument.name: argument.converted for argument in reading.arguments if argument.valid}
-    return model, card, from_values(values, engine_version=cell.engine_version, gpu_count=cell.gpu_count)
 
 
 def _load(rate: float, lengths: Lengths) -> Load:
