@@ -57,6 +57,7 @@ PURE = (
     "sweep/estimates.py",
     "sweep/forecasts.py",
     "sweep/loads.py",
+    "sweep/running.py",
     "sweep/states.py",
     "capacity",
 )

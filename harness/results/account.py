@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from harness.plan.cells import Cell
 from harness.results.journal import Event
+from harness.results.prices import PriceTable
+
+SECONDS_PER_HOUR = 3600.0
 
 
 class State(StrEnum):
@@ -28,6 +31,7 @@ class RunAccount:
     ``phase`` is where a failed run failed; ``time_to_ready_s`` is from the create to a working completion, None when
     it never came to that; ``points`` are the load levels whose records were finished; ``deleted`` is False while a
     deployment may still be alive, None when none was ever intended; ``rule`` is the lint rule that catches the failure.
+    ``paid_s`` is how long its deployments existed, from create or hand-over to the proof of deletion or the next one's.
     """
 
     run_id: str
@@ -42,6 +46,8 @@ class RunAccount:
     log_file: str | None = None
     deleted: bool | None = None
     rule: str | None = None
+    paid_s: float = 0.0
+    paid_since_unix: float | None = None
 
     @property
     def reason(self) -> str | None:
@@ -63,6 +69,25 @@ class SweepAccount:
     interrupted_by: str | None
     started_unix: float | None
     ended_unix: float | None
+
+    def gpu_hours(self, cells: Iterable[Cell]) -> float:
+        """GPU-hours of all deployments that are gone, every GPU of every replica counted."""
+        gpus = {cell.id: cell.gpus for cell in cells}
+        return sum(run.paid_s * gpus.get(run.cell_id, 0) for run in self.runs) / SECONDS_PER_HOUR
+
+    def cost(self, cells: Iterable[Cell], prices: PriceTable) -> float | None:
+        """What those deployments cost by the price table; None when it lacks a price for one of them."""
+        known = {cell.id: cell for cell in cells}
+        total = 0.0
+        for run in self.runs:
+            cell = known.get(run.cell_id)
+            if cell is None or not run.paid_s:
+                continue
+            hourly = prices.per_replica_hour(cell.gpu_type, cell.gpu_count)
+            if hourly is None:
+                return None
+            total += hourly * cell.replicas * run.paid_s / SECONDS_PER_HOUR
+        return total
 
     def counts(self) -> dict[str, int]:
         """Number of runs in each state that occurs, in the order of State."""
@@ -136,10 +161,19 @@ def _after(run: RunAccount, event: Event) -> RunAccount:
         run = replace(run, points=tuple(sorted({*run.points, int(data["point"])})))
     elif event.kind == "engine-log":
         run = replace(run, log_file=data.get("file"))
-    elif event.kind in ("create-intended", "created", "adopted", "found-late"):
-        run = replace(run, deleted=False)
-    elif event.kind in ("deleted", "handed-over"):
-        run = replace(run, deleted=True)
     elif event.kind == "invalidated":
-        run = RunAccount(run.run_id, run.cell_id, run.repeat, deleted=run.deleted)
+        run = RunAccount(run.run_id, run.cell_id, run.repeat, deleted=run.deleted, paid_s=run.paid_s)
+    return _paid(run, event)
+
+
+def _paid(run: RunAccount, event: Event) -> RunAccount:
+    """The run with what the event says of its deployment's life."""
+    if event.kind in ("create-intended", "adopted", "found-late"):
+        return replace(run, deleted=False, paid_since_unix=event.at_unix)
+    if event.kind == "created":
+        return replace(run, deleted=False)
+    if event.kind in ("deleted", "handed-over"):
+        since = None if event.data.get("never_created") else run.paid_since_unix
+        lasted = 0.0 if since is None else event.at_unix - since
+        return replace(run, deleted=True, paid_s=run.paid_s + lasted, paid_since_unix=None)
     return run

@@ -102,7 +102,12 @@ def provenance(run: Run) -> Iterable[tuple[str, str]]:
         yield "SLO", resolved.slo
     yield "Configuration", f"config.yaml, SHA-256 {resolved.config_sha256 or 'unknown'}"
     yield "Requests", _request_count(run.points)
+    scaled = ", as it went here: a simulated cloud hurries its provisioning" if resolved.simulated else ""
+    yield "Deployments took", f"{account.gpu_hours(resolved.cells):.3g} GPU-hours{scaled}"
     if resolved.prices is not None:
+        cost = account.cost(resolved.cells, resolved.prices)
+        known = "unknown: a price is missing" if cost is None else f"{cost:.2f} {resolved.prices.currency}"
+        yield "Deployments cost", known
         yield "Prices", f"{resolved.prices.what}, {resolved.prices.currency}, {resolved.prices.as_of}"
     yield "Tool", f"harness {resolved.tool_version}"
 

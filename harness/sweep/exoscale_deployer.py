@@ -27,6 +27,7 @@ from harness.load.records import Endpoint
 from harness.secret import Secret
 from harness.sweep.classify import classify_log
 from harness.sweep.deployers import Ready, Run, StateCallback
+from harness.sweep.running import differences, running_arguments
 
 LOG_TAIL = 200
 COMPLETION_TIMEOUT_S = 60.0
@@ -158,7 +159,7 @@ class ExoscaleDeployer:
             await asyncio.gather(*waits, return_exceptions=True)
 
     async def _check_what_runs(self, run: Run, deployment_id: str, deployment: Deployment) -> None:
-        """Refuse a deployment that says it runs another version or other parameters than were asked."""
+        """Refuse a deployment that says, in its answer or in its engine's log, that it runs something else."""
         version, parameters = deployment.inference_engine_version, deployment.inference_engine_parameters
         if version is not None and version != run.cell.engine_version:
             what = f"asked for vLLM {run.cell.engine_version}, got {version}"
@@ -166,6 +167,13 @@ class ExoscaleDeployer:
         if parameters is not None and tuple(parameters) != run.cell.parameters:
             what = f"asked for parameters {list(run.cell.parameters)}, got {list(parameters)}"
             raise await self._failure(deployment_id, "not-as-asked", what)
+        try:
+            running = running_arguments(await self.logs(deployment_id))
+        except PlatformError:
+            running = None  # logs may be out of reach while all is well
+        otherwise = [] if running is None else differences(run.cell, running)
+        if otherwise:
+            raise await self._failure(deployment_id, "not-as-asked", "; ".join(otherwise))
 
     async def _answering(
         self, run: Run, deployment_id: str, deployment: Deployment, *, deadline: float
