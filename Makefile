@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 4
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint bench accuracy chaos clean help
+.PHONY: setup demo test lint bench accuracy chaos clean help venv-by-pip
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -15,9 +15,15 @@ setup: $(STAMP) ## make or update the virtual environment
 
 $(STAMP): pyproject.toml .ci/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harness needs Python 3.11 or newer")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) 2>/dev/null || $(MAKE) --no-print-directory venv-by-pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[test,lint]'
 	@touch $@
+
+# Debian packs venv's own pip apart (python3-venv); with python3-pip alone this makes the same environment.
+venv-by-pip:
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --quiet --python $(BIN)/python install pip || \
+		{ rm -rf $(VENV); echo "python3 can make no virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
 
 demo: setup ## run the main job on the embedded cloud (simulated)
 	$(BIN)/harness sweep configs/demo.yaml --simulate --yes --results results/demo --replace --prices configs/prices.yaml
