@@ -16,7 +16,6 @@ from harness.exoscale.urls import normalise_deployment_url
 READY = "ready"
 ERROR = "error"
 SETTLED_STATES = frozenset({READY, ERROR})
-TRANSIENT_STATES = frozenset({"creating", "preparing", "deploying", "scaling", "updating"})
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 Entry = TypeVar("Entry")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.errors import UsageError
-from harness.load.arrivals import KINDS, Arrivals, ClosedLoop, TraceReplay, check
+from harness.load.arrivals import KINDS, Arrivals, ClosedLoop, check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,3 @@ def stage_from_json(data: Mapping[str, Any]) -> Stage:
         return Stage(arrivals=known(**figures), **{k: data[k] for k in LIMITS if k in data})
     except TypeError as error:
         raise UsageError(f"not a load level: {error}") from error
-
-
-def trace_stage(times_s: tuple[float, ...], *, stretch: float = 1.0) -> Stage:
-    """A stage that replays a whole trace, its last request included."""
-    return Stage(arrivals=TraceReplay(times_s, stretch), duration_s=max(times_s) * stretch + 1e-3)

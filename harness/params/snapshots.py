@@ -103,12 +103,6 @@ def load_registries(version: str) -> Mapping[str, tuple[str, ...]]:
 
 
 @cache
-def load_quantization_capabilities(version: str) -> Mapping[str, int]:
-    """Smallest compute capability, times ten, of each quantization method that states one."""
-    return dict(_registry_file(version)["quantization_min_capability"])
-
-
-@cache
 def load_history() -> History:
     """Removed and renamed flags of every version."""
     document = tomllib.loads(_read("history.toml"))

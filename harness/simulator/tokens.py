@@ -17,7 +17,6 @@ VOCABULARY = 32_000
 RESERVED = 16
 BEGIN, MESSAGE_START, MESSAGE_END, ROLE, GENERATE = 1, 2, 3, 4, 5
 EOS = 0
-MESSAGE_OVERHEAD = 3
 
 _PIECE = re.compile(r" ?[A-Za-z]{1,5}| ?\d{1,3}|[^\x00-\x7f]| ?[^\sA-Za-z\d\x80-\U0010ffff]{1,3}|\s+")
 _SYLLABLES = ("ba", "cor", "den", "el", "fi", "gra", "ho", "im", "ju", "ka", "lo", "mir", "nu", "or", "pe", "qua",

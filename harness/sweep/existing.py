@@ -10,7 +10,7 @@ import httpx
 from harness.errors import EndpointError, InvalidError
 from harness.load.records import Endpoint
 from harness.sweep.deployers import Ready, Run, StateCallback
-from harness.sweep.exoscale_deployer import COMPLETION_TIMEOUT_S, NotAnswering, complete_once
+from harness.sweep.readiness import COMPLETION_TIMEOUT_S, NotAnswering, complete_once
 
 IDENTITY = "existing"
 

@@ -24,13 +24,12 @@ from harness.exoscale.waiting import (
 )
 from harness.exoscale.wire import ERROR, Deployment, Operation
 from harness.load.records import Endpoint
-from harness.secret import Secret
 from harness.sweep.classify import classify_log
 from harness.sweep.deployers import Ready, Run, StateCallback
+from harness.sweep.readiness import COMPLETION_TIMEOUT_S, NotAnswering, complete_once
 from harness.sweep.running import differences, running_arguments
 
 LOG_TAIL = 200
-COMPLETION_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,21 +237,3 @@ class ExoscaleDeployer:
                     f"delete-deployment ended in {operation.state}: {operation.message or ''}"
                 )
         return False
-
-
-class NotAnswering(Exception):
-    """The endpoint does not serve yet; the text says how."""
-
-
-async def complete_once(http: httpx.AsyncClient, endpoint: Endpoint) -> None:
-    """One real completion of one token; NotAnswering for anything but an answer without an error."""
-    key = endpoint.key or Secret("")
-    headers = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
-    body = {"model": endpoint.model, "prompt": "ready", "max_tokens": 1}
-    try:
-        answer = await http.post(f"{endpoint.url}/completions", json=body, headers=headers)
-        content = answer.json() if answer.status_code == 200 else None
-    except (httpx.TransportError, ValueError) as error:
-        raise NotAnswering(f"its URL does not answer: {type(error).__name__}") from error
-    if not isinstance(content, dict) or "error" in content:
-        raise NotAnswering(f"its URL answers {answer.status_code} to a completion")

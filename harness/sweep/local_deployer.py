@@ -34,6 +34,7 @@ from harness.sweep.processes import (
     start_ticks,
     tail_of,
 )
+from harness.sweep.readiness import COMPLETION_TIMEOUT_S, NotAnswering, complete_once
 
 TERM_GRACE_S = 15.0
 
@@ -125,8 +126,7 @@ class LocalVllmDeployer:
         server = self._servers[deployment_id]
         on_state("deploying")
         deadline = server.started + self._engines.ready_s
-        headers = {"Authorization": f"Bearer {server.key.reveal()}"}
-        async with httpx.AsyncClient(headers=headers, timeout=60.0, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=COMPLETION_TIMEOUT_S, trust_env=False) as client:
             while not await self._healthy(client, server):
                 self._refuse_dead(run, server)
                 if time.monotonic() > deadline:
@@ -148,14 +148,11 @@ class LocalVllmDeployer:
         return False
 
     async def _complete_once(self, client: httpx.AsyncClient, run: Run, server: _Server) -> None:
-        body = {"model": run.cell.model, "prompt": "ready", "max_tokens": 1}
         try:
-            answer = await client.post(server.url + "/completions", json=body)
-        except httpx.TransportError as error:
+            await complete_once(client, Endpoint(server.url, run.cell.model, server.key))
+        except NotAnswering as error:
             self._refuse_dead(run, server)
             raise self._failure(run, server, "unknown", f"no first completion: {error}") from error
-        if answer.status_code != 200 or "error" in answer.json():
-            raise self._failure(run, server, "unknown", f"first completion answered {answer.text[:200]}")
 
     def _refuse_dead(self, run: Run, server: _Server) -> None:
         code = server.process.poll()
