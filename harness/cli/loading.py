@@ -67,6 +67,8 @@ class LoadView:
 
 def progress_line(progress: Progress) -> str:
     """``measure 4/30 s · 8 in flight · 3.1 req/s · 210 tok/s · TTFT 52 ms · TPOT 12.1 ms · 2 timeout``."""
+    if progress.waiting_for:
+        return f"waiting for {progress.waiting_for} {'shard' if progress.waiting_for == 1 else 'shards'}"
     total = "" if progress.total_s is None else f"/{progress.total_s:.0f}"
     words = [
         f"{progress.phase} {progress.elapsed_s:.0f}{total} s",

@@ -283,8 +283,7 @@ class Connection:
         response = self._response
         if response is None:
             return
-        response.body.append((self._arrived_ns, body))
-        response.body_bytes += len(body)
+        response.add(self._arrived_ns, body)
         if response.body_bytes > MAX_RESPONSE_BYTES:
             response.fail(Outcome.MALFORMED, f"more than {MAX_RESPONSE_BYTES >> 20} MiB in one response")
             self._loop.call_soon(self.close)

@@ -10,18 +10,21 @@ import contextlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from harness.load.alarm import Alarm
 from harness.load.arrivals import ClosedLoop
 from harness.load.chores import Chores
+from harness.load.columns import Columns, Records, in_order_of_schedule
 from harness.load.job import Shard, stage_part
+from harness.load.log import RecordLog, closed_at
 from harness.load.monitor import CpuMeter, LoopLag, Progress, Tally, client_stats
 from harness.load.pool import Pool, check_open_files, raise_open_file_limit
 from harness.load.probe import Probe, check_room
 from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
-from harness.load.response import NS_PER_S, Response, completing
+from harness.load.response import NS_PER_S, Response, completing, reading
 from harness.load.stage import Stage
 from harness.load.supply import Supply
 from harness.load.target import resolve
@@ -90,7 +93,7 @@ class _StageRun:
         self, stage: Stage, source: RequestSource, supply: Supply, pool: Pool, chores: Chores
     ) -> None:
         self.stage, self.source, self.supply, self.pool, self.chores = stage, source, supply, pool, chores
-        self.records: list[RequestRecord] = []
+        self.log = RecordLog()
         self.tally = Tally()
         self.tasks: set[asyncio.Task[None]] = set()
         self.issued = 0
@@ -133,9 +136,9 @@ class _StageRun:
             loop_lag_p99_s = lag.stop()
             self.chores.finish()
             self.pool.close()
-        self._close_window()
+        columns = self._close_window()
         stats = client_stats(
-            self.records,
+            columns,
             meter=meter,
             loop_lag_p99_s=loop_lag_p99_s,
             connections_opened=self.pool.opened,
@@ -144,7 +147,7 @@ class _StageRun:
         return StageResult(
             label=self.stage.label,
             stage={**self.stage.to_json(), "workload": self.source.workload.described()},
-            records=sorted(self.records, key=lambda record: record.scheduled_s),
+            records=Records(in_order_of_schedule([columns])),
             window_start_s=self.window_start_s,
             window_end_s=self.window_end_s,
             started_at_unix=started_at_unix,
@@ -234,8 +237,9 @@ class _StageRun:
             input_tokens_asked=spec.input_tokens,
             output_tokens_asked=spec.output_tokens,
         )
-        self.records.append(record)
         response = Response()
+        if self.source.workload.streamed:
+            response.on_many = partial(self._read_on, response)
         self.tally.in_flight += 1
         try:
             async with asyncio.timeout(self.stage.timeout_s):
@@ -246,17 +250,23 @@ class _StageRun:
             response.fail(Outcome.UNFINISHED, "in flight when the stage ended")
             raise
         finally:
+            response.on_many = None  # it refers to the response: a cycle that nobody here collects
             self.tally.in_flight -= 1
             if response.ended_ns is None:
                 response.ended_ns = time.monotonic_ns()
-            self.chores.add(self._read(record, response))
+            self.chores.add(self._read(record, response), holds_bytes=response.held_bytes)
         return response
+
+    def _read_on(self, response: Response) -> None:
+        """A long response is read while it runs: what waits of it stays small."""
+        self.chores.add(reading(response, origin_ns=self.origin_ns), holds_bytes=response.held_bytes)
 
     def _read(self, record: RequestRecord, response: Response) -> Iterator[None]:
         """What became of a request, read from its response; the response's bytes are then let go."""
         streamed = self.source.workload.streamed
         yield from completing(record, response, streamed=streamed, origin_ns=self.origin_ns)
         self.tally.ended(record)
+        self.log.add(record)
         yield
 
     # The end
@@ -275,18 +285,15 @@ class _StageRun:
         if pending:
             await asyncio.wait(pending)
 
-    def _close_window(self) -> None:
+    def _close_window(self) -> Columns:
         """Fix the window's end, and call unfinished what ended after it."""
-        measured = [record for record in self.records if not record.warmup]
-        ends = [record.ended_s for record in measured if record.ended_s is not None]
-        if self.stage.requests is not None and ends:
-            self.window_end_s = min(self.window_end_s, max(ends))
+        columns = self.log.columns()
+        ends = columns.floats["ended_s"][~columns.flags["warmup"]]
+        if self.stage.requests is not None and len(ends):
+            self.window_end_s = min(self.window_end_s, float(ends.max()))
         if self.window_end_s == float("inf"):
             self.window_end_s = self.now_s()
-        for record in self.records:
-            if record.ended_s is not None and record.ended_s > self.window_end_s:
-                record.detail = record.detail or f"{record.outcome} in the drain"
-                record.outcome = Outcome.UNFINISHED
+        return closed_at(columns, self.window_end_s)
 
     async def _report(self, on_progress: OnProgress) -> None:
         total_s = None if self.window_end_s == float("inf") else self.window_end_s

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.load.arrivals import ClosedLoop
@@ -73,6 +74,25 @@ def stage_part(stage: Stage, shard: Shard) -> Stage:
     requests = None if stage.requests is None else max(1, shard.share(stage.requests))
     users = ClosedLoop(max(1, shard.share(stage.arrivals.concurrency)))
     return replace(stage, arrivals=users, requests=requests, max_in_flight=limit)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """A shard to be run somewhere: what is pickled, sent and run. Its content holds the key and is never shown."""
+
+    shard: Shard
+    content: bytes = field(repr=False)
+
+    @staticmethod
+    def of(job: LoadJob, shard: Shard) -> ShardTask:
+        """The task of one part of ``job``."""
+        described = {"job": job_to_json(job), "shard": [shard.number, shard.of]}
+        return ShardTask(shard, json.dumps(described).encode())
+
+    def read(self) -> tuple[LoadJob, Shard]:
+        """What ``of`` was given."""
+        described = json.loads(self.content)
+        return job_from_json(described["job"]), Shard(*described["shard"])
 
 
 def job_to_json(job: LoadJob) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.load.columns import Records, columns_of, in_order_of_schedule
 from harness.load.monitor import Progress
 from harness.load.records import ClientStats, StageResult
 from harness.load.stage import Stage
@@ -21,9 +22,7 @@ def merge_results(parts: Sequence[StageResult], *, stage: Stage) -> StageResult:
         first,
         label=stage.label,
         stage={**stage.to_json(), **workload},
-        records=sorted(
-            (record for part in parts for record in part.records), key=lambda record: record.scheduled_s
-        ),
+        records=Records(in_order_of_schedule([columns_of(part.records) for part in parts])),
         window_end_s=max(part.window_end_s for part in parts),
         client=merge_clients([part.client for part in parts]),
         interrupted=any(part.interrupted for part in parts),

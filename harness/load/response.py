@@ -6,31 +6,33 @@ Instants are nanoseconds on the monotonic clock while bytes arrive, seconds from
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from harness.load.records import Outcome, RequestRecord
 from harness.load.sse import (
     ParsedStream,
+    StreamReader,
     choice_has_text,
     error_text,
     excerpt,
-    parse_steps,
     take_finish,
     take_usage,
 )
 
 NS_PER_S = 1_000_000_000
 EVENT_STREAM = "text/event-stream"
+# A response is asked to be read so far after this many pieces; the last few are kept for a look at how it ends.
+MANY_PIECES, TAIL_PIECES = 256, 3
 
 
 @dataclass(slots=True)
 class Response:
     """What is known of an exchange so far: filled while it runs, whole when ``complete``.
 
-    ``body`` holds ``(nanoseconds, bytes)`` for each piece as read. ``outcome`` is set when the exchange failed below
-    HTTP, with ``detail`` saying how. ``connect_ns`` and ``tls_ns`` are what opening the connection took, None on
-    a reused one.
+    ``body`` holds ``(nanoseconds, bytes)`` for each piece as read and not yet taken by ``reading``; ``on_many`` is
+    called when many have gathered. ``outcome`` is set when the exchange failed below HTTP, with ``detail`` saying how.
+    ``connect_ns`` and ``tls_ns`` are what opening the connection took, None on a reused one.
     """
 
     sent_ns: int | None = None
@@ -50,6 +52,15 @@ class Response:
     kernel_reads: int = 0
     user_reads: int = 0
     retries: int = 0
+    on_many: Callable[[], None] | None = None
+    stream: StreamReader | None = None
+
+    def add(self, arrived_ns: int, data: bytes) -> None:
+        """Keep a piece of the body."""
+        self.body.append((arrived_ns, data))
+        self.body_bytes += len(data)
+        if self.on_many is not None and len(self.body) % MANY_PIECES == 0:
+            self.on_many()
 
     def fail(self, outcome: Outcome, detail: str) -> None:
         """Note the first thing that went wrong; later ones are its consequences."""
@@ -58,20 +69,30 @@ class Response:
 
     def reset(self) -> None:
         """Forget a try on a connection that the server had closed, and count it."""
-        retries = self.retries + 1
+        retries, on_many = self.retries + 1, self.on_many
         self.__init__()  # type: ignore[misc]  # a dataclass of plain fields: the same as a new one
-        self.retries = retries
+        self.retries, self.on_many = retries, on_many
 
     @property
     def looks_failed(self) -> bool:
         """A guess without reading the body, for a client that must not hammer a broken server."""
-        tail = b"".join(data for _, data in self.body[-3:])
+        tail = b"".join(data for _, data in self.body[-TAIL_PIECES:])
         return self.outcome is not None or self.status != 200 or not self.complete or b'"error"' in tail
 
     @property
+    def held_bytes(self) -> int:
+        """Bytes of the body that wait to be read."""
+        return sum(len(data) for _, data in self.body)
+
+    @property
     def content(self) -> bytes:
-        """The whole body."""
+        """The body, less what was read of a stream."""
         return b"".join(data for _, data in self.body)
+
+    @property
+    def is_stream(self) -> bool:
+        """A stream of events, by its status and type."""
+        return self.status == 200 and self.content_type == EVENT_STREAM
 
     @property
     def content_type(self) -> str:
@@ -103,14 +124,24 @@ def completing(
     record.kernel_reads, record.user_reads = response.kernel_reads, response.user_reads
     record.retries = response.retries
     reads = [((instant - origin_ns) / NS_PER_S, data) for instant, data in response.body]
-    is_stream = streamed and response.status == 200 and response.content_type == EVENT_STREAM
-    parsed = ParsedStream()
-    if is_stream:
-        yield from parse_steps(reads, parsed)
+    if streamed and response.is_stream:
+        stream = response.stream or StreamReader()
+        yield from stream.feed(reads)
+        parsed = stream.finish()
     else:
-        _parse_whole(reads, response, parsed)
+        parsed = _parse_whole(reads, response)
     _take_parsed(record, parsed)
     record.outcome, record.detail = _classify(response, parsed, streamed=streamed)
+
+
+def reading(response: Response, *, origin_ns: int) -> Iterator[None]:
+    """Read what has come of a stream, in steps like ``completing``, and let go of all but its last pieces."""
+    if not response.is_stream:
+        return
+    taken = response.body[:-TAIL_PIECES]
+    del response.body[:-TAIL_PIECES]
+    response.stream = response.stream or StreamReader()
+    yield from response.stream.feed([((instant - origin_ns) / NS_PER_S, data) for instant, data in taken])
 
 
 def _take_parsed(record: RequestRecord, parsed: ParsedStream) -> None:
@@ -129,18 +160,19 @@ def _take_parsed(record: RequestRecord, parsed: ParsedStream) -> None:
     record.token_reads = parsed.token_reads
 
 
-def _parse_whole(reads: list[tuple[float, bytes]], response: Response, parsed: ParsedStream) -> None:
+def _parse_whole(reads: list[tuple[float, bytes]], response: Response) -> ParsedStream:
     """An answer in one JSON body: usage, finish reason, error. It has no first token; its last is its last byte."""
+    parsed = ParsedStream()
     if not reads or not response.complete:
-        return
+        return parsed
     try:
         message = json.loads(response.content)
     except (ValueError, RecursionError):
         parsed.malformed = f"not JSON: {excerpt(response.content)!r}"
-        return
+        return parsed
     if not isinstance(message, dict):
         parsed.malformed = f"not a JSON object: {excerpt(response.content)!r}"
-        return
+        return parsed
     if message.get("error") is not None or (response.status != 200 and message.get("detail") is not None):
         parsed.error = error_text(message)
     if isinstance(message.get("usage"), dict):
@@ -151,6 +183,7 @@ def _parse_whole(reads: list[tuple[float, bytes]], response: Response, parsed: P
         take_finish(choice, parsed)
     if parsed.completion_tokens or any(choice_has_text(choice) for choice in choices):
         parsed.last_token_s = reads[-1][0]
+    return parsed
 
 
 def _classify(response: Response, parsed: ParsedStream, *, streamed: bool) -> tuple[Outcome, str]:
@@ -170,7 +203,7 @@ def _classify(response: Response, parsed: ParsedStream, *, streamed: bool) -> tu
         return Outcome.MALFORMED, parsed.malformed
     if not response.complete:
         return Outcome.TRUNCATED, "the body ended early"
-    if not response.content:
+    if not response.body_bytes:
         return Outcome.EMPTY, "an empty body"
     if streamed and parsed.done_s is None:
         return Outcome.TRUNCATED, "no [DONE]"
