@@ -13,7 +13,7 @@ import numpy as np
 from harness.load.columns import ABSENT, Columns, Floats, columns_of
 from harness.load.figures import RequestFigures
 from harness.load.records import StageResult
-from harness.load.summary import LatencySummary, summary
+from harness.load.summary import LatencySummary, summary, summary_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def variants(result: StageResult) -> tuple[Variant, ...]:
 def variants_of_columns(columns: Columns) -> tuple[Variant, ...]:
     """``variants`` from columns."""
     figures = RequestFigures.of(columns)
-    good, floats = figures.good, columns.floats
+    good, floats, gaps = figures.good, columns.floats, figures.good_gaps()
     count = columns.integers["completion_tokens"][good]
     tokens = np.where(count == ABSENT, np.nan, count).astype(np.float64)
     sent, first, last = (floats[name][good] for name in ("sent_s", "first_token_s", "last_token_s"))
@@ -43,12 +43,10 @@ def variants_of_columns(columns: Columns) -> tuple[Variant, ...]:
         Variant(
             "harness", "TPOT", "(last_token - first_token) / (n - first chunk's)", summary(figures.tpot[good])
         ),
-        Variant(
-            "harness", "ITL", "gaps between chunks, pooled", summary(figures.gaps[good[figures.gap_owner]])
-        ),
+        Variant("harness", "ITL", "gaps between chunks, pooled", summary(gaps)),
         *_guidellm(sent, first, last, tokens),
-        *_aiperf(sent, first, last, tokens, figures.gaps[good[figures.gap_owner]]),
-        *_vllm(columns, figures, tokens),
+        *_aiperf(sent, first, last, tokens, gaps),
+        *_vllm(columns, figures, tokens, gaps),
     )
 
 
@@ -78,7 +76,7 @@ def _aiperf(sent: Floats, first: Floats, last: Floats, tokens: Floats, gaps: Flo
     )
 
 
-def _vllm(columns: Columns, figures: RequestFigures, tokens: Floats) -> tuple[Variant, ...]:
+def _vllm(columns: Columns, figures: RequestFigures, tokens: Floats, gaps: Floats) -> tuple[Variant, ...]:
     """Starts before connecting; the role chunk is its first token; the usage chunk is its last.
 
     Our records have no instant of the usage chunk: ``done``, which follows it at once, stands in.
@@ -90,7 +88,7 @@ def _vllm(columns: Columns, figures: RequestFigures, tokens: Floats) -> tuple[Va
     begun = np.where(np.isnan(role), first, role)
     end = floats["done_s"][good]
     role_gaps = (first - role)[~np.isnan(role)]
-    gaps = np.concatenate([figures.gaps[good[figures.gap_owner]], role_gaps])
+    gaps = np.concatenate([gaps, role_gaps])
     return (
         Variant("vllm bench", "TTFT", "role chunk - start, connecting included", summary(begun - start)),
         Variant(
@@ -110,8 +108,4 @@ def _above_zero(values: Floats) -> Floats:
 
 def _nearest(values: Floats) -> LatencySummary:
     """A summary whose percentiles are values that occurred."""
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return summary(known)
-    p50, p90, p95, p99 = np.percentile(known, [50, 90, 95, 99], method="inverted_cdf").tolist()
-    return LatencySummary(float(known.mean()), p50, p90, p95, p99, float(known.max()), len(known))
+    return summary_by(values, "inverted_cdf")
