@@ -33,6 +33,7 @@ PURE = (
     "params",
     "plan/matrix.py",
     "load/arrivals.py",
+    "load/clocks.py",
     "load/columns.py",
     "load/definitions.py",
     "load/lengths.py",

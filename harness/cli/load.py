@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from harness.cli.load_options import duration, key_from, stages_from, workload_from
-from harness.cli.load_session import Session, levels_for
+from harness.cli.load_session import Levels, Session, levels_for
 from harness.cli.loading import definitions_of, report_json, table_of
 from harness.errors import HarnessError
+from harness.load.cluster import open_crew
 from harness.load.prompt_files import read_prompt_file
 from harness.load.records import Endpoint
 from harness.load.request import PATHS
@@ -144,7 +145,12 @@ class LoadInterrupted(HarnessError):
 @click.option(
     "--processes",
     type=click.IntRange(1, 256),
-    help="Client processes per stage; as many as needed unless given.",
+    help="Client processes per stage; as many as the load needs, on a cluster one a worker, unless given.",
+)
+@click.option(
+    "--executor",
+    metavar="URL",
+    help="Run the processes on a dask cluster: dask://HOST:PORT of its scheduler, tls://HOST:PORT with TLS.",
 )
 @click.option(
     "--definitions",
@@ -162,6 +168,10 @@ def command(url: str, **options: Any) -> int:
     harness load http://127.0.0.1:8000 --concurrency 1,8,32 --duration 30s
     harness load https://x.example/v1 --api-key-env KEY --rate 4 --slo 'ttft_p95<=1s,tpot_p95<=60ms'
     harness load https://x.example/v1 --api-key-env KEY --rate 1 --slo mlperf-llama-3.1-8b --find rate
+    harness load https://x.example/v1 --api-key-env KEY --concurrency 4096 --executor dask://10.0.0.5:8786
+
+    On a cluster every worker needs this version of harness, and files that are named (--ca-file) at the same place.
+    The key travels with the task: use a scheduler with TLS (tls://, certificates as dask's configuration names them).
 
     Exit codes: 0 measured, 1 an SLO missed or a stage without one success, 2 wrong usage, 3 no connection, or
     interrupted.
@@ -184,7 +194,7 @@ def command(url: str, **options: Any) -> int:
     )
     interrupted = False
     try:
-        asyncio.run(session.run(levels, of=None if options["find"] else len(stages)))
+        asyncio.run(run_on(options["executor"], session, levels, of=None if options["find"] else len(stages)))
     except KeyboardInterrupt:
         interrupted = True
     if session.measured:
@@ -199,6 +209,12 @@ def command(url: str, **options: Any) -> int:
         raise LoadInterrupted(f"interrupted after {len(session.measured)}{of} stages")
     kept = [each.metrics.slo_met is not False and each.metrics.succeeded > 0 for each in session.measured]
     return 0 if (any(kept) if options["find"] else all(kept)) else 1
+
+
+async def run_on(executor: str | None, session: Session, levels: Levels, *, of: int | None) -> None:
+    """Run the session with the processes of this machine, or of a cluster."""
+    async with open_crew(executor) as session.crew:
+        await session.run(levels, of=of)
 
 
 def show(session: Session, *, json_path: str | None, answer: str | None, definitions: bool) -> None:

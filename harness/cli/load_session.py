@@ -10,6 +10,7 @@ from typing import Protocol
 from harness.cli.loading import LoadView, Measured
 from harness.errors import UsageError
 from harness.load.arrivals import ClosedLoop, ConstantRate, GammaRate, PoissonRate
+from harness.load.crew import Crew, LocalCrew
 from harness.load.definitions import variants
 from harness.load.metrics import LoadMetrics, summarise
 from harness.load.probe import probe_endpoint
@@ -17,7 +18,7 @@ from harness.load.records import Endpoint
 from harness.load.scrape import growth, read_metrics
 from harness.load.search import KneeSearch, RateSearch, judge_level
 from harness.load.server_side import server_side
-from harness.load.session import LoadJob, measure_in_process
+from harness.load.session import LoadJob, measure_with
 from harness.load.slo import Slo
 from harness.load.stage import Stage
 from harness.load.workload import Workload
@@ -133,6 +134,7 @@ class Session:
     ) -> None:
         self.endpoint, self.workload, self.seed, self.slo = endpoint, workload, seed, slo
         self.processes = processes
+        self.crew: Crew = LocalCrew()
         self.records_path = None if records_path is None else Path(records_path)
         self.model = endpoint.model
         self.measured: list[Measured] = []
@@ -154,7 +156,7 @@ class Session:
             before = await read_metrics(self.endpoint)
             with LoadView() as view:
                 view.begin(stage.label, number=number, of=of)
-                result = await measure_in_process(job, on_progress=view.progress)
+                result = await measure_with(self.crew, job, on_progress=view.progress)
             after = await read_metrics(self.endpoint) if before is not None else None
             if before is not None and after is not None:
                 result.server_metrics = growth(before, after)

@@ -113,6 +113,11 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 @click.option(
     "--faults", type=click.Path(dir_okay=False), metavar="FILE", help="Faults of the simulated cloud."
 )
+@click.option(
+    "--executor",
+    metavar="URL",
+    help="Load with the workers of a dask cluster: dask://HOST:PORT of its scheduler, tls://HOST:PORT with TLS.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
     config: str | None,
@@ -139,6 +144,7 @@ def command(
     time_scale: float,
     seed: int,
     faults: str | None,
+    executor: str | None,
     as_json: bool,
 ) -> int:
     """Deploy the matrix of CONFIG, load-test every deployment, tear it down, write the comparison.
@@ -186,6 +192,7 @@ def command(
         prices=None if prices is None else Path(prices),
         ttl_s=ttl,
         delete_models=delete_models,
+        executor=executor,
     )
     outcome = asyncio.run(run_sweep(request))
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from harness.cli.clouds import Cloud, CloudChoice, open_cloud
 from harness.cli.progress import SweepView
 from harness.cli.sweep import default_results
 from harness.errors import ConfigError, UsageError
+from harness.load.cluster import open_crew
+from harness.load.crew import Crew
+from harness.load.session import measure_with
 from harness.plan.cells import Cell
 from harness.plan.config import SweepConfig, load_config
 from harness.results.files import write_json
@@ -27,6 +31,7 @@ from harness.sweep.conduct import Conduct, conduct, plan_runs, refuse, resolve, 
 from harness.sweep.deployers import run_id
 from harness.sweep.estimates import estimate_runs, price_of
 from harness.sweep.loads import stages, workload
+from harness.sweep.measure import Instruments
 from harness.sweep.preflight import Preflight, preflight
 from harness.sweep.runner import Limits, SweepOutcome, require_nothing_left
 from harness.sweep.states import Ledger, Result, replay
@@ -50,6 +55,7 @@ class SweepRequest:
     prices: Path | None = None
     ttl_s: float | None = None
     delete_models: bool = False
+    executor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,10 @@ async def run_sweep(request: SweepRequest) -> Ended:
     budget = make_budget(config, plan.accepted, request, prices=prices)
     agree(config, plan, budget, request)
     folder_path = request.resume or request.results or default_results(config.name)
-    async with open_cloud(request.choice, config, log_folder=folder_path / "logs") as cloud:
+    async with (
+        open_crew(request.executor) as crew,
+        open_cloud(request.choice, config, log_folder=folder_path / "logs") as cloud,
+    ):
         if cloud.authorized is not None:
             plan = preflight(config, managed=True, authorized=cloud.authorized)
             tell_findings(replace(plan, warnings=()), told=offline)
@@ -88,7 +97,7 @@ async def run_sweep(request: SweepRequest) -> Ended:
             if cloud.models is not None:
                 await cloud.models.ensure([cell.model for cell in plan.accepted], journal, say=tell)
             outcome = await carry_out(
-                request, config, plan, cloud, folder, journal, budget=budget, ledgers=ledgers
+                request, config, plan, cloud, folder, journal, crew=crew, budget=budget, ledgers=ledgers
             )
             if cloud.models is not None and request.delete_models:
                 await cloud.models.remove_created(journal, say=tell)
@@ -167,6 +176,7 @@ async def carry_out(
     folder: RunFolder,
     journal: Journal,
     *,
+    crew: Crew,
     budget: Budget,
     ledgers: Mapping[str, Ledger],
 ) -> SweepOutcome:
@@ -185,6 +195,7 @@ async def carry_out(
             where={**cloud.where, "config": config.path},
             notice=view.notice,
             on_progress=view.progress,
+            instruments=Instruments(drive=partial(measure_with, crew)),
             on_interrupt=lambda name: view.say(f"{name}: tearing down; once more to let go"),
         )
         return await conduct(config, plan, cloud.deployer, folder, journal, how, ledgers=ledgers)

@@ -121,9 +121,10 @@ class _StageRun:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(self.stage.timeout_s, LONGEST_OPENING_S)):
                 await self.pool.warm(width)
+        self.origin_ns = await start() if start is not None else time.monotonic_ns()
+        # From here on: waiting for other shards would make a busy client look idle.
         lag, meter = LoopLag(), CpuMeter()
         lag.start()
-        self.origin_ns = await start() if start is not None else time.monotonic_ns()
         started_at_unix = time.time() + (self.origin_ns - time.monotonic_ns()) / NS_PER_S
         reporter = asyncio.ensure_future(self._report(on_progress)) if on_progress else None
         try:

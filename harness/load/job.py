@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.load.arrivals import ClosedLoop
+from harness.load.arrivals import ClosedLoop, peak_rate
+from harness.load.lengths import mean_length
 from harness.load.probe import Probe, probe_from_json
 from harness.load.records import Endpoint
 from harness.load.stage import Stage, stage_from_json
@@ -16,6 +18,9 @@ from harness.secret import Secret
 
 # One process follows this many streams at 50 tokens per second each with room to spare.
 STREAMS_PER_PROCESS = 256
+TOKENS_PER_PROCESS = STREAMS_PER_PROCESS * 50
+# Making, sending and reading a request of a few tokens takes a process about half a millisecond.
+REQUESTS_PER_PROCESS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +56,32 @@ class LoadJob:
 
 
 def processes_for(job: LoadJob, *, cores: int) -> int:
-    """How many processes a job is run by: never more than it has users or the machine has cores, unless asked."""
+    """How many processes of one machine a job is run by: those asked for, else what it needs and the cores allow."""
+    return most_shards(job, job.processes or max(1, min(cores, _needed(job))))
+
+
+def most_shards(job: LoadJob, wanted: int) -> int:
+    """``wanted``, or as many parts as the job has users or requests when those are fewer."""
+    arrivals = job.stage.arrivals
+    users = arrivals.concurrency if isinstance(arrivals, ClosedLoop) else wanted
+    return max(1, min(wanted, users, job.stage.requests or wanted))
+
+
+def _needed(job: LoadJob) -> int:
+    """Processes that follow the load with room to spare."""
     arrivals = job.stage.arrivals
     if isinstance(arrivals, ClosedLoop):
         users = min(arrivals.concurrency, job.stage.requests or arrivals.concurrency)
-        wanted = -(-users // STREAMS_PER_PROCESS)
-    else:
-        users, wanted = job.stage.requests or job.processes or 1, 1
-    return max(1, min(cores, wanted) if job.processes is None else min(job.processes, users))
+        return -(-users // STREAMS_PER_PROCESS)
+    rate = peak_rate(arrivals)
+    tokens = rate * mean_output_tokens(job.workload)
+    return math.ceil(max(tokens / TOKENS_PER_PROCESS, rate / REQUESTS_PER_PROCESS))
+
+
+def mean_output_tokens(workload: Workload) -> float:
+    """How long an answer will be, on average: as the prompts of a file say, else as the workload does."""
+    given = [item.output_tokens for item in workload.items if item.output_tokens is not None]
+    return sum(given) / len(given) if given else mean_length(workload.output_tokens)
 
 
 def stage_part(stage: Stage, shard: Shard) -> Stage:

@@ -309,5 +309,6 @@ def _evidence(
         cache_isolated=isolated,
         drift=metrics.drift,
         output_tok_s=metrics.output_throughput_tok_s,
+        window_s=metrics.window_s,
         ceiling_tok_s=ceiling_tok_s,
     )
