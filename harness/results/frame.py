@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,9 @@ from harness.results.point import Point
 from harness.results.prices import PriceTable
 from harness.results.resolved import Resolved
 from harness.results.store import RunFolder, read_records
+
+if TYPE_CHECKING:
+    from harness.results.canvas import Plot
 
 VERDICTS = (VALID, SUSPECT, VOID)
 POINT_KEYS = ("run_id", "cell_id", "repeat", "point")
@@ -190,6 +194,20 @@ class Run:
             useful = useful * (levels["goodput_req_s"] / levels["request_throughput_req_s"])
         levels["cost_per_mtok"] = (levels["price_per_h"] / (useful.where(useful > 0) * 3600)) * 1e6
         return levels
+
+    def plots(self) -> dict[str, Plot]:
+        """Every plot of the report by its name (``throughput-ttft``, ``main-effects``, …); shown by a notebook."""
+        from harness.results.gallery import all_plots  # matplotlib takes its time to import
+
+        return {plot.name: plot for plot in all_plots(self)}
+
+    def heatmap(self, rows: str, columns: str, figure: str | None = None) -> Plot | None:
+        """A figure (a column of ``levels`` or ``cost_per_mtok``) over any two factors that vary: axes such as
+        ``gpu_type``, flags such as ``--max-num-seqs``. UsageError says which there are. None when nothing is known."""
+        from harness.results.gallery import heatmap
+        from harness.results.ranking import ranked_levels
+
+        return heatmap(self, ranked_levels(self), rows=rows, columns=columns, figure=figure)
 
     def __repr__(self) -> str:
         return f"<Run {self.title}: {len(self.cells)} cells, {len(self.points)} points>"

@@ -132,15 +132,15 @@ def _subjects(a: Run, b: Run, cell_a: str, cell_b: str, *, name: str) -> list[Su
         Subject(
             name=name,
             load=str(load),
-            a=tuple(_samples(a, left[left["load"] == load])),
-            b=tuple(_samples(b, right[right["load"] == load])),
+            a=tuple(samples_of(a, left[left["load"] == load])),
+            b=tuple(samples_of(b, right[right["load"] == load])),
         )
         for load in loads
     ]
 
 
-def _samples(run: Run, points: pd.DataFrame) -> list[Sample]:
-    """A sample for each repeat; with several, the intervals come from pairs and the records are not read."""
+def samples_of(run: Run, points: pd.DataFrame) -> list[Sample]:
+    """A sample for each of a level's points; with several, the intervals come from pairs and no records are read."""
     alone = len(points) == 1
     samples = []
     for _, row in points.iterrows():

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from harness.load.definitions import variants_of_columns
 from harness.load.summary import LatencySummary
+from harness.results.canvas import Plot
 from harness.results.document import Section, Table, TableCell
 from harness.results.factors import Effect
+from harness.results.gallery import EFFECT_FIGURES
 from harness.results.point import Point
 from harness.results.resolved import Resolved
 
-FIGURES: Mapping[str, str] = {
-    "output_throughput_tok_s": "output tokens/s",
-    "ttft_p95_s": "TTFT p95",
-    "tpot_p50_s": "TPOT p50",
-}
 
-
-def factor_section(effects: Sequence[Effect]) -> Section | None:
-    """What each factor does on its own; None without one that varies between otherwise equal cells."""
+def factor_sections(effects: Sequence[Effect], plots: tuple[Plot, ...]) -> Iterator[Section]:
+    """What each factor does on its own; nothing without one that varies between otherwise equal cells."""
     if not effects:
-        return None
+        return
     rows = tuple(
         (
             TableCell(effect.factor if effect.factor.startswith("--") else effect.factor.replace("_", " ")),
             TableCell(f"{effect.base} → {effect.value}"),
-            TableCell(FIGURES.get(effect.column, effect.column)),
+            TableCell(EFFECT_FIGURES.get(effect.column, effect.column)),
             TableCell(f"{effect.relative * 100:+.1f} %", number=True),
             TableCell(_interval(effect), number=True),
             TableCell("" if effect.distinguished else "not distinguished"),
@@ -44,7 +40,8 @@ def factor_section(effects: Sequence[Effect]) -> Section | None:
         "Mean change over pairs of levels that differ in this factor alone, at the same load. "
         f"{tested} intervals at 95 %: about {tested / 20:.1f} would exclude 0 by chance alone."
     )
-    return Section("Effect of each factor", (text,), (Table("Main effects", heads, rows),))
+    table = Table("Main effects", heads, rows, folded=True)
+    yield Section("Effect of each factor", (text,), plots, (table,))
 
 
 def _interval(effect: Effect) -> str:
@@ -66,7 +63,7 @@ def definitions_section(label: str, point: Point) -> Section:
     )
     heads = ("Tool", "Figure", "Computed as", "p50 (ms)", "p95 (ms)", "p99 (ms)")
     text = f"One run, {label}: the words are the same, what they mean is not."
-    return Section("Other tools' definitions", (text,), (Table("The same requests", heads, rows),))
+    return Section("Other tools' definitions", (text,), tables=(Table("The same requests", heads, rows),))
 
 
 def _milliseconds(summary: LatencySummary, part: str) -> TableCell:
@@ -75,10 +72,10 @@ def _milliseconds(summary: LatencySummary, part: str) -> TableCell:
     return TableCell("–" if value is None else f"{value * 1000:.1f}", number=True, faint=not enough)
 
 
-def failure_section(levels: pd.DataFrame) -> Section | None:
-    """Which levels had failed requests, by class of failure; None when no request failed."""
+def failure_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
+    """Which levels had failed requests, by class of failure; none when no request failed."""
     if "failures" not in levels:
-        return None
+        return ()
     rows = tuple(
         (
             TableCell(str(level["label"])),
@@ -89,13 +86,8 @@ def failure_section(levels: pd.DataFrame) -> Section | None:
         )
         for _, level in levels[levels["requests_failed"] > 0].iterrows()
     )
-    text = "A failed request is in no latency and counts against goodput. Each is of one class:"
-    heads = ("Cell", "Load", "Sent", "Failed", "Classes")
-    return (
-        Section("Failed requests", (text,), (Table("Levels with failed requests", heads, rows),))
-        if rows
-        else None
-    )
+    caption = "Failed requests: each of one class, in no latency, and against goodput"
+    return (Table(caption, ("Cell", "Load", "Sent", "Failed", "Classes"), rows),) if rows else ()
 
 
 def reproduction_section(resolved: Resolved) -> Section:
@@ -112,7 +104,7 @@ def reproduction_section(resolved: Resolved) -> Section:
         f"The whole sweep, from the config.yaml in this folder: harness sweep config.yaml{way}",
         "One load level, against an endpoint that runs a cell's parameters; put its address for URL:",
     )
-    return Section("To reproduce", texts, (Table("Each load level", ("Level", "Command"), rows),))
+    return Section("To reproduce", texts, tables=(Table("Each load level", ("Level", "Command"), rows),))
 
 
 def load_command(stage: Mapping[str, Any], resolved: Resolved, *, seed: int) -> str:

@@ -10,11 +10,14 @@ import pandas as pd
 
 from harness.load.verdict import SUSPECT, VOID
 from harness.results.frame import Run
+from harness.results.rivals import rivals, told
 from harness.units import format_duration
+
+OUTPUT = "output_throughput_tok_s"
 
 
 def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
-    """The best cell by throughput and, where an SLO and prices are known, within the SLO and by cost."""
+    """What to take, by cost within the SLO where both are known, then by requests and by throughput."""
     believed = levels[levels["verdict"] != VOID] if "verdict" in levels else levels
     if levels.empty:
         yield "No answer: nothing was measured."
@@ -22,22 +25,26 @@ def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     if believed.empty:
         yield "No answer: every measured point is void."
         return
-    yield f"Highest output throughput: {_named(_top(believed, 'output_throughput_tok_s'))}."
-    if "meets_slo" not in believed:
-        return
-    within = believed[believed["meets_slo"].astype(bool)]
+    if "meets_slo" in believed:
+        yield from _within(run, believed[believed["meets_slo"].astype(bool)])
+    yield f"Highest output throughput: {_named(_top(believed, OUTPUT))}."
+
+
+def _within(run: Run, within: pd.DataFrame) -> Iterable[str]:
+    """The cheapest and the one with most requests among levels within the SLO."""
     if within.empty:
         yield f"No measured point meets the SLO ({run.resolved.slo})."
         return
-    yield f"Most requests within the SLO ({run.resolved.slo}): {_named(_top(within, 'request_throughput_req_s'))}."
     priced = within.dropna(subset=["cost_per_mtok"]) if "cost_per_mtok" in within else within.head(0)
     if not priced.empty and run.resolved.prices is not None:
-        best = priced.iloc[int(priced["cost_per_mtok"].argmin())]
-        prices = run.resolved.prices
+        best, prices = priced.iloc[int(priced["cost_per_mtok"].argmin())], run.resolved.prices
         yield (
-            f"Cheapest within the SLO: {best['label']} at {best['load']}, {best['cost_per_mtok']:.2f} "
-            f"{prices.currency} per 1M output tokens (prices: {prices.what}, {prices.as_of}){_doubt(best)}."
+            f"Cheapest within the SLO ({run.resolved.slo}): {best['label']} at {best['load']}, "
+            f"{best['cost_per_mtok']:.2f} {prices.currency} per 1M output tokens "
+            f"(prices: {prices.what}, {prices.as_of}){_doubt(best)}."
         )
+        yield from told(rivals(run, priced, best, figure="cost_per_mtok"), best, unit=prices.currency)
+    yield f"Most requests within the SLO ({run.resolved.slo}): {_named(_top(within, 'request_throughput_req_s'))}."
 
 
 def _top(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
