@@ -31,6 +31,7 @@ from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from harness.errors import HarnessError, UsageError
+from harness.load.steady import steady_process
 from harness.secret import Secret
 from harness.simulator.api import Api
 from harness.simulator.clock import SimulatedClock
@@ -248,6 +249,7 @@ def print_line(line: str) -> None:
 
 def main() -> None:
     """Entry point of the module; an error of ours is one line and its exit code."""
+    steady_process()
     try:
         run(parse_arguments(), announce=print_line)
     except HarnessError as error:
