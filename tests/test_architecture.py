@@ -59,6 +59,7 @@ PURE = (
     "sweep/loads.py",
     "sweep/running.py",
     "sweep/states.py",
+    "simulator/fleet.py",
     "capacity",
 )
 # Data that ships inside the package is read in these, at the door.

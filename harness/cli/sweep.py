@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +42,9 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 @click.argument("config", required=False, type=click.Path())
 @click.option(
     "--simulate", is_flag=True, help="Use the embedded cloud: nothing is paid for, every figure is simulated."
+)
+@click.option(
+    "--virtual", is_flag=True, help="With --simulate: in virtual time, so that nothing is waited for."
 )
 @click.option("--local", is_flag=True, help="Run each cell on a real `vllm serve` on this machine.")
 @click.option(
@@ -118,6 +120,7 @@ def command(
     config: str | None,
     *,
     simulate: bool,
+    virtual: bool,
     local: bool,
     endpoint: str | None,
     api_key_env: str | None,
@@ -148,6 +151,7 @@ def command(
 
     \b
     harness sweep configs/demo.yaml --simulate
+    harness sweep configs/demo.yaml --simulate --virtual
     harness sweep configs/prod.yaml --max-gpu-hours 12 --ttl 4h
     harness sweep --resume results/prod-20260301-0900
     """
@@ -161,6 +165,7 @@ def command(
         )
     choice = CloudChoice(
         simulate=simulate,
+        virtual=virtual,
         local=local,
         endpoint=endpoint,
         api_key_env=api_key_env,
@@ -187,7 +192,7 @@ def command(
         ttl_s=ttl,
         delete_models=delete_models,
     )
-    outcome = asyncio.run(run_sweep(request))
+    outcome = run_sweep(request)
     if as_json:
         click.echo(json.dumps(outcome.summary, indent=2))
     else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,9 +63,19 @@ class Ended:
     summary: Mapping[str, Any]
 
 
-async def run_sweep(request: SweepRequest) -> Ended:
-    """Carry out one call of ``harness sweep``."""
+def run_sweep(request: SweepRequest) -> Ended:
+    """Carry out one call of ``harness sweep``, on a loop of the kind of time it asks for."""
     request, path = recall(request)
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if request.choice.virtual:
+        from harness.simulator.virtual_time import VirtualLoop
+
+        loop_factory = VirtualLoop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(_sweep(request, path))
+
+
+async def _sweep(request: SweepRequest, path: str) -> Ended:
     config = load_config(path)
     plan = offline = preflight(config, managed=request.choice.managed)
     if request.choice.endpoint is not None and plan.cells != 1:
@@ -77,12 +89,17 @@ async def run_sweep(request: SweepRequest) -> Ended:
         if cloud.authorized is not None:
             plan = preflight(config, managed=True, authorized=cloud.authorized)
             tell_findings(replace(plan, warnings=()), told=offline)
-        resolved = resolve(config, plan, cloud.deployer, prices=prices)
+        unix_s = time.time if cloud.zone is None else cloud.zone.surroundings.unix_s
+        resolved = resolve(
+            config, plan, cloud.deployer, prices=prices, unix_s=unix_s, virtual=cloud.zone is not None
+        )
         if request.resume is None:
-            folder, journal = start_folder(folder_path, config, plan, resolved, replace=request.replace)
+            folder, journal = start_folder(
+                folder_path, config, plan, resolved, replace=request.replace, unix_s=unix_s
+            )
             ledgers: Mapping[str, Ledger] = {}
         else:
-            folder, journal, ledgers = reopen(request.resume, config, plan)
+            folder, journal, ledgers = reopen(request.resume, config, plan, unix_s=unix_s)
             write_json(folder_path / "resolved.json", resolved.to_json())
         with journal:
             if cloud.models is not None:
@@ -113,6 +130,7 @@ def recall(request: SweepRequest) -> tuple[SweepRequest, str]:
         request.choice,
         local=request.choice.local or started.get("deployer") == "local",
         simulate=request.choice.simulate or bool(started.get("embedded")),
+        virtual=request.choice.virtual or bool(started.get("virtual")),
     )
     path = request.config or started.get("config")
     if path is None or not Path(path).is_file():
@@ -123,11 +141,11 @@ def recall(request: SweepRequest) -> tuple[SweepRequest, str]:
 
 
 def reopen(
-    path: Path, config: SweepConfig, plan: Preflight
+    path: Path, config: SweepConfig, plan: Preflight, *, unix_s: Callable[[], float]
 ) -> tuple[RunFolder, Journal, Mapping[str, Ledger]]:
     """The folder of an earlier attempt. What it measured counts while the load and this program are the same."""
     folder = RunFolder.open(path)
-    journal = Journal.open(folder.journal_path)
+    journal = Journal.open(folder.journal_path, clock=unix_s)
     ledgers = replay(journal.events())
     stale = (
         []
@@ -176,8 +194,13 @@ async def carry_out(
         for run in plan_runs(plan.accepted, config.repeats, token="")
         if ledgers.get(run.id, Ledger(run.id)).result is not Result.MEASURED
     ]
+    in_zone: dict[str, Any] = {}
+    if cloud.zone is not None:
+        attempts = sum(event.kind == "sweep-started" for event in journal.events())
+        in_zone = {"instruments": cloud.zone.instruments(), "token": cloud.zone.token(attempts)}
     with SweepView(todo) as view:
         how = Conduct(
+            **in_zone,
             limits=Limits(request.parallel, family_gpus=cloud.family_gpus, reuse=request.reuse),
             patience=cloud.patience,
             budget=budget,

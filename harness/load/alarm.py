@@ -9,6 +9,7 @@ import os
 import struct
 import sys
 import time
+from collections.abc import Callable
 
 from harness.load.response import NS_PER_S
 
@@ -19,17 +20,19 @@ ITIMERSPEC = struct.Struct("@llll")
 
 
 class Alarm:
-    """Waits for instants of ``time.monotonic_ns``, one at a time. ``close`` frees its descriptor.
+    """Waits for instants of ``now_ns``, one at a time. ``close`` frees its descriptor.
 
-    Uses a timerfd where the system has one, else the loop's own timer, which is up to a millisecond late.
+    Uses a timerfd where the system has one, else the loop's own timer, which is up to a millisecond late; a virtual
+    clock is kept by its loop, and exactly.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._now_ns = now_ns
         self._loop = asyncio.get_running_loop()
         self._libc: ctypes.CDLL | None = None
         self._fd = -1
         self._waiter: asyncio.Future[None] | None = None
-        if sys.platform == "linux":
+        if sys.platform == "linux" and now_ns is time.monotonic_ns:
             libc = ctypes.CDLL(None, use_errno=True)
             self._fd = libc.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
         if self._fd >= 0:
@@ -38,7 +41,7 @@ class Alarm:
 
     async def wait_until(self, instant_ns: int) -> None:
         """Return at ``instant_ns``, at once when that is past."""
-        remaining_ns = instant_ns - time.monotonic_ns()
+        remaining_ns = instant_ns - self._now_ns()
         if remaining_ns <= 0:
             await asyncio.sleep(0)  # a long run of late arrivals must not starve the sockets
             return

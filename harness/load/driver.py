@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import numpy as np
@@ -17,13 +16,14 @@ from harness.load.alarm import Alarm
 from harness.load.arrivals import ClosedLoop
 from harness.load.chores import Chores
 from harness.load.job import Shard, stage_part
-from harness.load.monitor import CpuMeter, LoopLag, Progress, Tally, client_stats
-from harness.load.pool import Pool, check_open_files, raise_open_file_limit
+from harness.load.monitor import ClientWatch, Progress, Tally, client_stats
+from harness.load.pool import check_open_files, raise_open_file_limit
 from harness.load.probe import Probe, check_room
 from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
 from harness.load.response import NS_PER_S, Response, completing
 from harness.load.stage import Stage
 from harness.load.supply import Supply
+from harness.load.surroundings import REAL, Connections, Surroundings
 from harness.load.target import resolve
 from harness.load.timetable import open_loop_times
 from harness.load.workload import RequestSource, Workload
@@ -47,6 +47,7 @@ async def run_stage(
     on_progress: OnProgress | None = None,
     shard: Shard = WHOLE,
     start: Start | None = None,
+    surroundings: Surroundings = REAL,
 ) -> StageResult:
     """Measure one load level, or one part of it.
 
@@ -63,7 +64,9 @@ async def run_stage(
     )
     chores = Chores()
     supply = Supply(source, target, form=probe.form(workload), key=endpoint.key, chores=chores, shard=shard)
-    run = _StageRun(stage_part(stage, shard), source, supply, Pool(target), chores)
+    run = _StageRun(
+        stage_part(stage, shard), source, supply, chores, surroundings, surroundings.connect(target)
+    )
     result = await run.measure(on_progress, start=start, times=part_times(stage, shard, seed=seed))
     result.probe = probe.to_json()
     return result
@@ -87,12 +90,20 @@ class _StageRun:
     """One stage while it runs."""
 
     def __init__(
-        self, stage: Stage, source: RequestSource, supply: Supply, pool: Pool, chores: Chores
+        self,
+        stage: Stage,
+        source: RequestSource,
+        supply: Supply,
+        chores: Chores,
+        surroundings: Surroundings,
+        pool: Connections,
     ) -> None:
         self.stage, self.source, self.supply, self.pool, self.chores = stage, source, supply, pool, chores
+        self.surroundings, self.now_ns = surroundings, surroundings.now_ns
         self.records: list[RequestRecord] = []
         self.tally = Tally()
-        self.tasks: set[asyncio.Task[None]] = set()
+        # In the order of their beginning, so that they are also cancelled in it.
+        self.tasks: dict[asyncio.Task[None], None] = {}
         self.issued = 0
         self.queued = 0
         self.phase = "warm-up" if stage.warmup_s else "measure"
@@ -104,7 +115,7 @@ class _StageRun:
 
     def now_s(self) -> float:
         """Seconds since the stage's origin."""
-        return (time.monotonic_ns() - self.origin_ns) / NS_PER_S
+        return (self.now_ns() - self.origin_ns) / NS_PER_S
 
     async def measure(
         self, on_progress: OnProgress | None, *, start: Start | None, times: Timetable | None
@@ -118,10 +129,9 @@ class _StageRun:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(self.stage.timeout_s, LONGEST_OPENING_S)):
                 await self.pool.warm(width)
-        lag, meter = LoopLag(), CpuMeter()
-        lag.start()
-        self.origin_ns = await start() if start is not None else time.monotonic_ns()
-        started_at_unix = time.time() + (self.origin_ns - time.monotonic_ns()) / NS_PER_S
+        watch = ClientWatch(virtual=self.surroundings.virtual)
+        self.origin_ns = await start() if start is not None else self.now_ns()
+        started_at_unix = self.surroundings.unix_s() + (self.origin_ns - self.now_ns()) / NS_PER_S
         reporter = asyncio.ensure_future(self._report(on_progress)) if on_progress else None
         try:
             await self._drive(times)
@@ -130,14 +140,13 @@ class _StageRun:
             if reporter is not None:
                 reporter.cancel()
             await self._cancel_all()
-            loop_lag_p99_s = lag.stop()
+            watch.stop()
             self.chores.finish()
             self.pool.close()
         self._close_window()
         stats = client_stats(
             self.records,
-            meter=meter,
-            loop_lag_p99_s=loop_lag_p99_s,
+            watch,
             connections_opened=self.pool.opened,
             queued=self.queued,
         )
@@ -157,10 +166,10 @@ class _StageRun:
         """Send until the window ends, by time or by number; returns with requests still in flight."""
         arrivals = self.stage.arrivals
         if isinstance(arrivals, ClosedLoop):
-            with contextlib.closing(Alarm()) as alarm:
+            with contextlib.closing(Alarm(self.now_ns)) as alarm:
                 await alarm.wait_until(self.origin_ns)
             users = [asyncio.ensure_future(self._user()) for _ in range(arrivals.concurrency)]
-            self.tasks.update(users)
+            self.tasks.update(dict.fromkeys(users))
             await self._until_window_end(asyncio.wait(users))
         elif times is not None:
             await self._until_window_end(self._open_loop(times))
@@ -185,7 +194,7 @@ class _StageRun:
                 backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
             else:
                 backoff_s = FIRST_BACKOFF_S
-            free_ns = time.monotonic_ns()
+            free_ns = self.now_ns()
 
     def _may_issue(self) -> bool:
         """Count one more measured request, unless the stage has had its number or its time."""
@@ -200,7 +209,7 @@ class _StageRun:
         """Send on schedule; with a number of requests, returns when all of them ended."""
         limit = self.stage.max_in_flight
         gate = asyncio.Semaphore(limit) if limit is not None else None
-        with contextlib.closing(Alarm()) as alarm:
+        with contextlib.closing(Alarm(self.now_ns)) as alarm:
             for time_s, warmup in zip(*times, strict=True):
                 scheduled_ns = self.origin_ns + round(time_s * NS_PER_S)
                 await alarm.wait_until(scheduled_ns)
@@ -208,8 +217,8 @@ class _StageRun:
                     self.queued += gate.locked()
                     await gate.acquire()
                 task = asyncio.ensure_future(self._scheduled(scheduled_ns, gate, warmup=warmup))
-                self.tasks.add(task)
-                task.add_done_callback(self.tasks.discard)
+                self.tasks[task] = None
+                task.add_done_callback(self.tasks.pop)
         if self.stage.requests is not None and self.tasks:
             await asyncio.wait(set(self.tasks))
         elif self.window_end_s != float("inf"):
@@ -248,7 +257,7 @@ class _StageRun:
         finally:
             self.tally.in_flight -= 1
             if response.ended_ns is None:
-                response.ended_ns = time.monotonic_ns()
+                response.ended_ns = self.now_ns()
             self.chores.add(self._read(record, response))
         return response
 
@@ -269,7 +278,7 @@ class _StageRun:
             await asyncio.wait(pending, timeout=self.stage.drain_s)
 
     async def _cancel_all(self) -> None:
-        pending = {task for task in self.tasks if not task.done()}
+        pending = [task for task in self.tasks if not task.done()]
         for task in pending:
             task.cancel()
         if pending:

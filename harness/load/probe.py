@@ -14,7 +14,6 @@ from typing import Any
 
 from harness.errors import EndpointError, NetworkError, UsageError
 from harness.load.lengths import least_length
-from harness.load.pool import Pool
 from harness.load.prompts import (
     GUESS,
     VOCABULARY,
@@ -28,6 +27,7 @@ from harness.load.records import Endpoint, Outcome, RequestRecord
 from harness.load.request import RequestForm, get_bytes, post_bytes, request_body
 from harness.load.response import NS_PER_S, Response, complete_record
 from harness.load.sse import error_text, excerpt, integer
+from harness.load.surroundings import REAL, Connections, Surroundings
 from harness.load.target import Target, resolve
 from harness.load.workload import Workload
 
@@ -92,7 +92,12 @@ def check_room(workload: Workload, probe: Probe) -> None:
 
 
 async def probe_endpoint(
-    endpoint: Endpoint, *, workload: Workload | None = None, timeout_s: float = 60.0, salt: str = "probe"
+    endpoint: Endpoint,
+    *,
+    workload: Workload | None = None,
+    timeout_s: float = 60.0,
+    salt: str = "probe",
+    surroundings: Surroundings = REAL,
 ) -> Probe:
     """Probe ``endpoint`` for ``workload``'s API (chat unless told).
 
@@ -100,7 +105,7 @@ async def probe_endpoint(
     model, or cannot complete a prompt. ``timeout_s`` bounds each request.
     """
     target = await resolve(endpoint.url, ca_file=endpoint.ca_file)
-    asker = _Asker(endpoint, target, Pool(target), timeout_s)
+    asker = _Asker(endpoint, target, surroundings.connect(target), timeout_s)
     try:
         return await _probe(asker, workload or Workload(), salt=salt)
     finally:
@@ -158,7 +163,7 @@ class _Asker:
 
     endpoint: Endpoint
     target: Target
-    pool: Pool
+    pool: Connections
     timeout_s: float
 
     async def send(self, request: bytes) -> Response:

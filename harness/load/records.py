@@ -118,10 +118,10 @@ class RequestRecord:
 class ClientStats:
     """How the client itself did during a stage: what the verdict rests on.
 
-    ``clock`` is ``kernel`` or ``user``. ``coalesced_read_share`` is the share of token-bearing reads that carried
-    more than one token-bearing event; ``loop_lag_p99_s`` how late the event loop served its timers; ``cpu_share``
-    CPU seconds per wall second of the busiest client process. ``queued`` counts requests held back by the limit on
-    requests in flight, ``retries`` reused connections that the server had closed.
+    ``clock`` is ``kernel``, ``user`` or ``virtual``. ``coalesced_read_share`` is the share of token-bearing reads that
+    carried more than one token-bearing event; ``loop_lag_p99_s`` how late the event loop served its timers;
+    ``cpu_share`` CPU seconds per wall second of the busiest client process. ``queued`` counts requests held back by the
+    limit on requests in flight, ``retries`` reused connections that the server had closed.
     """
 
     clock: str

@@ -42,14 +42,19 @@ def growth(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str,
     return grown
 
 
-async def read_metrics(endpoint: Endpoint, *, timeout_s: float = 5.0) -> dict[str, float] | None:
-    """The endpoint's metrics now; None when it does not show them, as behind most gateways."""
+async def read_metrics(
+    endpoint: Endpoint, *, timeout_s: float = 5.0, transport: httpx.AsyncBaseTransport | None = None
+) -> dict[str, float] | None:
+    """The endpoint's metrics now; None when it does not show them, as behind most gateways.
+
+    ``transport`` stands in for the network.
+    """
     headers = {"Authorization": f"Bearer {endpoint.key.reveal()}"} if endpoint.key else {}
     url = endpoint.url.rstrip("/").removesuffix("/v1") + "/metrics"
     # Without TLS there is no certificate to verify, and the system's take 65 ms to read, on the sweep's own loop.
     verify = (endpoint.ca_file or True) if url.startswith("https:") else False
     try:
-        async with httpx.AsyncClient(timeout=timeout_s, verify=verify) as client:
+        async with httpx.AsyncClient(timeout=timeout_s, verify=verify, transport=transport) as client:
             answer = await client.get(url, headers=headers)
     except (httpx.HTTPError, OSError):
         return None

@@ -92,7 +92,9 @@ def failure_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
 
 def reproduction_section(resolved: Resolved) -> Section:
     """The commands that do it again: the whole sweep, and each load level on any endpoint."""
-    way = {"local": " --local"}.get(resolved.deployer, " --simulate" if resolved.simulated else "")
+    way = {"local": " --local"}.get(
+        resolved.deployer, " --simulate" * resolved.simulated + " --virtual" * resolved.virtual
+    )
     rows = tuple(
         (
             TableCell(str(stage.get("label", f"level {point}"))),

@@ -73,7 +73,8 @@ def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     """What limits the answers: simulation, an unfinished sweep, deployments not proven gone, void points."""
     account = run.account
     if run.resolved.simulated:
-        yield "SIMULATED: these figures come from a model of the hardware, not from hardware."
+        when = ", in virtual time and without a network" if run.resolved.virtual else ""
+        yield f"SIMULATED: these figures come from a model of the hardware, not from hardware{when}."
     if not account.finished:
         reason = f"interrupted by {account.interrupted_by}" if account.interrupted_by else "not finished"
         yield f"The sweep is partial ({reason}); what it measured before that is below."
@@ -90,7 +91,7 @@ def provenance(run: Run) -> Iterable[tuple[str, str]]:
     """Where everything came from, as name and value."""
     resolved, account = run.resolved, run.account
     yield "Sweep", resolved.name
-    yield "Started", resolved.started_at
+    yield "Started", resolved.started_at + (" (virtual time)" if resolved.virtual else "")
     if account.started_unix is not None and account.ended_unix is not None:
         yield "Took", format_duration(account.ended_unix - account.started_unix)
     yield "Deployed by", resolved.deployer + (" (SIMULATED)" if resolved.simulated else "")

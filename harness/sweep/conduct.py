@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,7 +34,10 @@ NAME_PREFIX = "harness"
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """How a sweep is carried out. ``where`` goes into the journal so that a clean-up finds the same cloud again."""
+    """How a sweep is carried out. ``where`` goes into the journal so that a clean-up finds the same cloud again.
+
+    ``token`` is what the names of this attempt's deployments have in common; None draws one.
+    """
 
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
@@ -44,6 +48,7 @@ class Conduct:
     on_progress: OnProgress = lambda run_id, point, progress: None
     on_interrupt: Callable[[str], None] = lambda name: None
     instruments: Instruments = field(default_factory=Instruments)
+    token: str | None = None
 
 
 def plan_runs(cells: Sequence[Cell], repeats: int, *, token: str) -> list[Run]:
@@ -56,13 +61,20 @@ def plan_runs(cells: Sequence[Cell], repeats: int, *, token: str) -> list[Run]:
 
 
 def resolve(
-    config: SweepConfig, plan: Preflight, deployer: Deployer, *, prices: PriceTable | None
+    config: SweepConfig,
+    plan: Preflight,
+    deployer: Deployer,
+    *,
+    prices: PriceTable | None,
+    unix_s: Callable[[], float] = time.time,
+    virtual: bool = False,
 ) -> Resolved:
     """What this sweep was asked to do, for ``resolved.json``; refused cells are in it too."""
     return Resolved(
         name=config.name,
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        started_at=datetime.fromtimestamp(unix_s(), UTC).isoformat(timespec="seconds"),
         simulated=deployer.simulated,
+        virtual=virtual,
         deployer=deployer.kind,
         cells=(*plan.accepted, *(refusal.cell for refusal in plan.refused)),
         question=config.question,
@@ -78,11 +90,17 @@ def resolve(
 
 
 def start_folder(
-    path: Path, config: SweepConfig, plan: Preflight, resolved: Resolved, *, replace: bool
+    path: Path,
+    config: SweepConfig,
+    plan: Preflight,
+    resolved: Resolved,
+    *,
+    replace: bool,
+    unix_s: Callable[[], float] = time.time,
 ) -> tuple[RunFolder, Journal]:
     """A new run folder with every refused cell accounted for."""
     folder, journal = RunFolder.create(
-        path, config=config.source.text.encode(), resolved=resolved, replace=replace
+        path, config=config.source.text.encode(), resolved=resolved, replace=replace, clock=unix_s
     )
     refuse(journal, plan, repeats=config.repeats)
     return folder, journal
@@ -108,7 +126,7 @@ async def conduct(
     ledgers: Mapping[str, Ledger] | None = None,
 ) -> SweepOutcome:
     """Carry out the accepted cells; every deployment is gone or named in the outcome when this returns."""
-    token = secrets.token_hex(4)
+    token = how.token or secrets.token_hex(4)
     runs = plan_runs(plan.accepted, config.repeats, token=token)
     started = {"token": token, "runs": len(runs), "deployer": deployer.kind, "simulated": deployer.simulated}
     journal.append("sweep-started", data={**started, **how.where})

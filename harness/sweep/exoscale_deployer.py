@@ -42,10 +42,11 @@ class CloudTiming:
     ready_s: float = 1800.0
     operation_s: float = 600.0
     pace: float = 1.0
+    clock: Callable[[], float] = time.monotonic
 
     def polling(self, deadline_s: float) -> Polling:
         """The polling of one wait."""
-        return Polling(deadline_s, interval=self.interval_s)
+        return Polling(deadline_s, interval=self.interval_s, clock=self.clock)
 
     def interval_s(self, elapsed_s: float) -> float:
         """The pause after ``elapsed_s`` of waiting."""
@@ -53,7 +54,10 @@ class CloudTiming:
 
 
 class ExoscaleDeployer:
-    """Creates one deployment per run, by a unique name, and proves each deletion by a 404."""
+    """Creates one deployment per run, by a unique name, and proves each deletion by a 404.
+
+    ``transport`` stands in for the network on the way to a deployment's own URL.
+    """
 
     kind = "exoscale"
 
@@ -63,12 +67,13 @@ class ExoscaleDeployer:
         *,
         simulated: bool,
         timing: CloudTiming | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.simulated = simulated
         self._client = client
         self._timing = timing or CloudTiming()
-        self._clock = clock
+        self._clock = self._timing.clock
+        self._transport = transport
         self._created_at: dict[str, float] = {}
         self._creations: dict[str, Operation] = {}
         self._deletions: dict[str, Operation] = {}
@@ -179,7 +184,7 @@ class ExoscaleDeployer:
     ) -> Endpoint:
         """The endpoint once a real one-token completion came back; a late key or a 503 is waited through."""
         trouble = "it has no deployment-url"
-        async with httpx.AsyncClient(timeout=COMPLETION_TIMEOUT_S) as http:
+        async with httpx.AsyncClient(timeout=COMPLETION_TIMEOUT_S, transport=self._transport) as http:
             while True:
                 if deployment.deployment_url:
                     await asyncio.to_thread(
