@@ -84,9 +84,12 @@ def check_room(workload: Workload, probe: Probe) -> None:
     if probe.max_model_len is None or workload.items:
         return
     least = least_length(workload.input_tokens) + least_length(workload.output_tokens)
+    what = "request"
+    if workload.conversations is not None and workload.conversations.turns is not None:
+        least, what = least * least_length(workload.conversations.turns), "conversation"
     if least > probe.max_model_len:
         raise UsageError(
-            f"every request has {least} tokens or more, input and output together; "
+            f"every {what} comes to {least} tokens or more, input and output together; "
             f"{probe.model!r} takes {probe.max_model_len}"
         )
 

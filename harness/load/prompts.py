@@ -6,7 +6,7 @@ at spaces count a text word by word, so the cost of a prompt is the sum over its
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,11 @@ VOCABULARY = (
 )  # fmt: skip
 GUESSED_TOKENS_PER_WORD = 1
 GUESSED_OVERHEAD = 8
+# A tokenizer that joins words is caught up with in one or two rounds.
+FITTING_ROUNDS = 16
+
+# A tokenizer's count of a text, without special tokens.
+CountTokens = Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +105,34 @@ def synthetic_words(calibration: Calibration, *, tokens: int, rng: np.random.Gen
 def join_prompt(parts: Sequence[Sequence[str]]) -> str:
     """The opening word and all parts' words, separated by single spaces."""
     return " ".join([VOCABULARY[0], *(word for part in parts for word in part)])
+
+
+def fitted_prompt(
+    calibration: Calibration,
+    parts: Sequence[Sequence[str]],
+    *,
+    left: int,
+    tokens: int,
+    rng: np.random.Generator,
+    count: CountTokens | None,
+) -> str:
+    """``parts`` followed by words for the tokens that are ``left`` of ``tokens``.
+
+    With ``count`` the words at the end are exchanged until the whole has exactly its tokens, where any choice of words
+    has them and the costs were measured.
+    """
+    own = synthetic_words(calibration, tokens=left, rng=rng)
+    prompt = join_prompt([*parts, own])
+    if count is None:
+        return prompt
+    template = calibration.overhead_tokens - count(VOCABULARY[0])
+    for _ in range(FITTING_ROUNDS):
+        missing = tokens - template - count(prompt)
+        while missing < 0 and own:
+            missing += count(f" {own.pop()}")
+        more = synthetic_words(calibration, tokens=missing, rng=rng)
+        if not more and prompt == join_prompt([*parts, own]):
+            break
+        own += more
+        prompt = join_prompt([*parts, own])
+    return prompt
