@@ -72,9 +72,11 @@ def stages_from(options: dict[str, Any], prompts: PromptFile | None) -> list[Sta
     if prompts is not None and prompts.times_s is not None:
         if given:
             raise UsageError(f"a trace brings its own times: leave {given[0]} out")
-        replay = TraceReplay(prompts.times_s, options["stretch"])
-        whole_s = max(prompts.times_s) * options["stretch"] + 1.0
-        return [Stage(arrivals=replay, duration_s=duration_s or whole_s, **limits)]
+        if duration_s is None and limits["requests"] is None:
+            limits["requests"] = len(prompts.times_s)
+        return [
+            Stage(arrivals=TraceReplay(prompts.times_s, options["stretch"]), duration_s=duration_s, **limits)
+        ]
     if duration_s is None and options["requests"] is None:
         duration_s = 30.0
     return [Stage(arrivals=arrivals, duration_s=duration_s, **limits) for arrivals in loads_from(options)]

@@ -147,6 +147,24 @@ def _empirical(parts: list[list[str]]) -> EmpiricalLength:
     return EmpiricalLength(values, weights)
 
 
+def text_of(lengths: Lengths) -> str | None:
+    """The text that ``parse_lengths`` reads as ``lengths``; None where there is none."""
+    if isinstance(lengths, FixedLength):
+        return str(lengths.tokens)
+    if isinstance(lengths, UniformLength):
+        return f"{lengths.low}-{lengths.high}"
+    if isinstance(lengths, EmpiricalLength):
+        if not lengths.weights:
+            return "|".join(map(str, lengths.values)) if len(lengths.values) > 1 else None
+        pairs = zip(lengths.values, lengths.weights, strict=True)
+        return "|".join(f"{value}:{weight:g}" for value, weight in pairs) if len(lengths.values) > 1 else None
+    if (lengths.low, lengths.high) != (1, LARGEST):
+        return None
+    if isinstance(lengths, NormalLength):
+        return f"normal:{lengths.mean:g},{lengths.sd:g}"
+    return f"lognormal:{lengths.median:g},{lengths.sigma:g}"
+
+
 def checked(lengths: Lengths) -> Lengths:
     """``lengths`` itself; UsageError when it could draw a count below 1 or cannot be drawn from."""
     if isinstance(lengths, FixedLength):

@@ -6,6 +6,7 @@ at spaces count a text word by word, so the cost of a prompt is the sum over its
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,8 @@ VOCABULARY = (
 )  # fmt: skip
 GUESSED_TOKENS_PER_WORD = 1
 GUESSED_OVERHEAD = 8
-# A tokenizer that joins words is caught up with in one or two rounds.
-FITTING_ROUNDS = 16
+# Trials to meet a tokenizer that joins words; some ten are usual.
+FITTING_STEPS = 200
 
 # A tokenizer's count of a text, without special tokens.
 CountTokens = Callable[[str], int]
@@ -118,21 +119,27 @@ def fitted_prompt(
 ) -> str:
     """``parts`` followed by words for the tokens that are ``left`` of ``tokens``.
 
-    With ``count`` the words at the end are exchanged until the whole has exactly its tokens, where any choice of words
-    has them and the costs were measured.
+    With ``count`` words at the end are exchanged until the whole has exactly its tokens, or comes as near as the words
+    were seen to allow. A tokenizer that joins words takes some steps of trial, any other none.
     """
     own = synthetic_words(calibration, tokens=left, rng=rng)
-    prompt = join_prompt([*parts, own])
     if count is None:
-        return prompt
+        return join_prompt([*parts, own])
     template = calibration.overhead_tokens - count(VOCABULARY[0])
-    for _ in range(FITTING_ROUNDS):
-        missing = tokens - template - count(prompt)
-        while missing < 0 and own:
-            missing += count(f" {own.pop()}")
-        more = synthetic_words(calibration, tokens=missing, rng=rng)
-        if not more and prompt == join_prompt([*parts, own]):
-            break
-        own += more
+    nearest, best = "", math.inf
+    for _ in range(FITTING_STEPS):
         prompt = join_prompt([*parts, own])
-    return prompt
+        missing = tokens - template - count(prompt)
+        if abs(missing) < best:
+            nearest, best = prompt, abs(missing)
+        if missing == 0 or (missing < 0 and not own):
+            break
+        if missing > 0:
+            own += synthetic_words(calibration, tokens=missing, rng=rng) or [_any_word(calibration, rng)]
+        while missing < 0 and own:
+            missing += max(1, count(f" {own.pop()}"))
+    return nearest
+
+
+def _any_word(calibration: Calibration, rng: np.random.Generator) -> str:
+    return calibration.words[int(rng.integers(len(calibration.words)))]

@@ -12,6 +12,9 @@ from harness.load.verdict import SUSPECT, VOID
 from harness.results.frame import Run
 from harness.units import format_duration
 
+# A trace's times are no reading.
+LONGEST_LIST = 16
+
 
 def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     """The best cell by throughput and, where an SLO and prices are known, within the SLO and by cost."""
@@ -91,10 +94,16 @@ def provenance(run: Run) -> Iterable[tuple[str, str]]:
         yield "Zone", resolved.zone
     yield "Engine versions", ", ".join(dict.fromkeys(cell.engine_version for cell in resolved.cells))
     yield "Models", ", ".join(dict.fromkeys(cell.model for cell in resolved.cells))
-    yield "Workload", ", ".join(f"{key} {_plain(value)}" for key, value in resolved.workload.items())
+    yield (
+        "Workload",
+        ", ".join(f"{key} {_plain(value)}" for key, value in resolved.workload.items() if value is not None),
+    )
     yield (
         "Load levels",
-        "; ".join(", ".join(f"{k} {_plain(v)}" for k, v in level.items()) for level in resolved.load),
+        "; ".join(
+            ", ".join(f"{k} {_plain(v)}" for k, v in level.items() if v is not None)
+            for level in resolved.load
+        ),
     )
     yield "Repeats", str(resolved.repeats)
     yield "Seed", str(resolved.seed)
@@ -123,7 +132,9 @@ def _request_count(points: pd.DataFrame) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={item}" for key, item in value.items() if item is not None)
+        return " ".join(f"{key}={_plain(item)}" for key, item in value.items() if item is not None)
+    if isinstance(value, list) and len(value) > LONGEST_LIST:
+        return f"[{len(value)} values]"
     return str(value)
 
 
