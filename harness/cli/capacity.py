@@ -13,7 +13,6 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.capacity.fleet import Answer, Demand, Excluded, MeasuredPoint, Option
-    from harness.plan.config import LengthConfig
     from harness.results.prices import PriceTable
 
 SHOWN = 10
@@ -120,31 +119,32 @@ def _forecast(path: Path, slo: str | None) -> Known:
     """The forecast of every cell of a sweep file, each set of parameters once, whatever its replicas."""
     from harness.capacity.fleet import Excluded
     from harness.capacity.forecasted import Lengths, forecast_points
+    from harness.load.lengths import mean_length
     from harness.load.slo import Slo
     from harness.plan.config import load_config
     from harness.plan.lint import read_model_config
     from harness.plan.matrix import expand
+    from harness.sweep.loads import lengths
 
     config = load_config(str(path))
+    if config.workload.prompts is not None or config.workload.in_turns:
+        raise UsageError(f"{path}: given prompts and conversations are not forecast; measure first, then ask")
     text = _objective(slo or config.slo)
     models = {model: read_model_config(file) for model, file in config.models.items()}
-    lengths = Lengths(_mean(config.workload.input_tokens), _mean(config.workload.output_tokens))
+    means = [
+        mean_length(lengths(length))
+        for length in (config.workload.input_tokens, config.workload.output_tokens)
+    ]
     points: list[MeasuredPoint] = []
     excluded: list[Excluded] = []
     for cell in {each.id: each for each in (replace(cell, replicas=1) for cell in expand(config))}.values():
-        found = forecast_points(cell, lengths, Slo.parse(text), model_config=models.get(cell.model))
+        found = forecast_points(cell, Lengths(*means), Slo.parse(text), model_config=models.get(cell.model))
         if isinstance(found, Excluded):
             excluded.append(found)
         else:
             points += found
     basis = "FORECAST: nothing was measured; expect a quarter either way"
     return Known(points, excluded, text, None, False, basis)
-
-
-def _mean(length: LengthConfig) -> float:
-    if length.mean is not None:
-        return length.mean
-    return ((length.minimum or 0) + (length.maximum or 0)) / 2
 
 
 def _objective(slo: str | None) -> str:

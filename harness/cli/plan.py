@@ -71,6 +71,7 @@ def describe(
     """The whole plan as plain values; costs are None without a price for every cell."""
     from harness.sweep.deployers import run_id
     from harness.sweep.estimates import estimate_runs, price_of, total
+    from harness.sweep.forecasts import left_out
 
     price = price_of(prices)
     runs = estimate_runs(config, plan.accepted, price, reuse=reuse)
@@ -89,6 +90,7 @@ def describe(
         "cost": likely.cost,
         "cost_interval": None if likely.cost is None else [low.cost, high.cost],
         "currency": None if prices is None else prices.currency,
+        "not_forecast": left_out(config),
         "accepted": [
             {
                 "id": cell.id,
@@ -131,6 +133,8 @@ def as_text(document: Mapping[str, Any], *, show_all: bool) -> str:
         f"{document['name']}: {document['cells']} cells, {len(refused)} refused, {document['runs']} runs on "
         f"{document['deployments']} deployments, {document['gpu_hours']:.2f} ({low:.2f} to {high:.2f}) GPU-hours{cost}"
     )
+    if document["not_forecast"]:
+        lines.append(f"Not forecast, as their rate changes: {', '.join(document['not_forecast'])}.")
     lines.append("Forecasts and start-up times are estimates until the first cells are measured.")
     return "\n".join(lines)
 

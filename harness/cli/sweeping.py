@@ -167,14 +167,18 @@ def reopen(
 
 
 def same_measurement(before: Resolved, config: SweepConfig) -> bool:
-    """True when a run measured then is one measured now: same requests, same levels, same program."""
+    """True when a run measured then is one measured now: same requests, same levels, same program.
+
+    Prompts from a file count by their content.
+    """
     now = (
-        workload(config.workload).to_json(),
+        workload(config.workload).described(),
         [stage.to_json() for stage in stages(config)],
         config.workload.seed,
     )
     then = (dict(before.workload), [dict(level) for level in before.load], before.seed)
-    return (now, __version__) == (then, before.tool_version)
+    # Through JSON, as what was kept went: lists for tuples.
+    return json.loads(json.dumps(now)) == json.loads(json.dumps(then)) and __version__ == before.tool_version
 
 
 async def carry_out(

@@ -8,25 +8,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import numpy as np
 
-from harness.load.alarm import Alarm
 from harness.load.arrivals import ClosedLoop
 from harness.load.chores import Chores
 from harness.load.job import Shard, stage_part
-from harness.load.monitor import ClientWatch, Progress, Tally, client_stats
+from harness.load.monitor import ClientWatch, Progress, client_stats
 from harness.load.pool import check_open_files, raise_open_file_limit
 from harness.load.probe import Probe, check_room
-from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
-from harness.load.response import NS_PER_S, Response, completing
+from harness.load.records import Endpoint, Outcome, StageResult
+from harness.load.response import NS_PER_S
+from harness.load.source import RequestSource
 from harness.load.stage import Stage
 from harness.load.supply import Supply
 from harness.load.surroundings import REAL, Connections, Surroundings
+from harness.load.talk import Talk
 from harness.load.target import resolve
 from harness.load.timetable import open_loop_times
-from harness.load.workload import RequestSource, Workload
+from harness.load.tokenizer import token_counter
+from harness.load.workload import Workload
 
 OnProgress = Callable[[Progress], None]
 Start = Callable[[], Awaitable[int]]
@@ -60,13 +62,18 @@ async def run_stage(
     check_open_files(stage, limit=raise_open_file_limit())
     target = await resolve(endpoint.url, ca_file=endpoint.ca_file)
     source = RequestSource(
-        workload, probe.calibration, seed, cache_salt or secrets.token_hex(8), salted=probe.cache_salt
+        workload,
+        probe.calibration,
+        seed,
+        cache_salt or secrets.token_hex(8),
+        salted=probe.cache_salt,
+        count=None if workload.tokenizer is None else token_counter(workload.tokenizer),
     )
     chores = Chores()
     supply = Supply(source, target, form=probe.form(workload), key=endpoint.key, chores=chores, shard=shard)
-    run = _StageRun(
-        stage_part(stage, shard), source, supply, chores, surroundings, surroundings.connect(target)
-    )
+    part, pool = stage_part(stage, shard), surroundings.connect(target)
+    talk = Talk(part, supply, pool, chores, streamed=workload.streamed, now_ns=surroundings.now_ns)
+    run = _StageRun(part, workload, supply, pool, chores, talk, surroundings)
     result = await run.measure(on_progress, start=start, times=part_times(stage, shard, seed=seed))
     result.probe = probe.to_json()
     return result
@@ -92,26 +99,29 @@ class _StageRun:
     def __init__(
         self,
         stage: Stage,
-        source: RequestSource,
+        workload: Workload,
         supply: Supply,
-        chores: Chores,
-        surroundings: Surroundings,
         pool: Connections,
+        chores: Chores,
+        talk: Talk,
+        surroundings: Surroundings,
     ) -> None:
-        self.stage, self.source, self.supply, self.pool, self.chores = stage, source, supply, pool, chores
+        self.stage, self.workload, self.supply, self.pool = stage, workload, supply, pool
+        self.chores, self.talk = chores, talk
         self.surroundings, self.now_ns = surroundings, surroundings.now_ns
-        self.records: list[RequestRecord] = []
-        self.tally = Tally()
         # In the order of their beginning, so that they are also cancelled in it.
         self.tasks: dict[asyncio.Task[None], None] = {}
         self.issued = 0
-        self.queued = 0
         self.phase = "warm-up" if stage.warmup_s else "measure"
-        self.origin_ns = 0
         self.window_start_s = stage.warmup_s
         self.window_end_s = float("inf")
         if stage.duration_s is not None:
             self.window_end_s = stage.warmup_s + stage.duration_s
+
+    @property
+    def origin_ns(self) -> int:
+        """The stage's origin on the monotonic clock."""
+        return self.talk.origin_ns
 
     def now_s(self) -> float:
         """Seconds since the stage's origin."""
@@ -130,7 +140,7 @@ class _StageRun:
             async with asyncio.timeout(min(self.stage.timeout_s, LONGEST_OPENING_S)):
                 await self.pool.warm(width)
         watch = ClientWatch(virtual=self.surroundings.virtual)
-        self.origin_ns = await start() if start is not None else self.now_ns()
+        self.talk.origin_ns = await start() if start is not None else self.now_ns()
         started_at_unix = self.surroundings.unix_s() + (self.origin_ns - self.now_ns()) / NS_PER_S
         reporter = asyncio.ensure_future(self._report(on_progress)) if on_progress else None
         try:
@@ -143,17 +153,18 @@ class _StageRun:
             watch.stop()
             self.chores.finish()
             self.pool.close()
+            self.talk.close()
         self._close_window()
         stats = client_stats(
-            self.records,
+            self.talk.records,
             watch,
             connections_opened=self.pool.opened,
-            queued=self.queued,
+            queued=self.talk.queued,
         )
         return StageResult(
             label=self.stage.label,
-            stage={**self.stage.to_json(), "workload": self.source.workload.described()},
-            records=sorted(self.records, key=lambda record: record.scheduled_s),
+            stage={**self.stage.to_json(), "workload": self.workload.described()},
+            records=sorted(self.talk.records, key=lambda record: record.scheduled_s),
             window_start_s=self.window_start_s,
             window_end_s=self.window_end_s,
             started_at_unix=started_at_unix,
@@ -166,8 +177,7 @@ class _StageRun:
         """Send until the window ends, by time or by number; returns with requests still in flight."""
         arrivals = self.stage.arrivals
         if isinstance(arrivals, ClosedLoop):
-            with contextlib.closing(Alarm(self.now_ns)) as alarm:
-                await alarm.wait_until(self.origin_ns)
+            await self.talk.alarm.wait_until(self.origin_ns)
             users = [asyncio.ensure_future(self._user()) for _ in range(arrivals.concurrency)]
             self.tasks.update(dict.fromkeys(users))
             await self._until_window_end(asyncio.wait(users))
@@ -181,23 +191,30 @@ class _StageRun:
                 await work
 
     async def _user(self) -> None:
-        """One closed-loop user: the next request when the last one ended, with a pause after failures."""
+        """One closed-loop user: the next request when the last one ended, with a pause after failures.
+
+        A conversation of the warm-up is left when the window starts, a measured one when it ends.
+        """
         free_ns = self.origin_ns
         backoff_s = FIRST_BACKOFF_S
         while True:
             warmup = self.now_s() < self.window_start_s
             if not warmup and not self._may_issue():
                 return
-            response = await self._send(free_ns, warmup=warmup)
-            if response.looks_failed:
+            until_ns = self._instant(self.window_start_s if warmup else self.window_end_s)
+            if await self.talk.converse(free_ns, warmup=warmup, until_ns=until_ns):
+                backoff_s = FIRST_BACKOFF_S
+            else:
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
-            else:
-                backoff_s = FIRST_BACKOFF_S
             free_ns = self.now_ns()
 
+    def _instant(self, seconds: float) -> int | None:
+        """Seconds from the origin on the monotonic clock; None for never."""
+        return None if seconds == float("inf") else self.origin_ns + round(seconds * NS_PER_S)
+
     def _may_issue(self) -> bool:
-        """Count one more measured request, unless the stage has had its number or its time."""
+        """Count one more measured request or conversation, unless the stage has had its number or its time."""
         if self.now_s() >= self.window_end_s:
             return False
         if self.stage.requests is not None and self.issued >= self.stage.requests:
@@ -207,66 +224,21 @@ class _StageRun:
 
     async def _open_loop(self, times: Timetable) -> None:
         """Send on schedule; with a number of requests, returns when all of them ended."""
-        limit = self.stage.max_in_flight
-        gate = asyncio.Semaphore(limit) if limit is not None else None
-        with contextlib.closing(Alarm(self.now_ns)) as alarm:
-            for time_s, warmup in zip(*times, strict=True):
-                scheduled_ns = self.origin_ns + round(time_s * NS_PER_S)
-                await alarm.wait_until(scheduled_ns)
-                if gate is not None:
-                    self.queued += gate.locked()
-                    await gate.acquire()
-                task = asyncio.ensure_future(self._scheduled(scheduled_ns, gate, warmup=warmup))
-                self.tasks[task] = None
-                task.add_done_callback(self.tasks.pop)
+        until_ns = self._instant(self.window_end_s)
+        for time_s, warmup in zip(*times, strict=True):
+            scheduled_ns = self.origin_ns + round(time_s * NS_PER_S)
+            await self.talk.alarm.wait_until(scheduled_ns)
+            await self.talk.admit()
+            task = asyncio.ensure_future(self._scheduled(scheduled_ns, warmup=warmup, until_ns=until_ns))
+            self.tasks[task] = None
+            task.add_done_callback(self.tasks.pop)
         if self.stage.requests is not None and self.tasks:
             await asyncio.wait(set(self.tasks))
         elif self.window_end_s != float("inf"):
             await asyncio.sleep(max(self.window_end_s - self.now_s(), 0))
 
-    async def _scheduled(self, scheduled_ns: int, gate: asyncio.Semaphore | None, *, warmup: bool) -> None:
-        try:
-            await self._send(scheduled_ns, warmup=warmup)
-        finally:
-            if gate is not None:
-                gate.release()
-
-    # What
-
-    async def _send(self, scheduled_ns: int, *, warmup: bool) -> Response:
-        """One request from its schedule to its response; the record is filled in when there is time."""
-        spec, request = self.supply.take(warmup=warmup)
-        record = RequestRecord(
-            index=spec.index,
-            scheduled_s=(scheduled_ns - self.origin_ns) / NS_PER_S,
-            warmup=warmup,
-            input_tokens_asked=spec.input_tokens,
-            output_tokens_asked=spec.output_tokens,
-        )
-        self.records.append(record)
-        response = Response()
-        self.tally.in_flight += 1
-        try:
-            async with asyncio.timeout(self.stage.timeout_s):
-                await self.pool.exchange(request, response)
-        except TimeoutError:
-            response.fail(Outcome.TIMEOUT, f"not finished after {self.stage.timeout_s:g} s")
-        except asyncio.CancelledError:
-            response.fail(Outcome.UNFINISHED, "in flight when the stage ended")
-            raise
-        finally:
-            self.tally.in_flight -= 1
-            if response.ended_ns is None:
-                response.ended_ns = self.now_ns()
-            self.chores.add(self._read(record, response))
-        return response
-
-    def _read(self, record: RequestRecord, response: Response) -> Iterator[None]:
-        """What became of a request, read from its response; the response's bytes are then let go."""
-        streamed = self.source.workload.streamed
-        yield from completing(record, response, streamed=streamed, origin_ns=self.origin_ns)
-        self.tally.ended(record)
-        yield
+    async def _scheduled(self, scheduled_ns: int, *, warmup: bool, until_ns: int | None) -> None:
+        await self.talk.converse(scheduled_ns, warmup=warmup, until_ns=until_ns)
 
     # The end
 
@@ -286,13 +258,13 @@ class _StageRun:
 
     def _close_window(self) -> None:
         """Fix the window's end, and call unfinished what ended after it."""
-        measured = [record for record in self.records if not record.warmup]
+        measured = [record for record in self.talk.records if not record.warmup]
         ends = [record.ended_s for record in measured if record.ended_s is not None]
         if self.stage.requests is not None and ends:
             self.window_end_s = min(self.window_end_s, max(ends))
         if self.window_end_s == float("inf"):
             self.window_end_s = self.now_s()
-        for record in self.records:
+        for record in self.talk.records:
             if record.ended_s is not None and record.ended_s > self.window_end_s:
                 record.detail = record.detail or f"{record.outcome} in the drain"
                 record.outcome = Outcome.UNFINISHED
@@ -302,5 +274,5 @@ class _StageRun:
         while True:
             if self.phase == "warm-up" and self.now_s() >= self.window_start_s:
                 self.phase = "measure"
-            on_progress(self.tally.progress(phase=self.phase, elapsed_s=self.now_s(), total_s=total_s))
+            on_progress(self.talk.tally.progress(phase=self.phase, elapsed_s=self.now_s(), total_s=total_s))
             await asyncio.sleep(PROGRESS_S)

@@ -61,6 +61,7 @@ class RequestRecord:
     request keeps the server busy and its tokens count where they arrive; it is in no latency and no count of
     requests. ``outcome`` is as of the window's end: a request that ended in the drain is unfinished, its token
     counts stay. ``retries`` counts reused connections the server had closed; the clock starts with the last send.
+    ``conversation`` and ``turn`` (from 1) are None where requests do not belong to conversations.
     """
 
     index: int
@@ -93,6 +94,8 @@ class RequestRecord:
     coalesced_reads: int = 0
     token_reads: int = 0
     retries: int = 0
+    conversation: int | None = None
+    turn: int | None = None
 
     @property
     def ttft_s(self) -> float | None:

@@ -16,6 +16,7 @@ from harness.load.sse import (
     error_text,
     excerpt,
     parse_steps,
+    take_answer,
     take_finish,
     take_usage,
 )
@@ -86,9 +87,17 @@ def complete_record(record: RequestRecord, response: Response, *, streamed: bool
 
 
 def completing(
-    record: RequestRecord, response: Response, *, streamed: bool, origin_ns: int
+    record: RequestRecord,
+    response: Response,
+    *,
+    streamed: bool,
+    origin_ns: int,
+    answer: list[str] | None = None,
 ) -> Iterator[None]:
-    """``complete_record`` in steps of a fraction of a millisecond; the record is whole when they are over."""
+    """``complete_record`` in steps of a fraction of a millisecond; the record is whole when they are over.
+
+    ``answer``, if there is one, takes the answer's text in pieces.
+    """
 
     def seconds(instant_ns: int | None) -> float | None:
         return None if instant_ns is None else (instant_ns - origin_ns) / NS_PER_S
@@ -104,7 +113,7 @@ def completing(
     record.retries = response.retries
     reads = [((instant - origin_ns) / NS_PER_S, data) for instant, data in response.body]
     is_stream = streamed and response.status == 200 and response.content_type == EVENT_STREAM
-    parsed = ParsedStream()
+    parsed = ParsedStream(answer=answer)
     if is_stream:
         yield from parse_steps(reads, parsed)
     else:
@@ -149,6 +158,7 @@ def _parse_whole(reads: list[tuple[float, bytes]], response: Response, parsed: P
     choices = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
     for choice in choices:
         take_finish(choice, parsed)
+        take_answer(choice, parsed)
     if parsed.completion_tokens or any(choice_has_text(choice) for choice in choices):
         parsed.last_token_s = reads[-1][0]
 

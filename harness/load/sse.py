@@ -88,7 +88,10 @@ def event_data(block: bytes) -> bytes | None:
 
 @dataclass(slots=True)
 class ParsedStream:
-    """What a stream said. Times are on the reads' clock; None means it never happened."""
+    """What a stream said. Times are on the reads' clock; None means it never happened.
+
+    ``answer`` takes the pieces of the first choice's text, for a caller that puts a list there.
+    """
 
     role_s: float | None = None
     first_token_s: float | None = None
@@ -105,6 +108,7 @@ class ParsedStream:
     malformed: str | None = None
     token_reads: int = 0
     coalesced_reads: int = 0
+    answer: list[str] | None = None
 
 
 @dataclass(slots=True)
@@ -178,6 +182,7 @@ def _take(message: dict[str, Any], time_s: float, parsed: ParsedStream, tally: _
         if isinstance(token_ids, list):
             id_count = (id_count or 0) + len(token_ids)
         take_finish(choice, parsed)
+        take_answer(choice, parsed)
     if parsed.role_s is None and not has_text and not id_count and not tally.times:
         parsed.role_s = time_s
     tally.times.append(time_s)
@@ -191,6 +196,16 @@ def take_finish(choice: dict[str, Any], parsed: ParsedStream) -> None:
     reason = choice.get("finish_reason")
     if isinstance(reason, str) and reason:
         parsed.finish_reason = reason
+
+
+def take_answer(choice: dict[str, Any], parsed: ParsedStream) -> None:
+    """Keep the text of the first choice where it is wanted: what the user is told, so without the reasoning."""
+    if parsed.answer is None or choice.get("index", 0) != 0:
+        return
+    said = choice.get("delta") or choice.get("message")
+    text = said.get("content") if isinstance(said, dict) else choice.get("text")
+    if isinstance(text, str):
+        parsed.answer.append(text)
 
 
 def take_usage(usage: dict[str, Any], parsed: ParsedStream) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.errors import UsageError
-from harness.load.arrivals import KINDS, Arrivals, ClosedLoop, check
+from harness.load.arrivals import KINDS, Arrivals, ClosedLoop, Ramp, StepSeries, check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,8 @@ class Stage:
     (both: whichever comes first). It follows a warm-up of ``warmup_s`` seconds at the same load. After a window
     that ends by time, requests in flight get ``drain_s`` more seconds, so that server and client agree on the token
     counts. ``timeout_s`` bounds one request, connecting included. ``max_in_flight`` holds an open loop's requests
-    back once so many are out; that wait counts as lateness.
+    back once so many are out; that wait counts as lateness. Where the workload has conversations, they are what
+    ``requests`` counts and what arrives.
     """
 
     arrivals: Arrivals
@@ -33,6 +34,8 @@ class Stage:
         check(self.arrivals)
         if self.duration_s is None and self.requests is None:
             raise UsageError("a stage needs a duration or a number of requests")
+        if self.duration_s is None and isinstance(self.arrivals, Ramp | StepSeries):
+            raise UsageError(f"{self.label}: needs a duration for its rates to change over")
         if self.duration_s is not None and not 0 < self.duration_s < float("inf"):
             raise UsageError(f"a stage's duration must be above 0, not {self.duration_s:g} s")
         if self.requests is not None and self.requests < 1:

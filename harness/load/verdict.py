@@ -41,7 +41,8 @@ class Evidence:
     """The figures of a stage that a verdict rests on; None where a figure does not apply.
 
     ``arrivals`` is the number of requests an open loop scheduled in a window that ends by time, None otherwise;
-    ``backlog`` how many more were in flight at its end than at its start.
+    ``backlog`` how many more were in flight at its end than at its start. ``unexpected_cached_share`` leaves out what
+    the workload shares on purpose.
     """
 
     client: ClientStats
@@ -54,8 +55,7 @@ class Evidence:
     small_gap_share: float | None
     output_length_off_share: float | None
     input_length_error: float | None
-    cached_share: float | None
-    cache_isolated: bool
+    unexpected_cached_share: float | None
     drift: tuple[str, ...]
     output_tok_s: float | None
     ceiling_tok_s: float | None = None
@@ -129,7 +129,7 @@ def _suspect_server(evidence: Evidence) -> list[str | None]:
     ended = evidence.succeeded + evidence.failed
     errors = evidence.failed / ended if ended else 0.0
     gaps, off = evidence.small_gap_share, evidence.output_length_off_share
-    wrong_input, cached = evidence.input_length_error, evidence.cached_share
+    wrong_input, cached = evidence.input_length_error, evidence.unexpected_cached_share
     return [
         f"{errors:.1%} of the requests failed" if ERROR_SHARE < errors <= VOID_ERROR_SHARE else None,
         f"{gaps:.0%} of the gaps are under 1 ms: chunks come in batches"
@@ -142,7 +142,7 @@ def _suspect_server(evidence: Evidence) -> list[str | None]:
         if wrong_input and abs(wrong_input) > INPUT_LENGTH_ERROR
         else None,
         f"{cached:.1%} of the prompt tokens came from the prefix cache"
-        if evidence.cache_isolated and cached and cached > CACHED_SHARE
+        if cached and cached > CACHED_SHARE
         else None,
         *(f"drifting: {what}" for what in evidence.drift),
         f"too few samples: {evidence.succeeded} requests"

@@ -35,6 +35,7 @@ def metrics_of(point: Point, *, slo: Slo | None = None) -> LoadMetrics:
         window=(meta.window_start_s, meta.window_end_s),
         stage=meta.stage,
         client=meta.client,
+        probe=meta.probe,
         slo=slo,
     )
 

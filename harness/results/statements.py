@@ -14,6 +14,8 @@ from harness.results.rivals import rivals, told
 from harness.units import format_duration
 
 OUTPUT = "output_throughput_tok_s"
+# A trace's times are no reading.
+LONGEST_LIST = 16
 
 
 def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
@@ -99,10 +101,16 @@ def provenance(run: Run) -> Iterable[tuple[str, str]]:
         yield "Zone", resolved.zone
     yield "Engine versions", ", ".join(dict.fromkeys(cell.engine_version for cell in resolved.cells))
     yield "Models", ", ".join(dict.fromkeys(cell.model for cell in resolved.cells))
-    yield "Workload", ", ".join(f"{key} {_plain(value)}" for key, value in resolved.workload.items())
+    yield (
+        "Workload",
+        ", ".join(f"{key} {_plain(value)}" for key, value in resolved.workload.items() if value is not None),
+    )
     yield (
         "Load levels",
-        "; ".join(", ".join(f"{k} {_plain(v)}" for k, v in level.items()) for level in resolved.load),
+        "; ".join(
+            ", ".join(f"{k} {_plain(v)}" for k, v in level.items() if v is not None)
+            for level in resolved.load
+        ),
     )
     yield "Repeats", str(resolved.repeats)
     yield "Seed", str(resolved.seed)
@@ -131,7 +139,9 @@ def _request_count(points: pd.DataFrame) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={item}" for key, item in value.items() if item is not None)
+        return " ".join(f"{key}={_plain(item)}" for key, item in value.items() if item is not None)
+    if isinstance(value, list) and len(value) > LONGEST_LIST:
+        return f"[{len(value)} values]"
     return str(value)
 
 

@@ -81,7 +81,7 @@ def resolve(
         zone=config.zone,
         seed=config.workload.seed,
         slo=config.slo,
-        workload=workload(config.workload).to_json(),
+        workload=workload(config.workload).described(),
         load=tuple(stage.to_json() for stage in stages(config)),
         repeats=config.repeats,
         config_sha256=config.sha256,

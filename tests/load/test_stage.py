@@ -72,7 +72,17 @@ def test_the_measured_arrivals_do_not_depend_on_the_warm_up(arrivals: Arrivals) 
     assert (times[:warmups] < 5.0).all()
 
 
-@pytest.mark.parametrize("arrivals", EVERY_KIND[1:6], ids=lambda arrivals: type(arrivals).__name__)
+@pytest.mark.parametrize("arrivals", EVERY_KIND[4:6], ids=lambda arrivals: type(arrivals).__name__)
+def test_rates_that_change_need_a_duration_to_do_it_in(arrivals: Arrivals) -> None:
+    with pytest.raises(UsageError, match="needs a duration"):
+        Stage(arrivals=arrivals, requests=500)
+    times, _ = open_loop_times(
+        Stage(arrivals=arrivals, requests=50, duration_s=100.0), rng=np.random.default_rng(1)
+    )
+    assert len(times) == 50
+
+
+@pytest.mark.parametrize("arrivals", EVERY_KIND[1:4], ids=lambda arrivals: type(arrivals).__name__)
 def test_a_number_of_requests_is_met_exactly(arrivals: Arrivals) -> None:
     times, _ = open_loop_times(Stage(arrivals=arrivals, requests=500), rng=np.random.default_rng(1))
     assert len(times) == 500

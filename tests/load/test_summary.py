@@ -96,8 +96,7 @@ GOOD = Evidence(
     small_gap_share=0.0,
     output_length_off_share=0.0,
     input_length_error=0.0,
-    cached_share=0.0,
-    cache_isolated=True,
+    unexpected_cached_share=0.0,
     drift=(),
     output_tok_s=1000.0,
 )
@@ -131,7 +130,7 @@ def test_a_clean_point_is_valid() -> None:
         (replace(GOOD, small_gap_share=0.5), "suspect", "in batches"),
         (replace(GOOD, output_length_off_share=0.02), "suspect", "output length not honoured"),
         (replace(GOOD, input_length_error=-0.05), "suspect", "input length is off"),
-        (replace(GOOD, cached_share=0.2), "suspect", "prefix cache"),
+        (replace(GOOD, unexpected_cached_share=0.2), "suspect", "prefix cache"),
         (replace(GOOD, drift=("TTFT rises",)), "suspect", "drifting: TTFT rises"),
         (replace(GOOD, arrivals=100, backlog=40), "suspect", "40 of 100 requests piled up"),
         (replace(GOOD, ceiling_tok_s=900.0), "void", "faster than the hardware"),

@@ -1,0 +1,147 @@
+"""Sending the requests of a stage and keeping what became of them: single ones, and conversations turn by turn.
+
+Nothing of a response is read until it has ended. When requests go is the driver's to say; only the pause for thought
+within a conversation is waited for here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+
+from harness.load.alarm import Alarm
+from harness.load.chores import Chores
+from harness.load.monitor import Tally
+from harness.load.records import Outcome, RequestRecord
+from harness.load.response import NS_PER_S, Response, completing
+from harness.load.source import RequestSpec
+from harness.load.stage import Stage
+from harness.load.supply import Ready, Supply
+from harness.load.surroundings import Connections
+
+
+class Talk:
+    """The requests of one stage. ``queued`` counts those held back by the limit on requests in flight."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        supply: Supply,
+        pool: Connections,
+        chores: Chores,
+        *,
+        streamed: bool,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.stage, self.supply, self.pool, self.chores = stage, supply, pool, chores
+        self.streamed, self._now_ns = streamed, now_ns
+        self.alarm = Alarm(now_ns)
+        self.records: list[RequestRecord] = []
+        self.tally = Tally()
+        self.queued = 0
+        self.origin_ns = 0
+        limit = None if stage.is_closed_loop else stage.max_in_flight
+        self._gate = None if limit is None else asyncio.Semaphore(limit)
+
+    async def admit(self) -> None:
+        """Wait for a place in flight, where they are limited; sending gives it back."""
+        if self._gate is not None:
+            self.queued += self._gate.locked()
+            await self._gate.acquire()
+
+    async def converse(self, scheduled_ns: int, *, warmup: bool, until_ns: int | None = None) -> bool:
+        """Send the next request, already admitted, and the turns after it while they succeed; False for a failure.
+
+        A turn is scheduled for the end of the answer before it plus the time to think. One that would come at
+        ``until_ns`` or later is not sent: the conversation is left at that instant.
+        """
+        ready: Ready | None = self.supply.take(warmup=warmup)
+        while ready is not None:
+            spec, request = ready
+            following = None if spec.is_last else asyncio.get_running_loop().create_future()
+            response = await self._send(spec, request, scheduled_ns, following)
+            if following is None:
+                return not response.looks_failed
+            ready = await following
+            if ready is None:
+                break
+            scheduled_ns = (response.ended_ns or 0) + round(ready[0].think_s * NS_PER_S)
+            if until_ns is not None and scheduled_ns >= until_ns:
+                await self.alarm.wait_until(until_ns)
+                return True
+            await self.alarm.wait_until(scheduled_ns)
+            await self.admit()
+        return False
+
+    async def _send(
+        self,
+        spec: RequestSpec,
+        request: bytes,
+        scheduled_ns: int,
+        following: asyncio.Future[Ready | None] | None,
+    ) -> Response:
+        """One request from its schedule to its response; the record is filled in when there is time.
+
+        ``following``, if there is one, is then given the conversation's next request, None after a failure.
+        """
+        record = RequestRecord(
+            index=spec.index,
+            scheduled_s=(scheduled_ns - self.origin_ns) / NS_PER_S,
+            warmup=spec.warmup,
+            input_tokens_asked=spec.input_tokens,
+            output_tokens_asked=spec.output_tokens,
+            conversation=spec.conversation,
+            turn=spec.turn,
+        )
+        self.records.append(record)
+        response = Response()
+        self.tally.in_flight += 1
+        try:
+            async with asyncio.timeout(self.stage.timeout_s):
+                await self.pool.exchange(request, response)
+        except TimeoutError:
+            response.fail(Outcome.TIMEOUT, f"not finished after {self.stage.timeout_s:g} s")
+        except asyncio.CancelledError:
+            response.fail(Outcome.UNFINISHED, "in flight when the stage ended")
+            raise
+        finally:
+            self.tally.in_flight -= 1
+            if self._gate is not None:
+                self._gate.release()
+            if response.ended_ns is None:
+                response.ended_ns = self._now_ns()
+            if following is None:
+                self.chores.add(self._read(record, response))
+            else:
+                self.chores.add(self._read_and_follow(record, response, spec, following), urgent=True)
+        return response
+
+    def _read(
+        self, record: RequestRecord, response: Response, answer: list[str] | None = None
+    ) -> Iterator[None]:
+        """What became of a request, read from its response; the response's bytes are then let go."""
+        yield from completing(
+            record, response, streamed=self.streamed, origin_ns=self.origin_ns, answer=answer
+        )
+        self.tally.ended(record)
+        yield
+
+    def _read_and_follow(
+        self,
+        record: RequestRecord,
+        response: Response,
+        spec: RequestSpec,
+        following: asyncio.Future[Ready | None],
+    ) -> Iterator[None]:
+        """``_read``, then the conversation's next request, made while the user thinks."""
+        answer: list[str] = []
+        yield from self._read(record, response, answer)
+        if following.done():  # cancelled with the stage
+            return
+        succeeded = record.outcome is Outcome.SUCCEEDED
+        following.set_result(self.supply.following(spec, "".join(answer)) if succeeded else None)
+
+    def close(self) -> None:
+        """Free what the waiting took; the pool is its owner's to close."""
+        self.alarm.close()
