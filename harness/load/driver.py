@@ -6,6 +6,7 @@ The driver decides when requests go and keeps what became of them; it reads noth
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import secrets
 import time
@@ -17,7 +18,9 @@ from harness.load.alarm import Alarm
 from harness.load.arrivals import ClosedLoop
 from harness.load.chores import Chores
 from harness.load.job import Shard, stage_part
+from harness.load.merge import cut_at
 from harness.load.monitor import CpuMeter, LoopLag, Progress, Tally, client_stats
+from harness.load.outlook import Outlook
 from harness.load.pool import Pool, check_open_files, raise_open_file_limit
 from harness.load.probe import Probe, check_room
 from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
@@ -32,6 +35,7 @@ OnProgress = Callable[[Progress], None]
 Start = Callable[[], Awaitable[int]]
 WHOLE = Shard()
 PROGRESS_S = 0.25
+OUTLOOK_S = 0.25
 LONGEST_OPENING_S = 10.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 1.0
 
@@ -97,6 +101,9 @@ class _StageRun:
         self.queued = 0
         self.phase = "warm-up" if stage.warmup_s else "measure"
         self.origin_ns = 0
+        self.outlook = Outlook(stage)
+        self.ended_early: str | None = None
+        self._deadline: asyncio.Timeout | None = None
         self.window_start_s = stage.warmup_s
         self.window_end_s = float("inf")
         if stage.duration_s is not None:
@@ -123,12 +130,13 @@ class _StageRun:
         self.origin_ns = await start() if start is not None else time.monotonic_ns()
         started_at_unix = time.time() + (self.origin_ns - time.monotonic_ns()) / NS_PER_S
         reporter = asyncio.ensure_future(self._report(on_progress)) if on_progress else None
+        watcher = asyncio.ensure_future(self._watch(times)) if self.stage.early_stop else None
         try:
             await self._drive(times)
             await self._drain()
         finally:
-            if reporter is not None:
-                reporter.cancel()
+            for task in filter(None, (reporter, watcher)):
+                task.cancel()
             await self._cancel_all()
             loop_lag_p99_s = lag.stop()
             self.chores.finish()
@@ -149,6 +157,7 @@ class _StageRun:
             window_end_s=self.window_end_s,
             started_at_unix=started_at_unix,
             client=stats,
+            ended_early=self.ended_early,
         )
 
     # When
@@ -168,8 +177,26 @@ class _StageRun:
     async def _until_window_end(self, work: Awaitable[object]) -> None:
         remaining_s = self.window_end_s - self.now_s()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None if remaining_s == float("inf") else remaining_s):
+            async with asyncio.timeout(None if remaining_s == float("inf") else remaining_s) as deadline:
+                self._deadline = deadline
                 await work
+        self._deadline = None
+
+    async def _watch(self, times: Timetable | None) -> None:
+        """End the window once nothing can come of it any more."""
+        due_s = [] if times is None else times[0]
+        if times is not None:
+            self.outlook.due_s = [time for time, warmup in zip(*times, strict=True) if not warmup]
+        while True:
+            await asyncio.sleep(OUTLOOK_S)
+            now_s = self.now_s()
+            # Of an open loop also those that are due and wait for the limit on requests in flight.
+            unsent = max(bisect.bisect(due_s, now_s) - len(self.records), 0)
+            why = self.outlook.verdict(now_s, in_flight=self.tally.in_flight + unsent)
+            if why is not None and self._deadline is not None and now_s < self.window_end_s:
+                self.ended_early, self.window_end_s = why, now_s
+                self._deadline.reschedule(asyncio.get_running_loop().time())
+                return
 
     async def _user(self) -> None:
         """One closed-loop user: the next request when the last one ended, with a pause after failures."""
@@ -257,15 +284,19 @@ class _StageRun:
         streamed = self.source.workload.streamed
         yield from completing(record, response, streamed=streamed, origin_ns=self.origin_ns)
         self.tally.ended(record)
+        self.outlook.heard(record)
         yield
 
     # The end
 
     async def _drain(self) -> None:
-        """Let requests in flight end for a while: their tokens are then counted on both sides."""
+        """Let requests in flight end for a while: their tokens are then counted on both sides.
+
+        Not when the level was lost: its backlog would not end in that time.
+        """
         self.phase = "drain"
         pending = {task for task in self.tasks if not task.done()}
-        if pending and self.stage.drain_s > 0:
+        if pending and self.stage.drain_s > 0 and self.ended_early is None:
             await asyncio.wait(pending, timeout=self.stage.drain_s)
 
     async def _cancel_all(self) -> None:
@@ -283,10 +314,7 @@ class _StageRun:
             self.window_end_s = min(self.window_end_s, max(ends))
         if self.window_end_s == float("inf"):
             self.window_end_s = self.now_s()
-        for record in self.records:
-            if record.ended_s is not None and record.ended_s > self.window_end_s:
-                record.detail = record.detail or f"{record.outcome} in the drain"
-                record.outcome = Outcome.UNFINISHED
+        cut_at(self.records, self.window_end_s)
 
     async def _report(self, on_progress: OnProgress) -> None:
         total_s = None if self.window_end_s == float("inf") else self.window_end_s

@@ -35,6 +35,8 @@ def metrics_of(point: Point, *, slo: Slo | None = None) -> LoadMetrics:
         window=(meta.window_start_s, meta.window_end_s),
         stage=meta.stage,
         client=meta.client,
+        ended_early=meta.ended_early,
+        server_restarted=meta.server_restarted,
         slo=slo,
     )
 
