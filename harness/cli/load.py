@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from harness.cli.load_options import duration, key_from, prompts_from, stages_from, workload_from
-from harness.cli.load_session import Session, levels_for
+from harness.cli.load_session import Session, course_for
 from harness.cli.loading import definitions_of, report_json, table_of
 from harness.errors import HarnessError
+from harness.load.levels import Finding
 from harness.load.records import Endpoint
 from harness.load.request import PATHS
 from harness.load.slo import Slo
@@ -163,6 +164,11 @@ class LoadInterrupted(HarnessError):
     help="Search: the highest rate that keeps the SLO, or the users beyond which throughput hardly grows.",
 )
 @click.option(
+    "--early-stop/--no-early-stop",
+    default=None,
+    help="End a level once it is lost, and skip higher ones.  [default: with --slo or --find]",
+)
+@click.option(
     "--processes",
     type=click.IntRange(1, 256),
     help="Client processes per stage; as many as needed unless given.",
@@ -195,7 +201,7 @@ def command(url: str, **options: Any) -> int:
     endpoint = Endpoint(
         normal_url(url), options["model"], key_from(options["api_key_env"]), options["ca_file"]
     )
-    levels = levels_for(options["find"], stages, slo)
+    course = course_for(options["find"], stages, slo, early_stop=options["early_stop"])
     session = Session(
         endpoint,
         workload,
@@ -206,14 +212,14 @@ def command(url: str, **options: Any) -> int:
     )
     interrupted = False
     try:
-        asyncio.run(session.run(levels, of=None if options["find"] else len(stages)))
+        asyncio.run(session.run(course, of=None if options["find"] else len(stages)))
     except KeyboardInterrupt:
         interrupted = True
     if session.measured:
         show(
             session,
             json_path=options["json_path"],
-            answer=levels.answer(),
+            finding=course.finding(),
             definitions=options["definitions"],
         )
     if interrupted:
@@ -223,11 +229,12 @@ def command(url: str, **options: Any) -> int:
     return 0 if (any(kept) if options["find"] else all(kept)) else 1
 
 
-def show(session: Session, *, json_path: str | None, answer: str | None, definitions: bool) -> None:
+def show(session: Session, *, json_path: str | None, finding: Finding | None, definitions: bool) -> None:
     """The table and a search's answer, or the JSON in their place when that goes to stdout."""
     document = report_json(session.measured, url=session.endpoint.url, model=session.model, slo=session.slo)
-    if answer is not None:
-        document["answer"] = answer
+    document["skipped"] = [{"load": stage.to_json(), "reason": why} for stage, why in session.skipped]
+    if finding is not None:
+        document |= {"answer": finding.answer, "finding": finding.to_json()}
     if json_path == "-":
         click.echo(plain_json(document))
         return
@@ -236,5 +243,7 @@ def show(session: Session, *, json_path: str | None, answer: str | None, definit
     click.echo(table_of(session.measured, slo=session.slo))
     if definitions:
         click.echo(definitions_of(session.measured))
-    if answer is not None:
-        click.echo(answer)
+    for stage, why in session.skipped:
+        click.echo(f"{stage.label}: skipped: {why}")
+    if finding is not None:
+        click.echo(finding.answer)

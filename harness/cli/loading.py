@@ -265,6 +265,7 @@ def _stage_json(measured: Measured) -> dict[str, Any]:
             }
             for variant in measured.variants
         ],
+        "ended_early": metrics.ended_early,
         "verdict": metrics.verdict.state,
         "reasons": list(metrics.verdict.reasons),
     }

@@ -6,6 +6,7 @@ The driver decides when requests go and keeps what became of them; it reads noth
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
@@ -15,10 +16,11 @@ import numpy as np
 from harness.load.arrivals import ClosedLoop
 from harness.load.chores import Chores
 from harness.load.job import Shard, stage_part
+from harness.load.merge import cut_at
 from harness.load.monitor import ClientWatch, Progress, client_stats
 from harness.load.pool import check_open_files, raise_open_file_limit
 from harness.load.probe import Probe, check_room
-from harness.load.records import Endpoint, Outcome, StageResult
+from harness.load.records import Endpoint, StageResult
 from harness.load.response import NS_PER_S
 from harness.load.source import RequestSource
 from harness.load.stage import Stage
@@ -34,6 +36,7 @@ OnProgress = Callable[[Progress], None]
 Start = Callable[[], Awaitable[int]]
 WHOLE = Shard()
 PROGRESS_S = 0.25
+OUTLOOK_S = 0.25
 LONGEST_OPENING_S = 10.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 1.0
 
@@ -113,6 +116,8 @@ class _StageRun:
         self.tasks: dict[asyncio.Task[None], None] = {}
         self.issued = 0
         self.phase = "warm-up" if stage.warmup_s else "measure"
+        self.ended_early: str | None = None
+        self._deadline: asyncio.Timeout | None = None
         self.window_start_s = stage.warmup_s
         self.window_end_s = float("inf")
         if stage.duration_s is not None:
@@ -143,12 +148,13 @@ class _StageRun:
         self.talk.origin_ns = await start() if start is not None else self.now_ns()
         started_at_unix = self.surroundings.unix_s() + (self.origin_ns - self.now_ns()) / NS_PER_S
         reporter = asyncio.ensure_future(self._report(on_progress)) if on_progress else None
+        watcher = asyncio.ensure_future(self._watch(times)) if self.stage.early_stop else None
         try:
             await self._drive(times)
             await self._drain()
         finally:
-            if reporter is not None:
-                reporter.cancel()
+            for task in filter(None, (reporter, watcher)):
+                task.cancel()
             await self._cancel_all()
             watch.stop()
             self.chores.finish()
@@ -169,6 +175,7 @@ class _StageRun:
             window_end_s=self.window_end_s,
             started_at_unix=started_at_unix,
             client=stats,
+            ended_early=self.ended_early,
         )
 
     # When
@@ -187,8 +194,26 @@ class _StageRun:
     async def _until_window_end(self, work: Awaitable[object]) -> None:
         remaining_s = self.window_end_s - self.now_s()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None if remaining_s == float("inf") else remaining_s):
+            async with asyncio.timeout(None if remaining_s == float("inf") else remaining_s) as deadline:
+                self._deadline = deadline
                 await work
+        self._deadline = None
+
+    async def _watch(self, times: Timetable | None) -> None:
+        """End the window once nothing can come of it any more."""
+        due_s = [] if times is None else times[0]
+        if times is not None:
+            self.talk.outlook.due_s = [time for time, warmup in zip(*times, strict=True) if not warmup]
+        while True:
+            await asyncio.sleep(OUTLOOK_S)
+            now_s = self.now_s()
+            # Of an open loop also those that are due and wait for the limit on requests in flight.
+            unsent = max(bisect.bisect(due_s, now_s) - len(self.talk.records), 0)
+            why = self.talk.outlook.verdict(now_s, in_flight=self.talk.tally.in_flight + unsent)
+            if why is not None and self._deadline is not None and now_s < self.window_end_s:
+                self.ended_early, self.window_end_s = why, now_s
+                self._deadline.reschedule(asyncio.get_running_loop().time())
+                return
 
     async def _user(self) -> None:
         """One closed-loop user: the next request when the last one ended, with a pause after failures.
@@ -243,10 +268,13 @@ class _StageRun:
     # The end
 
     async def _drain(self) -> None:
-        """Let requests in flight end for a while: their tokens are then counted on both sides."""
+        """Let requests in flight end for a while: their tokens are then counted on both sides.
+
+        Not when the level was lost: its backlog would not end in that time.
+        """
         self.phase = "drain"
         pending = {task for task in self.tasks if not task.done()}
-        if pending and self.stage.drain_s > 0:
+        if pending and self.stage.drain_s > 0 and self.ended_early is None:
             await asyncio.wait(pending, timeout=self.stage.drain_s)
 
     async def _cancel_all(self) -> None:
@@ -264,10 +292,7 @@ class _StageRun:
             self.window_end_s = min(self.window_end_s, max(ends))
         if self.window_end_s == float("inf"):
             self.window_end_s = self.now_s()
-        for record in self.talk.records:
-            if record.ended_s is not None and record.ended_s > self.window_end_s:
-                record.detail = record.detail or f"{record.outcome} in the drain"
-                record.outcome = Outcome.UNFINISHED
+        cut_at(self.talk.records, self.window_end_s)
 
     async def _report(self, on_progress: OnProgress) -> None:
         total_s = None if self.window_end_s == float("inf") else self.window_end_s

@@ -16,6 +16,8 @@ from harness.load.columns import ABSENT, Columns, Floats, columns_of
 from harness.load.drift import drifts
 from harness.load.figures import Mask, RequestFigures, ttft_by_turn
 from harness.load.goodput import goodput
+from harness.load.modes import modes
+from harness.load.outlook import OVER_SATURATED
 from harness.load.records import ClientStats, Outcome, StageResult
 from harness.load.reuse import cached_share, template_tokens, unexpected_share
 from harness.load.slo import Slo
@@ -36,7 +38,8 @@ class LoadMetrics:
     ``tpot`` and ``e2e`` to percentiles in which a failure is infinitely late. ``input_length_error`` is the mean of
     (counted - asked) / asked. ``output_tokens`` and ``input_tokens`` are the server's counts over all requests, warm-up
     included; of a request cut off before its usage the output tokens that had arrived.
-    ``offered_rate_req_s`` is the nominal rate of an open loop. ``ttft_by_turn`` is empty without conversations.
+    ``offered_rate_req_s`` is the nominal rate of an open loop. ``ended_early`` says why the window was cut short.
+    ``ttft_by_turn`` is empty without conversations.
     """
 
     label: str
@@ -82,6 +85,7 @@ class LoadMetrics:
     attainment_high: float | None = None
     slo_met: bool | None = None
     ttft_by_turn: Mapping[int, LatencySummary] = field(default_factory=dict)
+    ended_early: str | None = None
 
 
 def summarise(
@@ -95,6 +99,8 @@ def summarise(
         stage=result.stage,
         client=result.client,
         probe=result.probe,
+        ended_early=result.ended_early,
+        server_restarted=result.server_restarted,
         slo=slo,
         ceiling_tok_s=ceiling_tok_s,
     )
@@ -108,6 +114,8 @@ def summarise_columns(
     stage: Mapping[str, object],
     client: ClientStats,
     probe: Mapping[str, object] | None = None,
+    ended_early: str | None = None,
+    server_restarted: bool = False,
     slo: Slo | None = None,
     ceiling_tok_s: float | None = None,
 ) -> LoadMetrics:
@@ -133,8 +141,13 @@ def summarise_columns(
         reused=reused,
         ceiling_tok_s=ceiling_tok_s,
     )
-    verdict = judge(evidence)
-    metrics = replace(metrics, verdict=verdict)
+    evidence = replace(
+        evidence,
+        modes=modes(columns, figures),
+        ended_early=ended_early,
+        server_restarted=server_restarted,
+    )
+    metrics = replace(metrics, verdict=judge(evidence), ended_early=ended_early)
     if slo is None:
         return metrics
     found = goodput(columns, figures, window=window, slo=slo)
@@ -144,7 +157,8 @@ def summarise_columns(
         attainment=found.attainment,
         attainment_low=found.low,
         attainment_high=found.high,
-        slo_met=found.met,
+        # Its latencies were still within the SLO: they would not have stayed there.
+        slo_met=found.met and not (ended_early or "").startswith(OVER_SATURATED),
     )
 
 

@@ -112,6 +112,20 @@ class RequestRecord:
         return self.last_token_s - self.sent_s
 
     @property
+    def tpot_s(self) -> float | None:
+        """Time per output token after the first chunk; None where that is less than one token."""
+        if self.completion_tokens is None or self.first_token_s is None or self.last_token_s is None:
+            return None
+        first = max(int(self.chunk_tokens[0]), 1) if len(self.chunk_tokens) else 1
+        divisor = self.completion_tokens - first
+        return (self.last_token_s - self.first_token_s) / divisor if divisor >= 1 else None
+
+    @property
+    def stall_s(self) -> float | None:
+        """The longest gap between chunks; None without any."""
+        return float(np.diff(self.chunk_times_s).max()) if len(self.chunk_times_s) > 1 else None
+
+    @property
     def lateness_s(self) -> float | None:
         """The client's own delay: sent after scheduled."""
         return None if self.sent_s is None else self.sent_s - self.scheduled_s
@@ -146,7 +160,8 @@ class StageResult:
 
     ``window_start_s`` and ``window_end_s`` bound the measurement on the records' clock. ``started_at_unix`` is
     the wall-clock time of the origin. ``stage`` is the stage's own description as plain JSON values, ``probe``
-    what the endpoint was found to support, ``server_metrics`` the endpoint's ``/metrics`` deltas where it has them.
+    what the endpoint was found to support, ``server_metrics`` the endpoint's ``/metrics`` deltas where it has them;
+    ``server_restarted`` is True when those counters went back. ``ended_early`` says why the window was cut short.
     """
 
     label: str
@@ -158,4 +173,6 @@ class StageResult:
     client: ClientStats
     probe: Mapping[str, Any] = field(default_factory=dict)
     server_metrics: Mapping[str, float] | None = None
+    server_restarted: bool = False
+    ended_early: str | None = None
     interrupted: bool = False

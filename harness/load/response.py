@@ -43,8 +43,7 @@ class Response:
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: list[tuple[int, bytes]] = field(default_factory=list)
-    body_bytes: int = 0
-    head_bytes: int = 0
+    read_bytes: int = 0
     complete: bool = False
     outcome: Outcome | None = None
     detail: str = ""
@@ -170,7 +169,10 @@ def _classify(response: Response, parsed: ParsedStream, *, streamed: bool) -> tu
     if response.status is None:
         return Outcome.TRUNCATED, "the connection closed before a response"
     if response.status != 200:
-        return _status_outcome(response.status), parsed.error or excerpt(response.content)
+        words = [parsed.error or excerpt(response.content)]
+        if "retry-after" in response.headers:
+            words.append(f"retry-after: {excerpt(response.headers['retry-after'].encode('latin-1'))}")
+        return _status_outcome(response.status), "; ".join(filter(None, words))
     if parsed.error is not None:
         return Outcome.ERROR_EVENT, parsed.error
     if streamed and response.content_type != EVENT_STREAM:

@@ -18,8 +18,9 @@ class Stage:
     (both: whichever comes first). It follows a warm-up of ``warmup_s`` seconds at the same load. After a window
     that ends by time, requests in flight get ``drain_s`` more seconds, so that server and client agree on the token
     counts. ``timeout_s`` bounds one request, connecting included. ``max_in_flight`` holds an open loop's requests
-    back once so many are out; that wait counts as lateness. Where the workload has conversations, they are what
-    ``requests`` counts and what arrives.
+    back once so many are out; that wait counts as lateness. With ``early_stop`` a level that is lost ends early
+    (``harness.load.outlook``), also by the bounds of ``slo``, where one is given. Where the workload has
+    conversations, they are what ``requests`` counts and what arrives.
     """
 
     arrivals: Arrivals
@@ -29,6 +30,8 @@ class Stage:
     drain_s: float = 10.0
     timeout_s: float = 300.0
     max_in_flight: int | None = None
+    early_stop: bool = False
+    slo: str | None = None
 
     def __post_init__(self) -> None:
         check(self.arrivals)
@@ -62,7 +65,7 @@ class Stage:
         return {"kind": kind, "label": self.label, **asdict(self.arrivals), **rest}
 
 
-LIMITS = ("duration_s", "requests", "warmup_s", "drain_s", "timeout_s", "max_in_flight")
+LIMITS = ("duration_s", "requests", "warmup_s", "drain_s", "timeout_s", "max_in_flight", "early_stop", "slo")
 
 
 def stage_from_json(data: Mapping[str, Any]) -> Stage:

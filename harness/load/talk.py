@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from harness.load.alarm import Alarm
 from harness.load.chores import Chores
 from harness.load.monitor import Tally
+from harness.load.outlook import Outlook
 from harness.load.records import Outcome, RequestRecord
 from harness.load.response import NS_PER_S, Response, completing
 from harness.load.source import RequestSpec
@@ -38,7 +39,7 @@ class Talk:
         self.streamed, self._now_ns = streamed, now_ns
         self.alarm = Alarm(now_ns)
         self.records: list[RequestRecord] = []
-        self.tally = Tally()
+        self.tally, self.outlook = Tally(), Outlook(stage)
         self.queued = 0
         self.origin_ns = 0
         limit = None if stage.is_closed_loop else stage.max_in_flight
@@ -125,6 +126,7 @@ class Talk:
             record, response, streamed=self.streamed, origin_ns=self.origin_ns, answer=answer
         )
         self.tally.ended(record)
+        self.outlook.heard(record)
         yield
 
     def _read_and_follow(

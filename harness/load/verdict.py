@@ -59,6 +59,9 @@ class Evidence:
     drift: tuple[str, ...]
     output_tok_s: float | None
     ceiling_tok_s: float | None = None
+    modes: tuple[str, ...] = ()
+    ended_early: str | None = None
+    server_restarted: bool = False
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -102,6 +105,9 @@ def _void_server(evidence: Evidence) -> list[str | None]:
     return [
         "no request succeeded" if not evidence.succeeded else None,
         f"{errors:.1%} of the requests failed" if errors > VOID_ERROR_SHARE else None,
+        "the engine restarted: its counters went back, and requests failed"
+        if evidence.server_restarted and evidence.failed
+        else None,
         f"faster than the hardware allows: {reached:.0f} tok/s, at most {ceiling:.0f}"
         if ceiling is not None and reached is not None and reached > ceiling
         else None,
@@ -144,6 +150,12 @@ def _suspect_server(evidence: Evidence) -> list[str | None]:
         f"{cached:.1%} of the prompt tokens came from the prefix cache"
         if cached and cached > CACHED_SHARE
         else None,
+        # With nothing lost it may as well be another replica that answered the second time.
+        "the engine's counters went back: it restarted, or several answer behind this address"
+        if evidence.server_restarted and not evidence.failed
+        else None,
+        f"ended early: {evidence.ended_early}" if evidence.ended_early else None,
+        *evidence.modes,
         *(f"drifting: {what}" for what in evidence.drift),
         f"too few samples: {evidence.succeeded} requests"
         if 0 < evidence.succeeded < FEWEST_REQUESTS
@@ -152,9 +164,14 @@ def _suspect_server(evidence: Evidence) -> list[str | None]:
     ]
 
 
+def backlog_limit(arrivals: int) -> float:
+    """How many requests more may be in flight after so many arrivals than before, in a server that keeps up."""
+    return max(BACKLOG_SHARE * arrivals, CHANCE * math.sqrt(arrivals))
+
+
 def _rate_text(evidence: Evidence) -> str | None:
     """An open loop the server does not keep up with: requests pile up by more than chance explains."""
     arrivals = evidence.arrivals
-    if not arrivals or evidence.backlog <= max(BACKLOG_SHARE * arrivals, CHANCE * math.sqrt(arrivals)):
+    if not arrivals or evidence.backlog <= backlog_limit(arrivals):
         return None
     return f"rate not reached: {evidence.backlog} of {arrivals} requests piled up over the window"

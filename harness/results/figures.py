@@ -36,6 +36,8 @@ def metrics_of(point: Point, *, slo: Slo | None = None) -> LoadMetrics:
         stage=meta.stage,
         client=meta.client,
         probe=meta.probe,
+        ended_early=meta.ended_early,
+        server_restarted=meta.server_restarted,
         slo=slo,
     )
 

@@ -136,6 +136,8 @@ def _meta(result: StageResult, metadata: Mapping[str, Any]) -> PointMeta:
         client=result.client,
         probe=dict(result.probe),
         server_metrics=None if result.server_metrics is None else dict(result.server_metrics),
+        server_restarted=result.server_restarted,
+        ended_early=result.ended_early,
         interrupted=result.interrupted,
     )
 

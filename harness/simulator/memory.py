@@ -158,7 +158,7 @@ class _Recorder:
 
     def body(self, data: bytes) -> None:
         self._response.body.append((self._now_ns(), data))
-        self._response.body_bytes += len(data)
+        self._response.read_bytes += len(data)
         self._response.user_reads += 1
 
 
