@@ -88,6 +88,26 @@ def test_a_number_of_requests_is_met_exactly(arrivals: Arrivals) -> None:
     assert len(times) == 500
 
 
+@pytest.mark.parametrize(
+    ("arrivals", "count"),
+    [
+        (Ramp(20, 80), 2000),
+        (Ramp(0, 40), 4000),
+        (StepSeries((0, 30, 5)), 3000),
+        (PoissonRate(20), 2000),
+        # 11 arrivals over 10 s.
+        (TraceReplay(tuple(float(i) for i in range(11))), 110),
+    ],
+)
+def test_the_warm_up_is_a_steady_load_at_the_rate_it_begins_with(arrivals: Arrivals, count: int) -> None:
+    stage = Stage(arrivals=arrivals, duration_s=30.0, warmup_s=100.0)
+    times, warmups = open_loop_times(stage, rng=np.random.default_rng(4))
+    # Four standard deviations of a Poisson count.
+    assert abs(warmups - count) < 4 * count**0.5
+    halves = np.histogram(times[:warmups], bins=2, range=(0.0, 100.0))[0]
+    assert abs(int(halves[0]) - int(halves[1])) < 4 * count**0.5
+
+
 def test_a_trace_gives_no_more_requests_than_it_has() -> None:
     stage = Stage(arrivals=TraceReplay((0.0, 1.0, 2.0)), requests=500)
     assert len(open_loop_times(stage, rng=np.random.default_rng(1))[0]) == 3
