@@ -55,6 +55,7 @@ PURE = (
     "sweep/budget.py",
     "sweep/classify.py",
     "sweep/estimates.py",
+    "sweep/failures.py",
     "sweep/forecasts.py",
     "sweep/loads.py",
     "sweep/running.py",

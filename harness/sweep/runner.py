@@ -21,7 +21,7 @@ from harness.errors import (
     NetworkError,
     OperationFailed,
 )
-from harness.sweep.classify import cause_of
+from harness.sweep.classify import classify_error
 from harness.sweep.deployers import Ready, Run
 from harness.sweep.interrupts import Interrupts, StopRequested
 from harness.sweep.lifecycle import Lifecycle
@@ -210,9 +210,9 @@ class SweepRunner:
             )
         elif isinstance(error, ForbiddenError | NetworkError):
             self._ended_by = error
-        rule = error.rule if isinstance(error, EngineStartError) else None
-        told = {} if rule is None else {"rule": rule}
-        self._lifecycle.record(run.id, "failed", cause=cause_of(error), detail=str(error), **told)
+        failure = classify_error(error)
+        told = {} if failure.rule is None else {"rule": failure.rule}
+        self._lifecycle.record(run.id, "failed", cause=failure.cause, detail=str(error), **told)
 
     async def _end(self, run: Run) -> None:
         """Keep the logs, delete, prove it; what will not go, or is let go of, is left to the outcome's list."""
