@@ -51,6 +51,7 @@ PURE = (
     "plan/engine.py",
     "results/compare.py",
     "results/account.py",
+    "results/spending.py",
     "results/stats.py",
     "sweep/budget.py",
     "sweep/classify.py",
@@ -58,7 +59,9 @@ PURE = (
     "sweep/failures.py",
     "sweep/forecasts.py",
     "sweep/loads.py",
+    "sweep/pacing.py",
     "sweep/running.py",
+    "sweep/starts.py",
     "sweep/states.py",
     "capacity",
 )

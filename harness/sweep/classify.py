@@ -22,11 +22,13 @@ from harness.errors import (
 from harness.sweep.failures import (
     BAD_ARGUMENT,
     CHATTER,
+    GONE,
     MODEL_MISSING,
     NO_CAPACITY,
     PATTERNS,
     PREFIX,
     SOURCE,
+    STYLE,
     UNKNOWN,
 )
 
@@ -34,7 +36,7 @@ from harness.sweep.failures import (
 CAUSES: tuple[tuple[type[HarnessError], str], ...] = (
     (CapacityError, NO_CAPACITY),
     (InvalidError, "refused-request"),
-    (NotFoundError, "gone"),
+    (NotFoundError, GONE),
     (ForbiddenError, "forbidden"),
     (ConflictError, "conflict"),
     (RateLimitedError, "rate-limited"),
@@ -75,7 +77,8 @@ def classify_log(lines: Sequence[str]) -> Failure:
 
     Lines that only inform or warn are passed over: an engine warns of much that does not end it.
     """
-    bare = (PREFIX.sub("", line) for line in lines if not CHATTER.match(line))
+    plain = (STYLE.sub("", line) for line in lines)
+    bare = (PREFIX.sub("", line) for line in plain if not CHATTER.match(line))
     serious = "\n".join(line for line in bare if not SOURCE.match(line))
     for pattern, cause, rule in PATTERNS:
         found = pattern.search(serious)

@@ -15,10 +15,15 @@ NO_CAPACITY = "no-capacity"
 IMAGE = "image"
 TIMEOUT = "timeout"
 UNKNOWN = "unknown"
+# Not the engine's doing: it runs something else than was asked, or was taken away.
+NOT_AS_ASKED = "not-as-asked"
+GONE = "gone"
 
+# Colours, which engines write to a file as well.
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
 # What vLLM's logger puts before a line, and the lines of it that are no error: what it warns of did not end the engine.
 PREFIX = re.compile(r"^\s*(?:\([^)]*\)\s*)*(?:ERROR [\d-]+ [\d:]+ (?:\[[^\]]*\]\s?)?)?")
-CHATTER = re.compile(r"^\s*(?:\([^)]*\)\s*)*(?:DEBUG|INFO|WARNING) [\d-]+ [\d:]+ ")
+CHATTER = re.compile(r"^\s*(?:\([^)]*\)\s*)*(?:(?:DEBUG|INFO|WARNING) [\d-]+ [\d:]+ |INFO:\s)")
 # A line of source code in a traceback, which holds the words of an error before they are filled in.
 SOURCE = re.compile(r"^\s*raise \w")
 
@@ -129,6 +134,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], str, str | None], ...] = (
     (re.compile(r".*(?:401|403) Client Error.*"), MODEL_MISSING, None),
     # The platform's words, in state-details or in the container's events.
     (re.compile(r"ImagePullBackOff.*|ErrImagePull.*|manifest unknown.*"), IMAGE, None),
+    (re.compile(r"Failed to infer device type.*"), IMAGE, None),
     (re.compile(r"(?:not enough|insufficient) (?:\S+ )?(?:GPU|nvidia).*", re.IGNORECASE), NO_CAPACITY, None),
     (re.compile(r".*(?:took too long|timed out).*", re.IGNORECASE), TIMEOUT, None),
     # Whatever else ended it was an exception at its arguments; the wrapper that only points upward is none.

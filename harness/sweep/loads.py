@@ -89,12 +89,17 @@ def lengths(config: LengthConfig) -> Lengths:
 
 
 def load_seconds(config: SweepConfig, *, request_s: float) -> float:
-    """How long all levels of one run take, about; ``request_s`` is a guess of one request's latency."""
-    total = 0.0
-    for each in stages(config):
-        if each.duration_s is not None:
-            total += each.warmup_s + each.duration_s
-        else:
-            at_once = each.arrivals.concurrency if isinstance(each.arrivals, ClosedLoop) else 1
-            total += each.warmup_s + (each.requests or 1) * request_s / at_once
-    return total
+    """How long all levels of one run take, about; ``request_s`` is one request's latency."""
+    return sum(each.warmup_s + _level_seconds(each, request_s) for each in stages(config))
+
+
+def _level_seconds(stage: Stage, request_s: float) -> float:
+    """A given duration; or as long as so many requests take, of a closed loop or at a rate."""
+    if stage.duration_s is not None:
+        return stage.duration_s
+    requests, arrivals = stage.requests or 1, stage.arrivals
+    if isinstance(arrivals, ClosedLoop):
+        return math.ceil(requests / arrivals.concurrency) * request_s
+    if isinstance(arrivals, ConstantRate | PoissonRate | GammaRate):
+        return requests / arrivals.rate_req_s + request_s
+    return request_s
