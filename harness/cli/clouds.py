@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.errors import ConfigError, ForbiddenError, UsageError
+from harness.errors import ConfigError, CredentialsError, ForbiddenError, UsageError
 from harness.secret import Secret
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class CloudChoice:
     faults: str | None = None
     engines: Mapping[str, str] | None = None
     model_paths: Mapping[str, str] | None = None
+    same_organisation: bool = False
 
     @property
     def managed(self) -> bool:
@@ -70,6 +72,7 @@ class Cloud:
     family_gpus: Mapping[str, int] = field(default_factory=dict)
     models: ModelKeeper | None = None
     zone: VirtualZone | None = None
+    credentials: Credentials | None = None
 
 
 def credentials(choice: CloudChoice, *, zone: str | None = None) -> Credentials:
@@ -152,7 +155,8 @@ async def _exoscale(
     """A client of one zone. ``ask``: find out now, by one signed call, that the key is good and what it may use."""
     from harness.exoscale.client import ExoscaleClient
     from harness.exoscale.urls import is_loopback
-    from harness.sweep.exoscale_deployer import CloudTiming, ExoscaleDeployer
+    from harness.sweep.exoscale_deployer import ExoscaleDeployer
+    from harness.sweep.exoscale_ready import CloudTiming
     from harness.sweep.lifecycle import Patience
     from harness.sweep.models import ModelKeeper
 
@@ -174,6 +178,7 @@ async def _exoscale(
         "embedded": simulated_pace is not None,
         "virtual": zone is not None,
         "pace": pace,
+        "key": key_digest(found),
     }
     async with ExoscaleClient(found, transport=transport, policy=policy) as client:
         authorized, quotas = await _allowed(found, transport) if ask else (None, {})
@@ -181,7 +186,31 @@ async def _exoscale(
         models = ModelKeeper(
             client, huggingface_token=_huggingface_token(), polling=timing.polling(timeouts.ready_s)
         )
-        yield Cloud(deployer, patience, where, authorized, quotas, models, zone)
+        yield Cloud(deployer, patience, where, authorized, quotas, models, zone, found)
+
+
+def key_digest(found: Credentials) -> str:
+    """What a journal keeps of an API key: enough to know it again, not enough to use it."""
+    return hashlib.sha256(found.key.encode()).hexdigest()[:12]
+
+
+def refuse_another_cloud(
+    found: Credentials, started: Mapping[str, Any], *, same_organisation: bool = False
+) -> None:
+    """CredentialsError unless a 404 of this cloud proves anything about what the journal of ``started`` names.
+
+    It is another zone's where the endpoint differs, and may be another organisation's where the key does.
+    """
+    endpoint, keys = started.get("endpoint"), started.get("keys") or ()
+    if endpoint is not None and endpoint != found.endpoint:
+        raise CredentialsError(
+            f"that sweep ran in {endpoint}, these credentials are for {found.endpoint}: nothing there is its own"
+        )
+    if keys and key_digest(found) not in keys and not same_organisation:
+        raise CredentialsError(
+            "that sweep ran with another API key: to another organisation its deployments look as if they were gone; "
+            "use that key, or say --same-organisation if this one is of the same"
+        )
 
 
 async def _allowed(
@@ -273,9 +302,10 @@ async def cloud_of_journal(
     if embedded:
         found = Credentials("EXOembedded", Secret("gone"), str(started["zone"]), str(started["endpoint"]))
     else:
-        known = credentials(choice, zone=started.get("zone"))
+        known = credentials(replace(choice, zone=choice.zone or started.get("zone")))
         endpoint = str(started.get("endpoint", known.endpoint))
         found = Credentials(known.key, known.secret, str(started.get("zone", known.zone)), endpoint)
+        refuse_another_cloud(found, started, same_organisation=choice.same_organisation)
     pace = float(started.get("pace", 1.0))
     timeouts = Timeouts(delete_s=2.0 if embedded else Timeouts().delete_s)
     async with _exoscale(found, timeouts, simulated_pace=pace if pace != 1.0 else None, ask=False) as cloud:

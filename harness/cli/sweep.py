@@ -60,10 +60,8 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 @click.option(
     "--parallel-deployments",
     type=click.IntRange(1, 64),
-    default=2,
-    show_default=True,
     metavar="N",
-    help="Deployments that may exist at a time; load tests still run one at a time.",
+    help="Deployments that may exist at a time; load tests still run one at a time.  [2]",
 )
 @click.option(
     "--reuse",
@@ -82,7 +80,11 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 @click.option(
     "--prices", type=click.Path(dir_okay=False), metavar="FILE", help="Hourly prices, as configs/prices.yaml."
 )
-@click.option("--ttl", type=DurationType(), help="Tear everything down after this time, e.g. 2h.")
+@click.option(
+    "--ttl",
+    type=DurationType(),
+    help="Tear everything down after this time, e.g. 2h; counted from the call, anew for each --resume.",
+)
 @click.option(
     "--delete-models", is_flag=True, help="Delete the models that this sweep had to create in the zone."
 )
@@ -107,13 +109,16 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 @click.option(
     "--time-scale",
     type=click.FloatRange(min=0.1),
-    default=DEFAULT_TIME_SCALE,
-    show_default=True,
-    help="How much faster than real a simulated cloud provisions.",
+    help=f"How much faster than real a simulated cloud provisions.  [{DEFAULT_TIME_SCALE:g}]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated cloud.")
+@click.option("--seed", type=int, help="Seed of the simulated cloud.  [0]")
 @click.option(
     "--faults", type=click.Path(dir_okay=False), metavar="FILE", help="Faults of the simulated cloud."
+)
+@click.option(
+    "--same-organisation",
+    is_flag=True,
+    help="With --resume: the API key is another one than before, but of the same organisation.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
@@ -128,7 +133,7 @@ def command(
     results: str | None,
     replace: bool,
     yes: bool,
-    parallel_deployments: int,
+    parallel_deployments: int | None,
     reuse: bool,
     max_gpu_hours: float | None,
     max_cost: float | None,
@@ -139,9 +144,10 @@ def command(
     model_paths: dict[str, str],
     zone: str | None,
     account: str | None,
-    time_scale: float,
-    seed: int,
+    time_scale: float | None,
+    seed: int | None,
     faults: str | None,
+    same_organisation: bool,
     as_json: bool,
 ) -> int:
     """Deploy the matrix of CONFIG, load-test every deployment, tear it down, write the comparison.
@@ -149,13 +155,17 @@ def command(
     Cells that cannot start are refused before anything is paid for. The first Ctrl-C stops launching, tears
     down and reports what is there; the second prints what may still be alive and ends.
 
+    --resume goes on under the terms of the earlier attempts (limits, prices, --reuse, ...) where none are given anew,
+    and what they took counts against the limits.
+
     \b
     harness sweep configs/demo.yaml --simulate
     harness sweep configs/demo.yaml --simulate --virtual
     harness sweep configs/prod.yaml --max-gpu-hours 12 --ttl 4h
     harness sweep --resume results/prod-20260301-0900
     """
-    from harness.cli.sweeping import SweepRequest, run_sweep
+    from harness.cli.request import SweepRequest, Terms
+    from harness.cli.sweeping import run_sweep
 
     if (config is None) == (resume is None) and resume is None:
         raise UsageError("name a sweep config, or a folder with --resume")
@@ -171,11 +181,10 @@ def command(
         api_key_env=api_key_env,
         zone=zone,
         account=account,
-        time_scale=time_scale,
-        seed=seed,
         faults=faults,
         engines=engines,
         model_paths=model_paths,
+        same_organisation=same_organisation,
     )
     request = SweepRequest(
         config=config,
@@ -183,14 +192,18 @@ def command(
         resume=None if resume is None else Path(resume),
         results=None if results is None else Path(results),
         replace=replace,
-        confirmed=yes or simulate or local or endpoint is not None,
-        parallel=1 if local else parallel_deployments,
-        reuse=reuse,
-        max_gpu_hours=max_gpu_hours,
-        max_cost=max_cost,
+        yes=yes,
+        terms=Terms(
+            parallel=parallel_deployments,
+            reuse=reuse or None,
+            max_gpu_hours=max_gpu_hours,
+            max_cost=max_cost,
+            ttl_s=ttl,
+            delete_models=delete_models or None,
+            time_scale=time_scale,
+            seed=seed,
+        ),
         prices=None if prices is None else Path(prices),
-        ttl_s=ttl,
-        delete_models=delete_models,
     )
     outcome = run_sweep(request)
     if as_json:

@@ -137,6 +137,7 @@ def _measured_sections(run: Run, levels: pd.DataFrame, gallery: Gallery) -> Iter
 def summary(run: Run, levels: pd.DataFrame, document: Document) -> dict[str, Any]:
     """What a script wants to know of the run (``results/README.md``); absent figures are null."""
     cells = [{"cell_id": str(cell_id), **_plain(row)} for cell_id, row in run.cells.iterrows()]
+    total = run.account.spent(run.resolved.prices)
     return {
         "schema_version": SUMMARY_SCHEMA_VERSION,
         "name": run.resolved.name,
@@ -147,6 +148,10 @@ def summary(run: Run, levels: pd.DataFrame, document: Document) -> dict[str, Any
         "finished": run.account.finished,
         "counts": run.account.counts(),
         "config_sha256": run.resolved.config_sha256,
+        "gpu_hours": total.gpu_hours,
+        "cost": None if run.resolved.prices is None else total.cost,
+        "currency": None if run.resolved.prices is None else run.resolved.prices.currency,
+        "may_be_alive": [paid.run_id for paid in total.open],
         "cells": cells,
         "levels": [_plain(row) for _, row in levels.iterrows()],
     }

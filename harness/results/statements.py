@@ -11,6 +11,7 @@ import pandas as pd
 from harness.load.verdict import SUSPECT, VOID
 from harness.results.frame import Run
 from harness.results.rivals import rivals, told
+from harness.results.spending import Spent
 from harness.units import format_duration
 
 OUTPUT = "output_throughput_tok_s"
@@ -119,13 +120,23 @@ def provenance(run: Run) -> Iterable[tuple[str, str]]:
     yield "Configuration", f"config.yaml, SHA-256 {resolved.config_sha256 or 'unknown'}"
     yield "Requests", _request_count(run.points)
     scaled = ", as it went here: a simulated cloud hurries its provisioning" if resolved.simulated else ""
-    yield "Deployments took", f"{account.gpu_hours(resolved.cells):.3g} GPU-hours{scaled}"
+    total = account.spent(resolved.prices)
+    yield "Deployments took", f"{total.gpu_hours:.3g} GPU-hours{scaled}{_still(total)}"
     if resolved.prices is not None:
-        cost = account.cost(resolved.cells, resolved.prices)
-        known = "unknown: a price is missing" if cost is None else f"{cost:.2f} {resolved.prices.currency}"
+        known = (
+            "unknown: a price is missing"
+            if total.cost is None
+            else f"{total.cost:.2f} {resolved.prices.currency}"
+        )
         yield "Deployments cost", known
         yield "Prices", f"{resolved.prices.what}, {resolved.prices.currency}, {resolved.prices.as_of}"
     yield "Tool", f"harness {resolved.tool_version}"
+
+
+def _still(total: Spent) -> str:
+    """What is not counted yet, if anything is."""
+    runs = ", ".join(paid.run_id for paid in total.open)
+    return f", and more while what may still be alive is there ({runs})" if runs else ""
 
 
 def _request_count(points: pd.DataFrame) -> str:

@@ -148,7 +148,7 @@ def _measured_seconds(stage: Stage, *, each_s: float) -> float:
         return stage.duration_s
     requests = stage.requests or 1
     if isinstance(stage.arrivals, ClosedLoop):
-        return requests * each_s / stage.arrivals.concurrency
+        return math.ceil(requests / stage.arrivals.concurrency) * each_s
     if isinstance(stage.arrivals, TraceReplay):
         last = min(requests, len(stage.arrivals.times_s)) - 1
         return sorted(stage.arrivals.times_s)[last] * stage.arrivals.stretch + each_s

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from harness.cli.sweeping import reopen
+from harness.cli.resuming import reopen
 from harness.exoscale.client import ExoscaleClient
 from harness.exoscale.credentials import Credentials
 from harness.exoscale.retries import RetryPolicy
@@ -31,7 +31,8 @@ from harness.plan.config import SweepConfig
 from harness.sweep.cleanup import clean_folder
 from harness.sweep.conduct import Conduct, conduct, resolve, start_folder
 from harness.sweep.deployers import Deployer
-from harness.sweep.exoscale_deployer import CloudTiming, ExoscaleDeployer
+from harness.sweep.exoscale_deployer import ExoscaleDeployer
+from harness.sweep.exoscale_ready import CloudTiming
 from harness.sweep.lifecycle import Patience
 from harness.sweep.measure import Instruments
 from harness.sweep.preflight import Preflight

@@ -31,6 +31,7 @@ class MemoryPlatform:
         self.created: list[str] = []
         self.deleted: list[str] = []
         self.moved: list[tuple[str, Cell]] = []
+        self.scaled: list[tuple[str, int]] = []
         self.faults: dict[str, list[HarnessError]] = defaultdict(list)
         self.lost_answers = 0
         self.ready_s = 0.0
@@ -67,6 +68,13 @@ class MemoryPlatform:
     async def move(self, run: Run, deployment_id: str) -> None:
         self._fault("move")
         self.moved.append((deployment_id, run.cell))
+
+    async def scale(self, deployment_id: str, *, replicas: int) -> None:
+        self._fault("scale")
+        self.scaled.append((deployment_id, replicas))
+
+    async def check(self, run: Run, deployment_id: str) -> None:
+        self._fault("check")
 
     async def logs(self, deployment_id: str) -> Sequence[str]:
         return [f"log of {deployment_id}"]
