@@ -41,9 +41,14 @@ def engine_of(cell: Cell, model_config: Mapping[str, object] | None = None) -> C
         return UnknownEngine(f"the forecast does not cover {cell.model}")
     if gpu is None:
         return UnknownEngine(f"no facts of GPU '{cell.gpu_type}'")
+    settings = settings_of(cell)
+    return settings if isinstance(settings, UnknownEngine) else CellEngine(model, gpu, settings)
+
+
+def settings_of(cell: Cell) -> EngineSettings | UnknownEngine:
+    """What the cell's parameters come to, whatever the model and the GPU."""
     reading = read(cell.parameters, knowledge_of(cell.engine_version).grammar)
     if reading.problems:
         return UnknownEngine("its parameters are refused; run `harness lint`")
     values = {argument.name: argument.converted for argument in reading.arguments if argument.valid}
-    settings = from_values(values, engine_version=cell.engine_version, gpu_count=cell.gpu_count)
-    return CellEngine(model, gpu, settings)
+    return from_values(values, engine_version=cell.engine_version, gpu_count=cell.gpu_count)

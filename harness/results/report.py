@@ -17,8 +17,7 @@ import numpy as np
 import pandas as pd
 
 from harness.results.document import Document, Section
-from harness.results.export import vllm_bench
-from harness.results.files import plain_json, write_bytes, write_json, write_text
+from harness.results.files import write_bytes, write_json, write_text
 from harness.results.frame import Run
 from harness.results.gallery import Gallery, best_points, report_effects
 from harness.results.markdown import markdown
@@ -79,20 +78,6 @@ def write_reports(folder: RunFolder | Path) -> list[Path]:
     write_text(root / "report.html", reports.html)
     names = ("report.html", "report.md", "summary.json", "points.csv", "cells.csv")
     return [root / name for name in names] + list(drawn)
-
-
-def write_vllm_results(folder: RunFolder, target: Path) -> list[Path]:
-    """A folder a cell below ``target``, each with the summary.json that ``vllm bench sweep`` plots; the paths."""
-    run = Run(folder)
-    found: dict[str, list[dict[str, Any]]] = {}
-    rows = {(row["run_id"], row["point"]): row for row in run.points.to_dict("records")}
-    for point in run.stored_points():
-        row = {str(k): v for k, v in rows[point.meta.run_id, point.meta.point].items()}
-        found.setdefault(point.meta.cell_id, []).append(vllm_bench(point, row))
-    paths = [target / cell_id / "summary.json" for cell_id in found]
-    for path, results in zip(paths, found.values(), strict=True):
-        write_text(path, plain_json(results, indent=2) + "\n")
-    return paths
 
 
 def _prefix(document: Document) -> str:

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from harness.results.compare import Change, Subject, Verdict, compare
 from harness.results.frame import Run
-from harness.results.matching import SEED, samples_of
+from harness.results.matching import samples_of
 from harness.results.stats import Interval
 
 MOST_RIVALS = 5
@@ -69,7 +68,7 @@ def _change(run: Run, best: pd.Series[Any], level: pd.Series[Any]) -> Change | N
     """The change of output throughput from the best level to the rival's."""
     sides = [tuple(samples_of(run, _points(run, side))) for side in (best, level)]
     subject = Subject(str(level["label"]), str(level["load"]), *sides)
-    found = compare([subject], rng=np.random.default_rng(SEED), metrics=("output_throughput",))
+    found = compare([subject], metrics=("output_throughput",))
     return found[0] if found else None
 
 

@@ -39,9 +39,10 @@ def throughputs(run: Run) -> tuple[float, float]:
     return float(levels["gpua5000", "c8"]), float(levels["gpurtx6000pro", "c32"])
 
 
-def test_a_cell_that_costs_the_same_is_not_distinguished(run_folder: RunFolder) -> None:
-    slow, fast = throughputs(Run(run_folder))
-    near, words = found(priced(run_folder, fast_per_h=fast / slow * 1.0001))
+def test_a_cell_that_costs_the_same_is_not_distinguished(tmp_path: Path, run_builder: RunBuilder) -> None:
+    folder = run_builder(tmp_path / "run", repeats=3)
+    slow, fast = throughputs(Run(folder))
+    near, words = found(priced(folder, fast_per_h=fast / slow * 1.0001))
     assert [rival.label for rival in near] == ["gpurtx6000pro×1 0.15.1 base"]
     assert near[0].relative == pytest.approx(0.0001)
     assert near[0].interval is not None
