@@ -51,6 +51,7 @@ PURE = (
     "plan/engine.py",
     "results/compare.py",
     "results/account.py",
+    "results/hardware.py",
     "results/stats.py",
     "sweep/budget.py",
     "sweep/classify.py",
