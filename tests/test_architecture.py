@@ -59,6 +59,7 @@ PURE = (
     "results/compare.py",
     "results/account.py",
     "results/spending.py",
+    "results/hardware.py",
     "results/stats.py",
     "results/exchange/guidellm.py",
     "results/exchange/guidellm_distributions.py",

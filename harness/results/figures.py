@@ -26,8 +26,8 @@ RATES = (
 )  # fmt: skip
 
 
-def metrics_of(point: Point, *, slo: Slo | None = None) -> LoadMetrics:
-    """All figures of the point, against an SLO where one is given."""
+def metrics_of(point: Point, *, slo: Slo | None = None, ceiling_tok_s: float | None = None) -> LoadMetrics:
+    """All figures of the point, against an SLO and the hardware's ceiling where they are known."""
     meta = point.meta
     return summarise_columns(
         point.columns,
@@ -39,12 +39,13 @@ def metrics_of(point: Point, *, slo: Slo | None = None) -> LoadMetrics:
         ended_early=meta.ended_early,
         server_restarted=meta.server_restarted,
         slo=slo,
+        ceiling_tok_s=ceiling_tok_s,
     )
 
 
-def point_row(point: Point, *, slo: Slo | None = None) -> dict[str, Any]:
+def point_row(point: Point, *, slo: Slo | None = None, ceiling_tok_s: float | None = None) -> dict[str, Any]:
     """One row of the points frame, its cell's columns aside. NaN where a figure does not apply."""
-    meta, metrics = point.meta, metrics_of(point, slo=slo)
+    meta, metrics = point.meta, metrics_of(point, slo=slo, ceiling_tok_s=ceiling_tok_s)
     row: dict[str, Any] = {
         "run_id": meta.run_id,
         "cell_id": meta.cell_id,
@@ -61,6 +62,7 @@ def point_row(point: Point, *, slo: Slo | None = None) -> dict[str, Any]:
         "requests_unfinished": metrics.unfinished,
     }
     row |= {name: getattr(metrics, name) for name in RATES}
+    row["ceiling_tok_s"] = ceiling_tok_s
     for name in LATENCIES:
         latency = getattr(metrics, name)
         row |= {f"{name}_{part}_s": getattr(latency, part) for part in PARTS}

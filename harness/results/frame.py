@@ -20,6 +20,7 @@ from harness.load.verdict import SUSPECT, VALID, VOID
 from harness.plan.cells import Cell
 from harness.results.account import SweepAccount, account
 from harness.results.figures import point_row
+from harness.results.hardware import Ceilings
 from harness.results.pareto import pareto_front
 from harness.results.point import Point
 from harness.results.prices import PriceTable
@@ -124,7 +125,10 @@ class Run:
 
     def points_against(self, slo: Slo | None) -> pd.DataFrame:
         """The points judged against another SLO than the sweep's own; cells in the plan's order."""
-        rows = [point_row(point, slo=slo) for point in self.stored_points()]
+        ceilings = Ceilings(self.resolved)
+        rows = [
+            point_row(point, slo=slo, ceiling_tok_s=ceilings.of(point.meta)) for point in self.stored_points()
+        ]
         frame = pd.DataFrame(rows, columns=None if rows else [*POINT_KEYS, "load"])
         cells = self.cells.drop(columns=["state", "reason", "runs_measured", "time_to_ready_s"])
         joined = frame.join(cells, on="cell_id", how="left")

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, LeftRunningError
+from harness.forecast.models import ModelFacts
 from harness.plan.cells import Cell
 from harness.plan.config import SweepConfig
+from harness.plan.engine import facts_of
+from harness.plan.matrix import expand
 from harness.results.clock import elapsed_s
 from harness.results.files import write_bytes
 from harness.results.journal import Journal, JournalError
@@ -29,7 +32,7 @@ from harness.sweep.lifecycle import Lifecycle, Notice, Patience
 from harness.sweep.loads import stages, workload
 from harness.sweep.measure import Instruments, LoadPlan, Measurer, OnProgress
 from harness.sweep.pacing import Pacing
-from harness.sweep.preflight import Preflight
+from harness.sweep.preflight import Preflight, read_model_configs
 from harness.sweep.runner import Limits, SweepOutcome, SweepRunner
 from harness.sweep.states import Ledger, Result, leftovers, unproven
 
@@ -95,7 +98,16 @@ def resolve(
         repeats=config.repeats,
         config_sha256=config.sha256,
         prices=prices,
+        models=_facts(config),
     )
+
+
+def _facts(config: SweepConfig) -> dict[str, Mapping[str, Any]]:
+    """What the forecast knows of each model that the matrix names, where it covers it."""
+    configs = read_model_configs(config.models)
+    names = dict.fromkeys(cell.model for cell in expand(config))
+    found = {name: facts_of(name, configs.get(name)) for name in names}
+    return {name: facts.to_json() for name, facts in found.items() if isinstance(facts, ModelFacts)}
 
 
 def start_folder(
