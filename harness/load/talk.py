@@ -37,7 +37,7 @@ class Talk:
         self.queued = 0
         self.origin_ns = 0
         limit = None if stage.is_closed_loop else stage.max_in_flight
-        self._ahead: set[_Turn] = set()
+        self._ahead: dict[_Turn, None] = {}
         self._looking = False
         self._gate = None if limit is None else asyncio.Semaphore(limit)
 
@@ -108,7 +108,7 @@ class Talk:
             if turn is None:
                 self.chores.add(self._read(record, response))
             else:
-                self._ahead.discard(turn)
+                self._ahead.pop(turn)
                 self.chores.add(self._read_and_follow(record, response, turn), urgent=True)
         return response
 
@@ -136,7 +136,7 @@ class Talk:
     # An answer that others wait for is read while it comes: at its end there is then little left to do.
 
     def _read_ahead_of(self, turn: _Turn) -> None:
-        self._ahead.add(turn)
+        self._ahead[turn] = None
         if not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_later(READ_AHEAD_S, self._look_ahead)

@@ -71,8 +71,7 @@ def test_the_json_has_the_documented_shape(serve: Serve, capsys: pytest.CaptureF
     assert stage["request_throughput_req_s"] > 0
     assert stage["achieved_concurrency"] > 0
     assert set(stage["client"]) >= {"clock", "lateness_ms", "coalesced_read_share", "cpu_s"}
-    # Of 6 requests; and void where the machine was too busy for the client.
-    assert stage["verdict"] in ("suspect", "void")
+    assert stage["verdict"] == "suspect"
     assert stage["reasons"] != []
     assert stage["attainment"] == 1.0
 
