@@ -26,6 +26,8 @@ from harness.load.verdict import Evidence, Verdict, judge
 
 SMALL_GAP_S = 0.001
 LENGTH_LOW, LENGTH_HIGH = 0.9, 1.1
+# Their load changes on purpose, and so do latencies and throughput.
+CHANGING_LOADS = ("ramp", "step-series", "trace-replay")
 OPEN_LOOP_RATES = ("constant-rate", "poisson-rate", "gamma-rate")
 
 
@@ -138,6 +140,7 @@ def summarise_columns(
         client,
         window=window,
         by_time=stage.get("requests") is None,
+        steady=kind not in CHANGING_LOADS,
         reused=reused,
         ceiling_tok_s=ceiling_tok_s,
     )
@@ -311,6 +314,7 @@ def _evidence(
     *,
     window: tuple[float, float],
     by_time: bool,
+    steady: bool,
     reused: float | None,
     ceiling_tok_s: float | None,
 ) -> Evidence:
@@ -326,7 +330,7 @@ def _evidence(
         output_length_off_share=metrics.output_length_off_share,
         input_length_error=metrics.input_length_error,
         unexpected_cached_share=reused,
-        drift=metrics.drift,
+        drift=metrics.drift if steady else (),
         output_tok_s=metrics.output_throughput_tok_s,
         ceiling_tok_s=ceiling_tok_s,
     )

@@ -62,9 +62,12 @@ class Supply:
         self._next[warmup] += self._stride
         return spec, self._bytes(spec)
 
-    def following(self, spec: RequestSpec, answer: str) -> Ready:
-        """The request after ``spec`` in its conversation, with all that was said before it."""
-        turn = self._source.next_turn(spec)
+    def next_turn(self, spec: RequestSpec) -> RequestSpec:
+        """What the user says after the answer to ``spec``."""
+        return self._source.next_turn(spec)
+
+    def following(self, spec: RequestSpec, answer: str, *, turn: RequestSpec) -> Ready:
+        """The request of ``turn``: all that was said up to ``spec``, its ``answer``, and what the user says now."""
         spec = replace(turn, prompt=continued(spec.prompt, answer, then=turn.prompt, api=self._form.api))
         return spec, self._bytes(spec)
 

@@ -1,7 +1,7 @@
 """Sending the requests of a stage and keeping what became of them: single ones, and conversations turn by turn.
 
-Nothing of a response is read until it has ended. When requests go is the driver's to say; only the pause for thought
-within a conversation is waited for here.
+A response is read when it has ended, and by and by before that where the next turn depends on it. When requests go is
+the driver's to say; only the pause for thought within a conversation is waited for here.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from harness.load.alarm import Alarm
 from harness.load.chores import Chores
 from harness.load.monitor import Tally
 from harness.load.outlook import Outlook
 from harness.load.records import Outcome, RequestRecord
-from harness.load.response import NS_PER_S, Response, completing
+from harness.load.response import NS_PER_S, Reading, Response, completing
 from harness.load.source import RequestSpec
 from harness.load.stage import Stage
 from harness.load.supply import Ready, Supply
 from harness.load.surroundings import Connections
+
+# How far the reading of a conversation's answers stays behind them.
+READ_AHEAD_S = 0.02
 
 
 class Talk:
@@ -43,6 +47,8 @@ class Talk:
         self.queued = 0
         self.origin_ns = 0
         limit = None if stage.is_closed_loop else stage.max_in_flight
+        self._ahead: dict[_Turn, None] = {}
+        self._looking = False
         self._gate = None if limit is None else asyncio.Semaphore(limit)
 
     async def admit(self) -> None:
@@ -60,11 +66,12 @@ class Talk:
         ready: Ready | None = self.supply.take(warmup=warmup)
         while ready is not None:
             spec, request = ready
-            following = None if spec.is_last else asyncio.get_running_loop().create_future()
-            response = await self._send(spec, request, scheduled_ns, following)
-            if following is None:
+            if spec.is_last:
+                response = await self._send(spec, request, scheduled_ns)
                 return not response.looks_failed
-            ready = await following
+            turn = _Turn(spec, asyncio.get_running_loop().create_future())
+            response = await self._send(spec, request, scheduled_ns, turn)
+            ready = await turn.following
             if ready is None:
                 break
             scheduled_ns = (response.ended_ns or 0) + round(ready[0].think_s * NS_PER_S)
@@ -76,16 +83,9 @@ class Talk:
         return False
 
     async def _send(
-        self,
-        spec: RequestSpec,
-        request: bytes,
-        scheduled_ns: int,
-        following: asyncio.Future[Ready | None] | None,
+        self, spec: RequestSpec, request: bytes, scheduled_ns: int, turn: _Turn | None = None
     ) -> Response:
-        """One request from its schedule to its response; the record is filled in when there is time.
-
-        ``following``, if there is one, is then given the conversation's next request, None after a failure.
-        """
+        """One request from its schedule to its response; the record is filled in when there is time."""
         record = RequestRecord(
             index=spec.index,
             scheduled_s=(scheduled_ns - self.origin_ns) / NS_PER_S,
@@ -97,6 +97,9 @@ class Talk:
         )
         self.records.append(record)
         response = Response()
+        if turn is not None:
+            turn.reading = Reading(response, origin_ns=self.origin_ns, answer=turn.answer)
+            self._read_ahead_of(turn)
         self.tally.in_flight += 1
         try:
             async with asyncio.timeout(self.stage.timeout_s):
@@ -112,38 +115,73 @@ class Talk:
                 self._gate.release()
             if response.ended_ns is None:
                 response.ended_ns = self._now_ns()
-            if following is None:
+            if turn is None:
                 self.chores.add(self._read(record, response))
             else:
-                self.chores.add(self._read_and_follow(record, response, spec, following), urgent=True)
+                self._ahead.pop(turn)
+                self.chores.add(self._read_and_follow(record, response, turn), urgent=True)
         return response
 
     def _read(
-        self, record: RequestRecord, response: Response, answer: list[str] | None = None
+        self, record: RequestRecord, response: Response, reading: Reading | None = None
     ) -> Iterator[None]:
         """What became of a request, read from its response; the response's bytes are then let go."""
         yield from completing(
-            record, response, streamed=self.streamed, origin_ns=self.origin_ns, answer=answer
+            record, response, streamed=self.streamed, origin_ns=self.origin_ns, reading=reading
         )
         self.tally.ended(record)
         self.outlook.heard(record)
         yield
 
-    def _read_and_follow(
-        self,
-        record: RequestRecord,
-        response: Response,
-        spec: RequestSpec,
-        following: asyncio.Future[Ready | None],
-    ) -> Iterator[None]:
-        """``_read``, then the conversation's next request, made while the user thinks."""
-        answer: list[str] = []
-        yield from self._read(record, response, answer)
-        if following.done():  # cancelled with the stage
+    def _read_and_follow(self, record: RequestRecord, response: Response, turn: _Turn) -> Iterator[None]:
+        """``_read``, then the conversation's next request, made while the user thinks; None after a failure."""
+        yield from self._read(record, response, turn.reading)
+        if turn.following.done():  # cancelled with the stage
             return
-        succeeded = record.outcome is Outcome.SUCCEEDED
-        following.set_result(self.supply.following(spec, "".join(answer)) if succeeded else None)
+        ready: Ready | None = None
+        if record.outcome is Outcome.SUCCEEDED:
+            said = turn.then or self.supply.next_turn(turn.spec)
+            ready = self.supply.following(turn.spec, "".join(turn.answer), turn=said)
+        turn.following.set_result(ready)
+
+    # An answer that others wait for is read while it comes: at its end there is then little left to do.
+
+    def _read_ahead_of(self, turn: _Turn) -> None:
+        self._ahead[turn] = None
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(READ_AHEAD_S, self._look_ahead)
+
+    def _look_ahead(self) -> None:
+        self._looking = bool(self._ahead)
+        if self._looking:
+            self.chores.add(self._catch_up(list(self._ahead)))
+
+    def _catch_up(self, turns: list[_Turn]) -> Iterator[None]:
+        """What has come of these answers, read; what the user says after them, made. Then it is time to wait again."""
+        for turn in turns:
+            if turn.then is None:
+                turn.then = self.supply.next_turn(turn.spec)
+                yield
+            if turn in self._ahead and self.streamed and turn.reading is not None and turn.reading.is_stream:
+                for _ in turn.reading.catch_up():
+                    yield
+                    if turn not in self._ahead:
+                        break
+        asyncio.get_running_loop().call_later(READ_AHEAD_S, self._look_ahead)
 
     def close(self) -> None:
         """Free what the waiting took; the pool is its owner's to close."""
+        self._ahead.clear()
         self.alarm.close()
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """A request that another follows: its answer as far as it was read, what comes ``then``, the request made of it."""
+
+    spec: RequestSpec
+    following: asyncio.Future[Ready | None]
+    answer: list[str] = field(default_factory=list)
+    reading: Reading | None = None
+    then: RequestSpec | None = None

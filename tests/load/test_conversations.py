@@ -260,19 +260,19 @@ def test_a_turn_is_scheduled_for_the_answers_end_and_the_thought(
     serve: Serve, lab: ModuleType, answering: Any
 ) -> None:
     server = serve(answering())
-    result = load(server.url, Stage(arrivals=ClosedLoop(2), requests=4), talking(3, think_ms=120), lab)
+    result = load(server.url, Stage(arrivals=ClosedLoop(2), requests=4), talking(3, think_ms=500), lab)
     conversations = by_conversation(result.records)
     assert len(conversations) == 4
     for turns in conversations.values():
         assert [record.turn for record in turns] == [1, 2, 3]
         for before, after in itertools.pairwise(turns):
-            assert after.scheduled_s == pytest.approx(before.ended_s + 0.12, abs=1e-6)
-            # Thinking is no lateness: without it in the schedule this would be 0.12 and more.
-            assert 0 <= after.lateness_s < 0.1
+            assert after.scheduled_s == pytest.approx(before.ended_s + 0.5, abs=1e-6)
+            # Thinking is no lateness: without it in the schedule this would be 0.5 and more.
+            assert 0 <= after.lateness_s < 0.45
     # Two users, each with two conversations one after the other.
     first = sorted(turns[0].scheduled_s for turns in conversations.values())
     assert first[:2] == [0.0, 0.0]
-    assert first[2] > 0.24
+    assert first[2] > 1.0
 
 
 def test_in_an_open_loop_arrivals_start_conversations(serve: Serve, lab: ModuleType, answering: Any) -> None:
@@ -303,7 +303,7 @@ def test_who_thinks_holds_neither_a_place_in_flight_nor_the_end(
     result = load(server.url, stage, talking(2, think_ms=1_000_000), lab)
     # Nobody comes to a second turn, and the stage does not wait for one; load() gives up after a minute.
     assert [record.turn for record in result.records] == [1] * len(result.records)
-    assert len(result.records) >= 10
+    assert len(result.records) >= 2
     assert server.most_in_flight == 1
     assert result.window_end_s == pytest.approx(0.5)
 
@@ -325,13 +325,13 @@ def test_conversations_of_the_warm_up_are_left_when_the_window_starts(
     serve: Serve, lab: ModuleType, answering: Any
 ) -> None:
     server = serve(answering())
-    stage = Stage(arrivals=ClosedLoop(3), duration_s=0.3, warmup_s=0.3)
+    stage = Stage(arrivals=ClosedLoop(3), duration_s=1.0, warmup_s=1.0)
     result = load(server.url, stage, talking(50, think_ms=1_000_000), lab)
     assert [(r.warmup, r.conversation, r.turn) for r in result.records] == [
         *((True, i, 1) for i in range(3)),
         *((False, i, 1) for i in range(3)),
     ]
-    assert all(record.scheduled_s >= 0.3 for record in result.records if not record.warmup)
+    assert all(record.scheduled_s >= 1.0 for record in result.records if not record.warmup)
 
 
 LONG = " ".join(["lorem ipsum dolor"] * 40)
