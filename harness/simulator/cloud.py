@@ -110,6 +110,10 @@ class Cloud:
             api_key=Secret(secrets.token_urlsafe(24)),
         )
         self.inventory.take(record.gpu_type, record.gpus)
+        late = self.faults.draw(
+            Fault.UNLISTED, operation="create-deployment", subjects=(record.name, record.gpu_type)
+        )
+        record.listed_from = self.clock.now() + late.seconds if late else 0.0
         self.deployments[record.id] = record
         self.ledger.created.append(record.name)
         operation = self._begin(record, "create-deployment")

@@ -169,8 +169,8 @@ def unproven(events: Iterable[JournalEvent]) -> dict[str, str]:
     for event in events:
         if event.run_id is None:
             continue
-        if event.kind in ("create-intended", "found-late"):
-            names[event.run_id] = str(event.data["name"])
+        if event.kind in ("create-intended", "adopted", "found-late"):
+            names[event.run_id] = str(event.data["name"])  # whose end a deletion now is
         name = names.get(event.run_id)
         if event.kind == "deleted" and name is not None:
             found.pop(name, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -123,20 +124,6 @@ def test_only_starts_of_fresh_deployments_teach() -> None:
     assert seen_starts(events) == [250.0]
 
 
-class ImpatientLoop(asyncio.SelectorEventLoop):
-    """An event loop that does not wait: when nobody has anything to do, its clock jumps to the next timer."""
-
-    _now = 0.0
-
-    def time(self) -> float:
-        return self._now
-
-    def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self._now = max(self._now, self._scheduled[0].when())  # type: ignore[attr-defined]
-        super()._run_once()  # type: ignore[misc]
-
-
 # A load test takes twenty minutes, a start five.
 LOAD_S = 1200.0
 READY_S = 300.0
@@ -157,7 +144,17 @@ class Story:
     measured_at: list[float]
 
 
-def sweep(lifecycle, platform, runs: list[Run], *, reuse: bool = False, paced: bool = True) -> Story:
+@pytest.fixture
+def sweep(lifecycle, platform, impatiently) -> Callable[..., Story]:
+    """``sweep(runs)``: two deployments at a time, one load test."""
+
+    def run(runs: list[Run], *, reuse: bool = False, paced: bool = True) -> Story:
+        return swept(lifecycle, platform, impatiently, runs, reuse=reuse, paced=paced)
+
+    return run
+
+
+def swept(lifecycle, platform, impatiently, runs: list[Run], *, reuse: bool, paced: bool) -> Story:
     platform.ready_s = READY_S
     story = Story(SweepOutcome({}), [], [], [])
     real_create, real_scale = platform.create, platform.scale
@@ -189,16 +186,15 @@ def sweep(lifecycle, platform, runs: list[Run], *, reuse: bool = False, paced: b
         return await runner.run(runs)
 
     platform.create, platform.scale = create, scale
-    with asyncio.Runner(loop_factory=ImpatientLoop) as runner:
-        story.outcome = runner.run(carry())
+    story.outcome = impatiently(carry())
     assert {ledger.result for ledger in story.outcome.ledgers.values()} == {Result.MEASURED}
     assert len(story.outcome.ledgers) == len(runs)
     assert sorted(platform.deleted) == sorted(platform.created)
     return story
 
 
-def test_a_fresh_deployment_is_created_when_a_late_start_would_just_be_in_time(lifecycle, platform) -> None:
-    story = sweep(lifecycle, platform, runs_of(3))
+def test_a_fresh_deployment_is_created_when_a_late_start_would_just_be_in_time(sweep) -> None:
+    story = sweep(runs_of(3))
     assert story.measured_at == pytest.approx([300.0, 1500.0, 2700.0], abs=1.0)
     # The second is thought to have its turn at 1200 until the first is under way, the third at 2700.
     assert story.created_at[0] == 0.0
@@ -209,14 +205,14 @@ def test_a_fresh_deployment_is_created_when_a_late_start_would_just_be_in_time(l
     assert story.scaled_at == []
 
 
-def test_without_a_timetable_every_deployment_is_created_as_soon_as_it_may_be(lifecycle, platform) -> None:
-    story = sweep(lifecycle, platform, runs_of(3), paced=False)
+def test_without_a_timetable_every_deployment_is_created_as_soon_as_it_may_be(sweep) -> None:
+    story = sweep(runs_of(3), paced=False)
     assert story.created_at == pytest.approx([0.0, 0.0, 1500.0], abs=1.0)
     assert story.scaled_at == []
 
 
-def test_a_reused_deployment_has_no_replicas_while_others_are_loaded(lifecycle, platform) -> None:
-    story = sweep(lifecycle, platform, runs_of(2, families=("gpua5000", "gpu3")), reuse=True)
+def test_a_reused_deployment_has_no_replicas_while_others_are_loaded(sweep, platform) -> None:
+    story = sweep(runs_of(2, families=("gpua5000", "gpu3")), reuse=True)
     assert len(platform.created) == 2
     assert [replicas for _, replicas in story.scaled_at] == [0, 0]  # the way back is part of the move
     # A load test of either group ends, and its next turn comes 1200 s later, when the other group's is over.
@@ -224,16 +220,16 @@ def test_a_reused_deployment_has_no_replicas_while_others_are_loaded(lifecycle, 
     assert story.measured_at == pytest.approx([300.0, 1500.0, 2700.0, 3900.0], abs=2.0)
 
 
-def test_one_deployment_at_a_time_never_waits_and_is_never_scaled(lifecycle, platform) -> None:
-    story = sweep(lifecycle, platform, runs_of(3), reuse=True)
+def test_one_deployment_at_a_time_never_waits_and_is_never_scaled(sweep, platform) -> None:
+    story = sweep(runs_of(3), reuse=True)
     assert len(platform.created) == 1
     assert story.scaled_at == []
 
 
-def test_a_refused_scaling_leaves_it_idle_and_the_run_is_measured(lifecycle, platform) -> None:
+def test_a_refused_scaling_leaves_it_idle_and_the_run_is_measured(sweep, platform) -> None:
     refusals = [ApiError("scale-deployment", status=409, detail="busy") for _ in range(50)]
     platform.faults["scale"] = refusals
-    sweep(lifecycle, platform, runs_of(2, families=("gpua5000", "gpu3")), reuse=True)
+    sweep(runs_of(2, families=("gpua5000", "gpu3")), reuse=True)
     assert len(platform.created) == 2
     assert len(refusals) == 46  # tried before and after the move of either group
 
@@ -251,9 +247,9 @@ def overtaken(platform) -> None:
     platform.wait_ready = wait
 
 
-def test_one_that_is_ready_far_too_early_is_scaled_to_zero_and_back(lifecycle, platform) -> None:
+def test_one_that_is_ready_far_too_early_is_scaled_to_zero_and_back(sweep, platform) -> None:
     overtaken(platform)
-    story = sweep(lifecycle, platform, runs_of(1))
+    story = sweep(runs_of(1))
     assert [replicas for _, replicas in story.scaled_at] == [0, 1]
     assert story.scaled_at[0][0] == pytest.approx(300.0, abs=1.0)
     assert story.scaled_at[1][0] == pytest.approx(1500 - LATE_S, abs=2.0)
@@ -261,7 +257,7 @@ def test_one_that_is_ready_far_too_early_is_scaled_to_zero_and_back(lifecycle, p
     assert ledger.time_to_ready_s == 1.5  # of the start, not of the way back
 
 
-def test_one_that_does_not_come_back_from_zero_is_replaced(lifecycle, platform) -> None:
+def test_one_that_does_not_come_back_from_zero_is_replaced(sweep, platform) -> None:
     overtaken(platform)
     platform.faults["ready"] = []
     real_scale = platform.scale
@@ -272,7 +268,7 @@ def test_one_that_does_not_come_back_from_zero_is_replaced(lifecycle, platform) 
             platform.faults["ready"] = [EngineStartError("no GPUs left", cause="no-capacity")]
 
     platform.scale = scale
-    story = sweep(lifecycle, platform, runs_of(1))
+    story = sweep(runs_of(1))
     assert [replicas for _, replicas in story.scaled_at] == [0, 1]
     assert platform.created == ["id-0", "id-1"]
 
