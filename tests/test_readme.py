@@ -34,8 +34,8 @@ def test_the_first_example_is_the_linters_real_output(tmp_path: Path) -> None:
 
 
 def test_every_command_is_shown_and_every_shown_command_exists() -> None:
-    shown = set(re.findall(r"^\$ harness ([a-z]+)", README, flags=re.MULTILINE)) | set(
-        re.findall(r"`harness ([a-z]+)`", README)
+    shown = set(re.findall(r"^\$ harness ([a-z-]+)", README, flags=re.MULTILINE)) | set(
+        re.findall(r"`harness ([a-z-]+)`", README)
     )
     assert shown >= set(COMMANDS) - {"simulate"}
     assert shown <= set(COMMANDS)

@@ -148,9 +148,13 @@ class Run:
 
     @cached_property
     def chunks(self) -> pd.DataFrame:
-        """One row a token-bearing chunk: run_id, point, index of its request, time_s, tokens. Very large."""
+        """One row a token-bearing chunk of a request (run_id, point, warmup, index). Very large; see ``chunks_of``."""
         frames = [chunk_frame(point) for point in self.stored_points()]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run_id", "point"])
+
+    def chunks_of(self, run_id: str, point: int) -> pd.DataFrame:
+        """The chunks of one point alone; ConfigError when it has no records."""
+        return chunk_frame(read_records(self.folder.records_path(run_id, point)))
 
     @cached_property
     def levels(self) -> pd.DataFrame:
@@ -299,8 +303,15 @@ def request_frame(point: Point) -> pd.DataFrame:
 def chunk_frame(point: Point) -> pd.DataFrame:
     """One row a chunk of the point."""
     columns = point.columns
-    owner = np.repeat(columns.integers["index"], np.diff(columns.offsets))
-    frame = pd.DataFrame({"index": owner, "time_s": columns.chunk_times_s, "tokens": columns.chunk_tokens})
+    owner = np.repeat(np.arange(len(columns)), np.diff(columns.offsets))
+    frame = pd.DataFrame(
+        {
+            "warmup": columns.flags["warmup"][owner],
+            "index": columns.integers["index"][owner],
+            "time_s": columns.chunk_times_s,
+            "tokens": columns.chunk_tokens,
+        }
+    )
     frame.insert(0, "run_id", point.meta.run_id)
     frame.insert(1, "point", point.meta.point)
     return frame
