@@ -26,7 +26,7 @@ from harness.sweep.budget import Budget
 from harness.sweep.conduct import Conduct, conduct, plan_runs, refuse, resolve, start_folder
 from harness.sweep.deployers import run_id
 from harness.sweep.estimates import estimate_runs, price_of
-from harness.sweep.loads import stages, workload
+from harness.sweep.loads import levels, workload
 from harness.sweep.preflight import Preflight, preflight
 from harness.sweep.runner import Limits, SweepOutcome, require_nothing_left
 from harness.sweep.states import Ledger, Result, replay
@@ -152,7 +152,7 @@ def same_measurement(before: Resolved, config: SweepConfig) -> bool:
     """True when a run measured then is one measured now: same requests, same levels, same program."""
     now = (
         workload(config.workload).to_json(),
-        [stage.to_json() for stage in stages(config)],
+        [level.to_json() for level in levels(config)],
         config.workload.seed,
     )
     then = (dict(before.workload), [dict(level) for level in before.load], before.seed)

@@ -10,6 +10,7 @@ from harness.plan.config import (
     AXES,
     LengthConfig,
     LoadLevel,
+    SearchLevel,
     SweepConfig,
     Timeouts,
     WorkloadConfig,
@@ -18,11 +19,12 @@ from harness.plan.findings import Findings
 from harness.plan.matrix_reader import read_matrix
 from harness.plan.nodes import Entries, Items, Node, Scalar, plain
 from harness.plan.reader import Reader
+from harness.plan.search_reader import ARRIVALS, is_search, read_search
 from harness.plan.spans import Source
 
 KEYS = (
     "name", "question", "zone", *AXES, "models", "matrix", "exclude", "include",
-    "workload", "load", "repeats", "slo", "timeouts", "engines", "engine-environment",
+    "workload", "load", "repeats", "slo", "early-stop", "timeouts", "engines", "engine-environment",
 )  # fmt: skip
 WORKLOAD_KEYS = (
     "input-tokens", "output-tokens", "api", "seed", "cache", "prefix-tokens", "prefix-groups", "extra",
@@ -32,7 +34,6 @@ LEVEL_KEYS = ("concurrency", "rate", "arrivals", "burstiness", "duration", "requ
 TIMEOUT_KEYS = ("ready", "operation", "delete", "request")
 APIS = ("chat", "completions")
 CACHES = ("isolated", "cold", "warm")
-ARRIVALS = ("poisson", "constant", "gamma")
 DISTRIBUTIONS = ("fixed", "uniform", "normal", "lognormal")
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -52,7 +53,7 @@ def read_config(source: Source, documents: Sequence[Node], findings: Findings) -
     root = documents[0]
     top = reader.entries(root, "a sweep file", KEYS)
     text = {key: reader.text(top[key], key) for key in ("question", "zone", "slo") if key in top}
-    load = read_load(reader, top["load"]) if "load" in top else ()
+    load = read_load(reader, top["load"], slo="slo" in top) if "load" in top else ()
     if "load" not in top:
         findings.error(
             "missing",
@@ -70,6 +71,7 @@ def read_config(source: Source, documents: Sequence[Node], findings: Findings) -
         question=text.get("question"),
         zone=text.get("zone"),
         slo=text.get("slo"),
+        early_stop=reader.boolean(top["early-stop"], "early-stop") if "early-stop" in top else None,
         repeats=(reader.integer(top["repeats"], "repeats", minimum=1, maximum=1000) or 1)
         if "repeats" in top
         else 1,
@@ -153,12 +155,15 @@ def read_length(reader: Reader, node: Node, name: str) -> LengthConfig | None:
     return LengthConfig(distribution, numbers.get("mean"), numbers.get("stddev"), low, high)
 
 
-def read_load(reader: Reader, node: Node) -> tuple[LoadLevel, ...]:
-    """The levels in order; a list of concurrencies or rates makes one level each."""
+def read_load(reader: Reader, node: Node, *, slo: bool) -> tuple[LoadLevel | SearchLevel, ...]:
+    """The levels in order; a list of concurrencies or rates makes one level each. ``slo``: the file has one."""
     if not isinstance(node, Items) or not node.items:
         reader.wrong(node, "load", "a list of levels", hint="- {concurrency: [1, 8], duration: 30s}")
         return ()
-    return tuple(level for item in node.items for level in _levels(reader, item))
+    read: list[LoadLevel | SearchLevel] = []
+    for item in node.items:
+        read += read_search(reader, item, slo=slo) if is_search(item) else _levels(reader, item)
+    return tuple(read)
 
 
 def _levels(reader: Reader, node: Node) -> list[LoadLevel]:
@@ -166,7 +171,9 @@ def _levels(reader: Reader, node: Node) -> list[LoadLevel]:
     if not isinstance(node, Entries):
         return []
     if ("concurrency" in entries) == ("rate" in entries):
-        reader.error("value", node, "a load level needs either concurrency or rate")
+        reader.error(
+            "value", node, "a load level needs either concurrency or rate (or find: rate, find: knee)"
+        )
         return []
     if ("duration" in entries) == ("requests" in entries):
         reader.error("value", node, "a load level needs either duration or requests")

@@ -77,6 +77,13 @@ class Reader:
         self.error("value", node, f"{name} cannot be {shorten(text)!r}", note=note)
         return None
 
+    def boolean(self, node: Node, name: str) -> bool | None:
+        """true or false."""
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        self.wrong(node, name, "true or false")
+        return None
+
     def integer(
         self, node: Node, name: str, *, minimum: int | None = None, maximum: int | None = None
     ) -> int | None:

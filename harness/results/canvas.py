@@ -82,9 +82,14 @@ def by_cell(frame: pd.DataFrame, *, by: str) -> list[tuple[str, pd.DataFrame]]:
     return sorted(groups, key=lambda item: -float(item[1][by].max()))
 
 
+def by_load(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows from light to heavy load, users before rates; in the order they were run where neither says."""
+    return frame.sort_values(["concurrency", "rate_req_s", "point"])
+
+
 def load_axis(frame: pd.DataFrame) -> tuple[list[str], dict[str, int]]:
-    """The load levels in the order they were run, and the place of each on the axis."""
-    ticks = list(dict.fromkeys(frame.sort_values("point")["load"]))
+    """The load levels from light to heavy, and the place of each on the axis."""
+    ticks = list(dict.fromkeys(by_load(frame)["load"]))
     return ticks, {load: place for place, load in enumerate(ticks)}
 
 

@@ -5,6 +5,7 @@ The arithmetic and the definitions are ``harness.load.metrics``'s; here they get
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,15 @@ def metrics_of(point: Point, *, slo: Slo | None = None) -> LoadMetrics:
     )
 
 
+def level_name(stage: Mapping[str, Any], label: str) -> str:
+    """What makes two points the same level, whatever their numbers: the load, and how long it was measured."""
+    duration_s, requests = stage.get("duration_s"), stage.get("requests")
+    parts = [label]
+    parts += [] if duration_s is None else [f"{duration_s:g} s"]
+    parts += [] if requests is None else [f"{requests} requests"]
+    return ", ".join(parts)
+
+
 def point_row(point: Point, *, slo: Slo | None = None) -> dict[str, Any]:
     """One row of the points frame, its cell's columns aside. NaN where a figure does not apply."""
     meta, metrics = point.meta, metrics_of(point, slo=slo)
@@ -50,6 +60,7 @@ def point_row(point: Point, *, slo: Slo | None = None) -> dict[str, Any]:
         "repeat": meta.repeat,
         "point": meta.point,
         "load": meta.label,
+        "level": level_name(meta.stage, meta.label),
         "concurrency": meta.stage.get("concurrency"),
         "rate_req_s": meta.stage.get("rate_req_s"),
         "window_s": meta.window_s,

@@ -74,15 +74,16 @@ def best_points(run: Run, levels: pd.DataFrame) -> list[tuple[str, Point]]:
     found = []
     for _, level in levels.drop_duplicates("cell_id").head(MOST_DISTRIBUTIONS).iterrows():
         stored = run.points[
-            (run.points["cell_id"] == level["cell_id"]) & (run.points["point"] == level["point"])
+            (run.points["cell_id"] == level["cell_id"]) & (run.points["level"] == level["level"])
         ]
-        path = run.folder.records_path(str(stored.iloc[0]["run_id"]), int(level["point"]))
+        first = stored.iloc[0]
+        path = run.folder.records_path(str(first["run_id"]), int(first["point"]))
         found.append((f"{level['label']} · {level['load']}", read_records(path)))
     return found
 
 
-def _keys(frame: pd.DataFrame) -> set[tuple[str, int]]:
-    return set(zip(frame["cell_id"], frame["point"], strict=True))
+def _keys(frame: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(frame["cell_id"], frame["level"], strict=True))
 
 
 def _limit(run: Run, metric: str) -> float | None:

@@ -29,7 +29,7 @@ KINDS = frozenset(
         "sweep-started", "cell-refused", "create-intended", "created", "provisioning", "ready", "engine-log",
         "measuring-started", "point-finished", "measured", "failed", "skipped", "delete-intended", "delete-sent",
         "delete-refused", "retried", "model-create-intended", "model-created", "model-deleted",
-        "adopted", "handed-over", "invalidated", "found-late",
+        "adopted", "handed-over", "invalidated", "found-late", "level-skipped", "search-ended",
         "deleted", "sweep-interrupted", "sweep-finished",
     }
 )  # fmt: skip

@@ -16,6 +16,7 @@ from harness.results.canvas import (
     Plot,
     blank,
     by_cell,
+    by_load,
     finish,
     legend,
     legend_name,
@@ -43,9 +44,9 @@ PER_USER = Quantity("per_user_throughput_tok_s", "tokens/s per user (1 / median 
 
 
 def trade_off(
-    levels: pd.DataFrame, x: Quantity, y: Quantity, *, name: str, front: set[tuple[str, int]], simulated: bool
+    levels: pd.DataFrame, x: Quantity, y: Quantity, *, name: str, front: set[tuple[str, str]], simulated: bool
 ) -> Plot | None:
-    """A scatter of all levels, a line a cell; ``front`` holds the (cell_id, point) of the levels to ring."""
+    """A scatter of all levels, a line a cell; ``front`` holds the (cell_id, level) of the levels to ring."""
     shown = levels.dropna(subset=[x.column, y.column])
     if shown.empty:
         return None
@@ -53,12 +54,12 @@ def trade_off(
     figure, axes = blank(title[0].upper() + title[1:], simulated=simulated)
     cells = by_cell(shown, by=y.column)
     for order, (label, cell) in enumerate(cells):
-        path = cell.sort_values("point")
+        path = by_load(cell)
         xs, ys = path[x.column] * x.factor, path[y.column] * y.factor
         axes.plot(xs, ys, label=legend_name(order, label, cells=len(cells)), **style(order))
         mark_void(axes, xs, ys, path)
         note_levels(axes, xs, ys, path["load"].to_list(), few=len(shown) <= 16)
-    on_front = shown[[(c, p) in front for c, p in zip(shown["cell_id"], shown["point"], strict=True)]]
+    on_front = shown[[(c, p) in front for c, p in zip(shown["cell_id"], shown["level"], strict=True)]]
     axes.plot(
         on_front[x.column] * x.factor, on_front[y.column] * y.factor, linestyle="none", marker="o", markersize=15,
         markerfacecolor="none", markeredgecolor="black", markeredgewidth=1.4, label="Pareto front",
@@ -97,7 +98,7 @@ def latency_against_load(levels: pd.DataFrame, metric: str, *, simulated: bool) 
     cells = by_cell(shown, by="output_throughput_tok_s")
     for axes, part in zip(grid, parts, strict=True):
         for order, (label, cell) in enumerate(cells):
-            path = cell.sort_values("point")
+            path = by_load(cell)
             xs = [position[load] for load in path["load"]]
             axes.plot(
                 xs,
@@ -129,7 +130,7 @@ def goodput_against_load(levels: pd.DataFrame, *, simulated: bool) -> Plot | Non
     ticks, position = load_axis(shown)
     cells = by_cell(shown, by="goodput_req_s")
     for order, (label, cell) in enumerate(cells):
-        path = cell.sort_values("point")
+        path = by_load(cell)
         xs = [position[load] for load in path["load"]]
         axes.plot(
             xs, path["goodput_req_s"], label=legend_name(order, label, cells=len(cells)), **style(order)

@@ -28,6 +28,8 @@ from harness.results.sections import (
     factor_section,
     failure_section,
     reproduction_section,
+    search_section,
+    skipped_section,
 )
 from harness.results.store import RunFolder
 
@@ -114,11 +116,16 @@ def ranked_levels(run: Run) -> pd.DataFrame:
 
 
 def make_sections(run: Run, levels: pd.DataFrame, effects: Sequence[Effect]) -> list[Section]:
-    """The sections on factors, other tools' definitions and reproduction, where something was measured."""
+    """The sections on searches, levels passed over, failures, factors, other tools' definitions and reproduction.
+
+    None where nothing was measured.
+    """
     if levels.empty:
         return []
     best = best_points(run, levels.head(1))[0]
     found = [
+        search_section(run.searches, run.cells["label"]),
+        skipped_section(run.skipped_levels, run.cells["label"]),
         failure_section(levels),
         factor_section(effects),
         definitions_section(*best),
@@ -142,6 +149,8 @@ def summary(run: Run, levels: pd.DataFrame, document: Document) -> dict[str, Any
         "config_sha256": run.resolved.config_sha256,
         "cells": cells,
         "levels": [_plain(row) for _, row in levels.iterrows()],
+        "searches": [_plain(row) for _, row in run.searches.iterrows()],
+        "skipped_levels": [_plain(row) for _, row in run.skipped_levels.iterrows()],
     }
 
 

@@ -98,6 +98,42 @@ def failure_section(levels: pd.DataFrame) -> Section | None:
     )
 
 
+def search_section(searches: pd.DataFrame, labels: pd.Series[Any]) -> Section | None:
+    """What every search of every run found; None without one."""
+    rows = tuple(
+        (
+            TableCell(str(labels[row["cell_id"]])),
+            TableCell(str(row["repeat"]), number=True),
+            TableCell(str(row["search"])),
+            TableCell(str(row["answer"])),
+            TableCell(str(row["steps"]), number=True),
+        )
+        for _, row in searches.iterrows()
+    )
+    text = (
+        "Each step is a load level of its own above. An answer is unresolved where the samples allow another one; "
+        "95 % intervals (Wilson) decide."
+    )
+    heads = ("Cell", "Repeat", "Search", "Found", "Steps")
+    return Section("Searches", (text,), (Table("What was found", heads, rows),)) if rows else None
+
+
+def skipped_section(skipped: pd.DataFrame, labels: pd.Series[Any]) -> Section | None:
+    """The load levels that were passed over because a lower one was lost; None when there are none."""
+    rows = tuple(
+        (
+            TableCell(str(labels[row["cell_id"]])),
+            TableCell(str(row["repeat"]), number=True),
+            TableCell(str(row["load"])),
+            TableCell(str(row["reason"])),
+        )
+        for _, row in skipped.iterrows()
+    )
+    text = "A lower level of the same kind was lost; early-stop: false in the sweep file measures them all the same."
+    table = Table("Levels passed over", ("Cell", "Repeat", "Load", "Why"), rows)
+    return Section("Levels not measured", (text,), (table,)) if rows else None
+
+
 def reproduction_section(resolved: Resolved) -> Section:
     """The commands that do it again: the whole sweep, and each load level on any endpoint."""
     way = {"local": " --local"}.get(resolved.deployer, " --simulate" if resolved.simulated else "")
@@ -127,6 +163,8 @@ def load_command(stage: Mapping[str, Any], resolved: Resolved, *, seed: int) -> 
     for option, key in (("--duration", "duration_s"), ("--requests", "requests"), ("--warmup", "warmup_s")):
         if stage.get(key) is not None:
             words += [option, f"{stage[key]:g}"]
+    words += ["--find", str(stage["find"])] if stage.get("find") else []
+    words += ["--slo", str(stage["slo"])] if stage.get("slo") else []
     workload = resolved.workload
     for option, key in (("--input-tokens", "input_tokens"), ("--output-tokens", "output_tokens")):
         length = _length(workload.get(key, workload.get(key.replace("_", "-"))))

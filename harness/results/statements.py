@@ -23,6 +23,7 @@ def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
         yield "No answer: every measured point is void."
         return
     yield f"Highest output throughput: {_named(_top(believed, 'output_throughput_tok_s'))}."
+    yield from _found(run)
     if "meets_slo" not in believed:
         return
     within = believed[believed["meets_slo"].astype(bool)]
@@ -38,6 +39,17 @@ def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
             f"Cheapest within the SLO: {best['label']} at {best['load']}, {best['cost_per_mtok']:.2f} "
             f"{prices.currency} per 1M output tokens (prices: {prices.what}, {prices.as_of}){_doubt(best)}."
         )
+
+
+def _found(run: Run) -> Iterable[str]:
+    """The best answer of the searches for a rate; with several repeats a cell counts with its worst."""
+    rates = run.searches[run.searches["find"] == "rate"].dropna(subset=["best"]).sort_values("best")
+    cells = rates.drop_duplicates("cell_id")
+    if cells.empty:
+        return
+    best = cells.iloc[-1]
+    label = run.cells["label"][best["cell_id"]]
+    yield f"Highest rate found within the SLO: {label}, of {len(cells)} cells searched: {best['answer']}."
 
 
 def _top(frame: pd.DataFrame, column: str) -> pd.Series[Any]:

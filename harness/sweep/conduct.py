@@ -22,7 +22,7 @@ from harness.sweep.budget import Budget, Meter
 from harness.sweep.deployers import Deployer, Run, run_id
 from harness.sweep.interrupts import Interrupts, StopRequested, race
 from harness.sweep.lifecycle import Lifecycle, Notice, Patience
-from harness.sweep.loads import stages, workload
+from harness.sweep.loads import levels, workload
 from harness.sweep.measure import Instruments, LoadPlan, Measurer, OnProgress
 from harness.sweep.preflight import Preflight
 from harness.sweep.runner import Limits, SweepOutcome, SweepRunner
@@ -70,7 +70,7 @@ def resolve(
         seed=config.workload.seed,
         slo=config.slo,
         workload=workload(config.workload).to_json(),
-        load=tuple(stage.to_json() for stage in stages(config)),
+        load=tuple(level.to_json() for level in levels(config)),
         repeats=config.repeats,
         config_sha256=config.sha256,
         prices=prices,
@@ -114,7 +114,7 @@ async def conduct(
     journal.append("sweep-started", data={**started, **how.where})
     interrupts = Interrupts(on_first=_journaled(journal, how.on_interrupt))
     lifecycle = Lifecycle(deployer, journal, ledgers=ledgers, patience=how.patience, notice=_metered(how))
-    load = LoadPlan(stages(config), workload(config.workload), config.workload.seed, token)
+    load = LoadPlan(levels(config), workload(config.workload), config.workload.seed, token, config.slo)
     runner = SweepRunner(
         lifecycle,
         measure=Measurer(

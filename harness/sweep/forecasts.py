@@ -10,7 +10,7 @@ from harness.forecast.cell import Forecast, forecast_cell
 from harness.forecast.load import Arrivals, Load
 from harness.load.lengths import mean_length
 from harness.plan.cells import Cell
-from harness.plan.config import LoadLevel, SweepConfig
+from harness.plan.config import LoadLevel, SearchLevel, SweepConfig
 from harness.plan.engine import UnknownEngine, engine_of
 from harness.sweep.loads import lengths
 
@@ -53,7 +53,8 @@ def forecast_cells(
     config: SweepConfig, cells: Iterable[Cell], models: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, CellForecast]:
     """The forecast of each cell, by cell id."""
-    loads = [load_of(level, config) for level in config.load]
+    first = [level.first if isinstance(level, SearchLevel) else level for level in config.load]
+    loads = [load_of(level, config) for level in first]
     return {
         cell.id: forecast(cell, loads, models.get(cell.model), seed=config.workload.seed) for cell in cells
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from harness.load.arrivals import Arrivals, ClosedLoop, ConstantRate, GammaRate, PoissonRate
 from harness.load.lengths import (
@@ -14,17 +15,32 @@ from harness.load.lengths import (
     UniformLength,
     checked,
 )
+from harness.load.levels import Level, Search
+from harness.load.slo import Slo
 from harness.load.stage import Stage
 from harness.load.workload import SharedPrefixes, Workload
-from harness.plan.config import LengthConfig, LoadLevel, SweepConfig, WorkloadConfig
+from harness.plan.config import LengthConfig, LoadLevel, SearchLevel, SweepConfig, WorkloadConfig
 
 DEFAULT_WARMUP_S = 5.0
 WARMUP_SHARE = 0.1
 
 
-def stages(config: SweepConfig) -> list[Stage]:
-    """One stage per load level, in the file's order."""
-    return [stage(level, timeout_s=config.timeouts.request_s) for level in config.load]
+def levels(config: SweepConfig) -> list[Level]:
+    """One stage per load level and one search for each that is asked for, in the file's order.
+
+    Lost levels end early where the file has an SLO, and the steps of every search do, unless it says otherwise.
+    """
+    slo = None if config.slo is None else Slo.parse(config.slo)
+    made: list[Level] = []
+    for level in config.load:
+        search = level if isinstance(level, SearchLevel) else None
+        stops = (slo is not None or search is not None) if config.early_stop is None else config.early_stop
+        plain = stage(
+            level.first if isinstance(level, SearchLevel) else level, timeout_s=config.timeouts.request_s
+        )
+        first = replace(plain, early_stop=stops, slo=str(slo) if stops and slo is not None else None)
+        made.append(first if search is None else Search(search.find, first, slo, search.most_steps))
+    return made
 
 
 def stage(level: LoadLevel, *, timeout_s: float) -> Stage:
@@ -89,12 +105,16 @@ def lengths(config: LengthConfig) -> Lengths:
 
 
 def load_seconds(config: SweepConfig, *, request_s: float) -> float:
-    """How long all levels of one run take, about; ``request_s`` is a guess of one request's latency."""
+    """How long all levels of one run take, about; ``request_s`` is a guess of one request's latency.
+
+    A search counts with the most steps it may take.
+    """
     total = 0.0
-    for each in stages(config):
+    for level in levels(config):
+        each, times = (level.stage, level.most_steps) if isinstance(level, Search) else (level, 1)
         if each.duration_s is not None:
-            total += each.warmup_s + each.duration_s
+            total += times * (each.warmup_s + each.duration_s)
         else:
             at_once = each.arrivals.concurrency if isinstance(each.arrivals, ClosedLoop) else 1
-            total += each.warmup_s + (each.requests or 1) * request_s / at_once
+            total += times * (each.warmup_s + (each.requests or 1) * request_s / at_once)
     return total
