@@ -12,7 +12,7 @@ from harness.load.lengths import mean_length
 from harness.plan.cells import Cell
 from harness.plan.config import LoadLevel, SweepConfig
 from harness.plan.engine import UnknownEngine, engine_of
-from harness.sweep.loads import arrivals, lengths
+from harness.sweep.loads import arrivals, first_of, lengths
 
 ARRIVALS = {"constant": Arrivals.CONSTANT}
 
@@ -52,11 +52,11 @@ def _ms(seconds: float | None) -> float | None:
 def forecast_cells(
     config: SweepConfig, cells: Iterable[Cell], models: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, CellForecast]:
-    """The forecast of each cell, by cell id."""
+    """The forecast of each cell, by cell id; of a search, its first step's."""
     reason = unforecast(config)
     if reason is not None:
         return {cell.id: CellForecast(None, reason) for cell in cells}
-    loads = [load for level in config.load if (load := load_of(level, config)) is not None]
+    loads = [load for level in config.load if (load := load_of(first_of(level), config)) is not None]
     return {
         cell.id: forecast(cell, loads, models.get(cell.model), seed=config.workload.seed) for cell in cells
     }
@@ -90,7 +90,7 @@ def unforecast(config: SweepConfig) -> str | None:
         return "conversations are not in the forecast's model"
     if workload.prompts is not None:
         return "the lengths of given prompts are known to the engine alone"
-    if all(load_of(level, config) is None for level in config.load):
+    if all(load_of(first_of(level), config) is None for level in config.load):
         return "its model has one rate a level, and here they change"
     return None
 
@@ -99,7 +99,8 @@ def left_out(config: SweepConfig) -> list[str]:
     """The labels of levels that are not forecast where others are: their rate changes."""
     if unforecast(config) is not None:
         return []
-    return [arrivals(level).label for level in config.load if load_of(level, config) is None]
+    levels = map(first_of, config.load)
+    return [arrivals(level).label for level in levels if load_of(level, config) is None]
 
 
 def load_of(level: LoadLevel, config: SweepConfig) -> Load | None:
