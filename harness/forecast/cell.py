@@ -25,6 +25,7 @@ from harness.forecast.virtual import Trace, VirtualRun
 
 INTERVAL_DEFAULT = 0.25
 INTERVAL_CALIBRATED = 0.12
+FEW_ROUNDS = 5
 _QUEUE_SHARE = 0.05
 
 
@@ -135,7 +136,7 @@ def _level(load: Load, trace: Trace, steps: StepModel, *, blocks: int, engines: 
     decoded = (trace.outputs[done] - 1).astype(float)
     tpot = np.full(len(decoded), np.nan)
     np.divide((trace.ended_s - trace.first_s)[done], decoded, out=tpot, where=decoded > 0)
-    output, requests, total = _rates(load, trace, done)
+    output, requests, total = _rates(load, trace, done, engines=engines)
     duration = float(np.nanmax(trace.ended_s)) if done.any() else 0.0
     return LevelForecast(
         load=load,
@@ -157,17 +158,21 @@ def _level(load: Load, trace: Trace, steps: StepModel, *, blocks: int, engines: 
     )
 
 
-def _rates(load: Load, trace: Trace, done: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+def _rates(
+    load: Load, trace: Trace, done: npt.NDArray[np.bool_], *, engines: int
+) -> tuple[float, float, float]:
     """Output tokens, requests and all tokens per second of one engine.
 
-    A burst is counted from its start to its end, anything else between its first and last tenth, without the
-    filling and the draining of the engine.
+    A burst is counted from its start to its end, and so is a closed loop of a few rounds, whose requests end in
+    waves; anything else between its first and last tenth, without the filling and the draining of the engine.
     """
     ends = trace.ended_s[done]
     order = np.argsort(ends, kind="stable")
     ends, outputs = ends[order], trace.outputs[done][order]
     prompts = trace.prompts[done][order]
-    skip = 0 if load.arrivals is Arrivals.BURST or len(ends) < 20 else len(ends) // 10
+    waves = load.arrivals is Arrivals.CLOSED and len(ends) < FEW_ROUNDS * load.slots(engines)
+    whole = load.arrivals is Arrivals.BURST or waves or len(ends) < 20
+    skip = 0 if whole else len(ends) // 10
     start = float(ends[skip - 1]) if skip else 0.0
     last = len(ends) - skip
     seconds = float(ends[last - 1]) - start if last > 0 else 0.0

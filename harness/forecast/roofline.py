@@ -24,7 +24,9 @@ def ceiling_tok_s(
 
     Each step reads the linear weights and the output head once and multiplies the active ones per sequence, at the
     data sheet's peaks, without any cache, launch or host time. ``concurrency`` bounds the sequences of the whole
-    deployment; without it max-num-seqs does. Drafts count as if all were accepted.
+    deployment; without it max-num-seqs does. Drafts count as if all were accepted, experts as if all sequences
+    picked the same ones and, with data parallelism, as if the engines shared the reading of them. What a prefix
+    cache saves is prompt work, none of which is in this bound.
     """
     chosen = settings.resolve(model, gpu)
     engines = replicas * settings.data_parallel
@@ -34,7 +36,8 @@ def ceiling_tok_s(
     gpus = settings.tensor_parallel * settings.pipeline_parallel
     stored = weight_format(model, gpu, quantization=settings.quantization, dtype=settings.dtype)
     head = model.vocab * model.hidden
-    touched = model.linear_parameters if not model.experts else model.active_parameters
+    picked = model.active_parameters - model.shared_parameters
+    touched = model.shared_parameters + picked / settings.data_parallel
     read_s = (touched * stored.bytes_per_parameter + head * BYTES_F16) / (gpu.bandwidth * gpus)
     peak = max(gpu.flops, gpu.fp8_flops) if stored.native_fp8 else gpu.flops
     compute_s = 2 * (model.active_parameters + head) * sequences / (peak * gpus)

@@ -26,9 +26,15 @@ class Chores:
         self._held_bytes = 0
         self._scheduled = False
 
-    def add(self, chore: Iterator[None], *, holds_bytes: int = 0) -> None:
-        """Have ``chore`` run to its end, a slice at a time, after those before it; it then frees what it holds."""
-        self._queue.append((chore, holds_bytes))
+    def add(self, chore: Iterator[None], *, holds_bytes: int = 0, urgent: bool = False) -> None:
+        """Have ``chore`` run to its end, a slice at a time, after those before it; an ``urgent`` one comes next.
+
+        It then frees what it holds.
+        """
+        if urgent:
+            self._queue.appendleft((chore, holds_bytes))
+        else:
+            self._queue.append((chore, holds_bytes))
         self._held_bytes += holds_bytes
         if not self._scheduled:
             self._scheduled = True

@@ -26,8 +26,10 @@ FLOATS = (
 )  # fmt: skip
 INTEGERS = (
     "index", "prompt_tokens", "completion_tokens", "cached_tokens", "input_tokens_asked", "output_tokens_asked",
-    "status", "kernel_reads", "user_reads", "coalesced_reads", "token_reads", "retries",
+    "status", "kernel_reads", "user_reads", "coalesced_reads", "token_reads", "retries", "conversation", "turn",
 )  # fmt: skip
+# Files written before these were recorded have no such columns.
+LATER_INTEGERS = ("conversation", "turn")
 FLAGS = ("warmup", "tokens_assumed")
 TEXTS = ("outcome", "detail", "finish_reason")
 ROWS_AT_A_TIME = 4096
@@ -137,11 +139,20 @@ class Records(Sequence[RequestRecord]):
 
 
 def in_order_of_schedule(parts: Sequence[Columns]) -> Columns:
-    """The rows of all parts by ``scheduled_s``; rows of one instant stay in the order given.
+    """The rows of all parts by ``scheduled_s``; of one instant by their numbers, warm-up first.
 
-    Chunks are moved some thousand rows at a time: 10 million of them need no index as large as themselves.
+    So the order does not depend on when each was read. Chunks are moved some thousand rows at a time: 10 million of
+    them need no index as large as themselves.
     """
-    order = np.argsort(np.concatenate([part.floats["scheduled_s"] for part in parts]), kind="stable")
+    numbers, measured, times_s = (
+        np.concatenate(values)
+        for values in (
+            [part.integers["index"] for part in parts],
+            [~part.flags["warmup"] for part in parts],
+            [part.floats["scheduled_s"] for part in parts],
+        )
+    )
+    order = np.lexsort((numbers, measured, times_s))
     lengths = np.concatenate([np.diff(part.offsets) for part in parts])
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths[order])])
     begins = np.empty(len(order), np.int64)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from harness.load.columns import ABSENT, Columns, Floats
 from harness.load.records import Outcome
+from harness.load.summary import LatencySummary, summary
 
 Mask = npt.NDArray[np.bool_]
 
@@ -72,6 +73,11 @@ def _gaps(columns: Columns) -> Floats:
     return between[within]
 
 
+def chunks_of(columns: Columns, requests: Mask) -> Mask:
+    """Which chunks belong to the requests marked."""
+    return np.repeat(requests, np.diff(columns.offsets))
+
+
 def tokens_of_requests(columns: Columns) -> npt.NDArray[np.int64]:
     """Tokens that arrived in each request's chunks."""
     tokens = np.zeros(len(columns), np.int64)
@@ -79,6 +85,13 @@ def tokens_of_requests(columns: Columns) -> npt.NDArray[np.int64]:
     if having.any():
         tokens[having] = np.add.reduceat(columns.chunk_tokens, columns.offsets[:-1][having], dtype=np.int64)
     return tokens
+
+
+def ttft_by_turn(columns: Columns, figures: RequestFigures) -> dict[int, LatencySummary]:
+    """TTFT of each turn of conversations, over requests that succeeded; empty where there are none."""
+    turns = columns.integers["turn"]
+    known = np.unique(turns[figures.good & (turns != ABSENT)])
+    return {int(turn): summary(figures.ttft[figures.good & (turns == turn)]) for turn in known}
 
 
 def _tpot(columns: Columns, chunk_counts: npt.NDArray[np.int64]) -> Floats:

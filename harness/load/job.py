@@ -73,9 +73,20 @@ def _needed(job: LoadJob) -> int:
     if isinstance(arrivals, ClosedLoop):
         users = min(arrivals.concurrency, job.stage.requests or arrivals.concurrency)
         return -(-users // STREAMS_PER_PROCESS)
-    rate = peak_rate(arrivals)
+    # A conversation arrives, and its turns come after one another.
+    rate = peak_rate(arrivals) * mean_turns(job.workload)
     tokens = rate * mean_output_tokens(job.workload)
     return math.ceil(max(tokens / TOKENS_PER_PROCESS, rate / REQUESTS_PER_PROCESS))
+
+
+def mean_turns(workload: Workload) -> float:
+    """How many requests one arrival brings, on average and at most as many as the conversations given have."""
+    conversations = workload.conversations
+    if conversations is None:
+        return 1.0
+    wanted = math.inf if conversations.turns is None else mean_length(conversations.turns)
+    given = [1 + len(item.later) for item in workload.items]
+    return min(wanted, sum(given) / len(given)) if given else wanted
 
 
 def mean_output_tokens(workload: Workload) -> float:

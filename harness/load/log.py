@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import replace
 
 import numpy as np
 
@@ -60,13 +59,3 @@ class RecordLog:
             chunk_times_s=np.frombuffer(self._chunk_times_s, np.float64),
             chunk_tokens=np.frombuffer(self._chunk_tokens, np.int32),
         )
-
-
-def closed_at(columns: Columns, window_end_s: float) -> Columns:
-    """Requests that ended after the window called unfinished; the detail keeps what became of them."""
-    late = columns.floats["ended_s"] > window_end_s
-    outcomes, details = columns.outcomes.copy(), list(columns.details)
-    for row in np.flatnonzero(late).tolist():
-        details[row] = details[row] or f"{outcomes[row]} in the drain"
-    outcomes[late] = str(Outcome.UNFINISHED)
-    return replace(columns, outcomes=outcomes, details=details)

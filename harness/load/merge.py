@@ -6,27 +6,46 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.load.columns import Records, columns_of, in_order_of_schedule
+import numpy as np
+
+from harness.load.columns import Columns, Records, columns_of, in_order_of_schedule
 from harness.load.monitor import Progress
-from harness.load.records import ClientStats, StageResult
+from harness.load.records import ClientStats, Outcome, StageResult
 from harness.load.stage import Stage
 
 
 def merge_results(parts: Sequence[StageResult], *, stage: Stage) -> StageResult:
-    """The parts of ``stage``, which began at one instant on one clock, as one result."""
+    """The parts of ``stage``, which began at one instant on one clock, as one result.
+
+    It ends where the first part that gave the level up did.
+    """
     first = parts[0]
     if len(parts) == 1:
         return first
+    lost = min((part for part in parts if part.ended_early), key=lambda part: part.window_end_s, default=None)
+    end_s = max(part.window_end_s for part in parts) if lost is None else lost.window_end_s
+    columns = in_order_of_schedule([columns_of(part.records) for part in parts])
     workload = {key: value for key, value in first.stage.items() if key == "workload"}
     return replace(
         first,
         label=stage.label,
         stage={**stage.to_json(), **workload},
-        records=Records(in_order_of_schedule([columns_of(part.records) for part in parts])),
-        window_end_s=max(part.window_end_s for part in parts),
+        records=Records(cut_at(columns, end_s)),
+        window_end_s=end_s,
+        ended_early=None if lost is None else lost.ended_early,
         client=merge_clients([part.client for part in parts]),
         interrupted=any(part.interrupted for part in parts),
     )
+
+
+def cut_at(columns: Columns, end_s: float) -> Columns:
+    """What ended after the window called unfinished; the detail keeps what became of it."""
+    late = columns.floats["ended_s"] > end_s
+    outcomes, details = columns.outcomes.copy(), list(columns.details)
+    for row in np.flatnonzero(late).tolist():
+        details[row] = details[row] or f"{outcomes[row]} in the drain"
+    outcomes[late] = str(Outcome.UNFINISHED)
+    return replace(columns, outcomes=outcomes, details=details)
 
 
 def merge_clients(clients: Sequence[ClientStats]) -> ClientStats:

@@ -39,6 +39,8 @@ def result_pieces(result: StageResult) -> Pieces:
         "client": asdict(result.client),
         "probe": dict(result.probe),
         "server_metrics": None if result.server_metrics is None else dict(result.server_metrics),
+        "server_restarted": result.server_restarted,
+        "ended_early": result.ended_early,
         "interrupted": result.interrupted,
     }
     meta = json.dumps(described).encode()

@@ -12,7 +12,7 @@ from harness.load.arrivals import ClosedLoop
 from harness.load.connection import ConnectFailed, Connection, ConnectionLost
 from harness.load.dial import open_connection
 from harness.load.records import Outcome
-from harness.load.response import NS_PER_S, Response
+from harness.load.response import NS_PER_S, Response, Room
 from harness.load.stage import Stage
 from harness.load.target import Target
 
@@ -29,6 +29,7 @@ class Pool:
         self.target = target
         self.opened = 0
         self._idle: list[Connection] = []
+        self._room = Room()
 
     async def exchange(self, request: bytes, response: Response) -> None:
         """Send ``request`` on a kept or new connection and fill ``response``; failures are noted in it.
@@ -36,6 +37,7 @@ class Pool:
         A reused connection that turns out closed before any byte of a response is replaced by a new one, once, and
         ``sent`` is the time of the second try.
         """
+        response.room = self._room
         connection = self._take()
         if connection is not None:
             try:

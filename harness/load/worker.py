@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import json
 import os
 import sys
@@ -19,8 +17,8 @@ from harness.load.job import LoadJob, Shard, ShardTask
 from harness.load.monitor import Progress
 from harness.load.pipe import FRAME, PROGRESS, READY, START_TIME, Pieces, error_frame, frame, result_frame
 from harness.load.records import StageResult
+from harness.load.steady import steady_process
 
-PRIORITY = -10
 STDOUT = 1
 
 
@@ -31,13 +29,7 @@ def main() -> None:
         return
     job, shard = ShardTask(Shard(), content).read()
     del content
-    # The reader's delays would be in the figures; most systems let only root ask for this.
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
-    # Full collections would stop the reader for milliseconds, and nothing long-lived here is cyclic.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 1000)
+    steady_process()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             pieces: Pieces = result_frame(runner.run(_run(job, shard)))

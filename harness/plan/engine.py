@@ -14,6 +14,15 @@ from harness.params.argv import read
 from harness.params.lint import knowledge_of
 from harness.plan.cells import Cell
 
+# Keys of a config.json by which ``--hf-overrides`` would make another model of it.
+RESHAPING = frozenset(
+    {
+        "architectures", "head_dim", "hidden_size", "intermediate_size", "layer_types", "moe_intermediate_size",
+        "num_attention_heads", "num_experts", "num_experts_per_tok", "num_hidden_layers", "num_key_value_heads",
+        "num_local_experts", "quantization_config", "sliding_window", "text_config", "vocab_size",
+    }
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class CellEngine:
@@ -31,19 +40,41 @@ class UnknownEngine:
     reason: str
 
 
+def facts_of(model: str, model_config: Mapping[str, object] | None = None) -> ModelFacts | UnknownEngine:
+    """A model's facts from its ``config.json``; without one the packaged table must know it."""
+    facts = model_of(model) if model_config is None else from_config(model_config, name=model)
+    if facts is None:
+        return UnknownEngine(f"no facts of {model}: name its config.json under 'models:'")
+    if isinstance(facts, NotCovered):
+        return UnknownEngine(f"the forecast does not cover {model}: {facts.reason}")
+    return facts
+
+
 def engine_of(cell: Cell, model_config: Mapping[str, object] | None = None) -> CellEngine | UnknownEngine:
-    """The cell's engine; without a ``config.json`` the packaged table must know the model."""
-    model = model_of(cell.model) if model_config is None else from_config(model_config, name=cell.model)
+    """The cell's engine, its model read from a ``config.json`` where there is one."""
+    facts = facts_of(cell.model, model_config)
+    return facts if isinstance(facts, UnknownEngine) else engine_with(cell, facts)
+
+
+def engine_with(cell: Cell, model: ModelFacts) -> CellEngine | UnknownEngine:
+    """The cell's engine for a model whose facts are at hand."""
     gpu = gpu_of(cell.gpu_type)
-    if model is None:
-        return UnknownEngine(f"no facts of {cell.model}: name its config.json under 'models:'")
-    if isinstance(model, NotCovered):
-        return UnknownEngine(f"the forecast does not cover {cell.model}")
     if gpu is None:
         return UnknownEngine(f"no facts of GPU '{cell.gpu_type}'")
+    settings = settings_of(cell)
+    return settings if isinstance(settings, UnknownEngine) else CellEngine(model, gpu, settings)
+
+
+def settings_of(cell: Cell) -> EngineSettings | UnknownEngine:
+    """What the cell's parameters come to, whatever the model and the GPU."""
     reading = read(cell.parameters, knowledge_of(cell.engine_version).grammar)
     if reading.problems:
         return UnknownEngine("its parameters are refused; run `harness lint`")
     values = {argument.name: argument.converted for argument in reading.arguments if argument.valid}
+    overridden = values.get("hf-overrides")
+    if isinstance(overridden, Mapping) and not RESHAPING.isdisjoint(overridden):
+        return UnknownEngine("--hf-overrides gives the model another shape")
     settings = from_values(values, engine_version=cell.engine_version, gpu_count=cell.gpu_count)
-    return CellEngine(model, gpu, settings)
+    if values.get("speculative-config") and settings.speculation is None:
+        return UnknownEngine("--speculative-config does not say how many tokens are drafted")
+    return settings

@@ -5,6 +5,7 @@ The arithmetic and the definitions are ``harness.load.metrics``'s; here they get
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,8 @@ RATES = (
 )  # fmt: skip
 
 
-def metrics_of(point: Point, *, slo: Slo | None = None) -> LoadMetrics:
-    """All figures of the point, against an SLO where one is given."""
+def metrics_of(point: Point, *, slo: Slo | None = None, ceiling_tok_s: float | None = None) -> LoadMetrics:
+    """All figures of the point, against an SLO and the hardware's ceiling where they are known."""
     meta = point.meta
     return summarise_columns(
         point.columns,
@@ -35,19 +36,35 @@ def metrics_of(point: Point, *, slo: Slo | None = None) -> LoadMetrics:
         window=(meta.window_start_s, meta.window_end_s),
         stage=meta.stage,
         client=meta.client,
+        probe=meta.probe,
+        ended_early=meta.ended_early,
+        server_restarted=meta.server_restarted,
         slo=slo,
+        ceiling_tok_s=ceiling_tok_s,
     )
 
 
-def point_row(point: Point, *, slo: Slo | None = None) -> dict[str, Any]:
+def level_name(stage: Mapping[str, Any], label: str) -> str:
+    """What makes two points the same level, whatever their numbers: the load, and how it was measured."""
+    said = (
+        ("duration_s", "{:g} s"),
+        ("requests", "{} requests"),
+        ("warmup_s", "after {:g} s"),
+        ("max_in_flight", "at most {} in flight"),
+    )
+    return ", ".join([label, *(text.format(stage[key]) for key, text in said if stage.get(key))])
+
+
+def point_row(point: Point, *, slo: Slo | None = None, ceiling_tok_s: float | None = None) -> dict[str, Any]:
     """One row of the points frame, its cell's columns aside. NaN where a figure does not apply."""
-    meta, metrics = point.meta, metrics_of(point, slo=slo)
+    meta, metrics = point.meta, metrics_of(point, slo=slo, ceiling_tok_s=ceiling_tok_s)
     row: dict[str, Any] = {
         "run_id": meta.run_id,
         "cell_id": meta.cell_id,
         "repeat": meta.repeat,
         "point": meta.point,
         "load": meta.label,
+        "level": level_name(meta.stage, meta.label),
         "concurrency": meta.stage.get("concurrency"),
         "rate_req_s": meta.stage.get("rate_req_s"),
         "window_s": meta.window_s,
@@ -58,6 +75,7 @@ def point_row(point: Point, *, slo: Slo | None = None) -> dict[str, Any]:
         "requests_unfinished": metrics.unfinished,
     }
     row |= {name: getattr(metrics, name) for name in RATES}
+    row["ceiling_tok_s"] = ceiling_tok_s
     for name in LATENCIES:
         latency = getattr(metrics, name)
         row |= {f"{name}_{part}_s": getattr(latency, part) for part in PARTS}

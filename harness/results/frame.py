@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,16 +18,21 @@ import pandas as pd
 from harness.load.slo import Slo
 from harness.load.verdict import SUSPECT, VALID, VOID
 from harness.plan.cells import Cell
-from harness.results.account import SweepAccount, account
+from harness.results.account import RunAccount, SweepAccount, account
 from harness.results.figures import point_row
+from harness.results.hardware import Ceilings
 from harness.results.pareto import pareto_front
 from harness.results.point import Point
 from harness.results.prices import PriceTable
 from harness.results.resolved import Resolved
 from harness.results.store import RunFolder, read_records
 
+if TYPE_CHECKING:
+    from harness.results.canvas import Plot
+
 VERDICTS = (VALID, SUSPECT, VOID)
 POINT_KEYS = ("run_id", "cell_id", "repeat", "point")
+FOUND_BY = ("run_id", "cell_id", "repeat")
 
 
 class Run:
@@ -34,7 +40,7 @@ class Run:
 
     ``cells`` has one row a cell, ``runs`` one a repeat of a cell, ``points`` one a measured load level of a run,
     ``levels`` the points with their repeats joined by the median, ``requests`` one a request, ``chunks`` one a
-    token-bearing chunk.
+    token-bearing chunk; ``searches`` one a search of a run, ``skipped_levels`` one a level that was passed over.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -109,6 +115,29 @@ class Run:
         return pd.DataFrame(rows).set_index("run_id")
 
     @cached_property
+    def searches(self) -> pd.DataFrame:
+        """One row a search of a run: what it found (``answer``), whether that is ``resolved``, and its ends."""
+        columns = (*FOUND_BY, "level", "label", "find", "answer", "resolved", "best", "beyond", "steps")
+        found = [
+            {**of_run(run), **{name: told.get(name) for name in columns if name not in FOUND_BY}}
+            for run in self.account.runs
+            for told in run.searches
+        ]
+        frame = pd.DataFrame(found, columns=list(columns)).rename(columns={"label": "search"})
+        frame["steps"] = [len(steps or ()) for steps in frame["steps"]]
+        return frame.astype({"best": "float64", "beyond": "float64"})
+
+    @cached_property
+    def skipped_levels(self) -> pd.DataFrame:
+        """One row a level of a run that was not measured because a lower one was lost, with the reason."""
+        rows = [
+            {**of_run(run), "point": told["point"], "load": told["label"], "reason": told["reason"]}
+            for run in self.account.runs
+            for told in run.skipped_levels
+        ]
+        return pd.DataFrame(rows, columns=[*FOUND_BY, "point", "load", "reason"])
+
+    @cached_property
     def slo(self) -> Slo | None:
         """The sweep's own SLO, if it had one."""
         return None if self.resolved.slo is None else Slo.parse(self.resolved.slo)
@@ -120,7 +149,10 @@ class Run:
 
     def points_against(self, slo: Slo | None) -> pd.DataFrame:
         """The points judged against another SLO than the sweep's own; cells in the plan's order."""
-        rows = [point_row(point, slo=slo) for point in self.stored_points()]
+        ceilings = Ceilings(self.resolved)
+        rows = [
+            point_row(point, slo=slo, ceiling_tok_s=ceilings.of(point.meta)) for point in self.stored_points()
+        ]
         frame = pd.DataFrame(rows, columns=None if rows else [*POINT_KEYS, "load"])
         cells = self.cells.drop(columns=["state", "reason", "runs_measured", "time_to_ready_s"])
         joined = frame.join(cells, on="cell_id", how="left")
@@ -140,9 +172,13 @@ class Run:
 
     @cached_property
     def chunks(self) -> pd.DataFrame:
-        """One row a token-bearing chunk: run_id, point, index of its request, time_s, tokens. Very large."""
+        """One row a token-bearing chunk of a request (run_id, point, warmup, index). Very large; see ``chunks_of``."""
         frames = [chunk_frame(point) for point in self.stored_points()]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run_id", "point"])
+
+    def chunks_of(self, run_id: str, point: int) -> pd.DataFrame:
+        """The chunks of one point alone; ConfigError when it has no records."""
+        return chunk_frame(read_records(self.folder.records_path(run_id, point)))
 
     @cached_property
     def levels(self) -> pd.DataFrame:
@@ -191,6 +227,20 @@ class Run:
         levels["cost_per_mtok"] = (levels["price_per_h"] / (useful.where(useful > 0) * 3600)) * 1e6
         return levels
 
+    def plots(self) -> dict[str, Plot]:
+        """Every plot of the report by its name (``throughput-ttft``, ``main-effects``, …); shown by a notebook."""
+        from harness.results.gallery import all_plots  # matplotlib takes its time to import
+
+        return {plot.name: plot for plot in all_plots(self)}
+
+    def heatmap(self, rows: str, columns: str, figure: str | None = None) -> Plot | None:
+        """A figure (a column of ``levels`` or ``cost_per_mtok``) over any two factors that vary: axes such as
+        ``gpu_type``, flags such as ``--max-num-seqs``. UsageError says which there are. None when nothing is known."""
+        from harness.results.gallery import heatmap
+        from harness.results.ranking import ranked_levels
+
+        return heatmap(self, ranked_levels(self), rows=rows, columns=columns, figure=figure)
+
     def __repr__(self) -> str:
         return f"<Run {self.title}: {len(self.cells)} cells, {len(self.points)} points>"
 
@@ -210,27 +260,35 @@ class Run:
 def join_repeats(points: pd.DataFrame) -> pd.DataFrame:
     """One row a cell and load level: medians of figures, sums of request counts, the worst verdict.
 
-    ``meets_slo`` is True where every repeat meets it; ``reasons`` are those of all repeats; ``repeats`` says how many.
+    ``meets_slo`` is True where every repeat meets it; ``reasons`` are those of all repeats; ``repeats`` says how many,
+    ``run_ids`` which. Levels are the same by what they are: in a search each repeat may have come to them in its own
+    order, and ``point`` is the first one's.
     """
     if points.empty:
         return points
-    keys = ["cell_id", "point"]
+    keys = ["cell_id", "level"]
     sums = [str(name) for name in points if str(name).startswith("requests_")]
     judged = ["verdict", "meets_slo", "reasons", "interrupted"]
-    fixed = ["repeat", "gpu_count", "replicas", "gpus"]
+    fixed = ["repeat", "point", "gpu_count", "replicas", "gpus"]
     numeric = points.select_dtypes("number").columns.difference([*keys, *sums, *fixed])
     first = points.columns.difference([*keys, *sums, *numeric, *judged, "run_id", "repeat"])
     grouped = points.groupby(keys, sort=False)
     joined = pd.concat(
         [grouped[list(first)].first(), grouped[list(numeric)].median(), grouped[sums].sum()], axis=1
     )
-    joined["repeats"] = grouped.size()
+    joined["repeats"] = grouped["run_id"].nunique()
+    joined["run_ids"] = grouped["run_id"].agg(lambda names: " ".join(dict.fromkeys(names)))
     joined["verdict"] = grouped["verdict"].agg(lambda states: max(states, key=VERDICTS.index))
     joined["reasons"] = grouped["reasons"].agg(lambda texts: "; ".join(dict.fromkeys(filter(None, texts))))
     joined["interrupted"] = grouped["interrupted"].any()
     if points["meets_slo"].notna().any():
         joined["meets_slo"] = grouped["meets_slo"].agg(lambda met: bool(met.astype(bool).all()))
     return joined.reset_index()
+
+
+def of_run(run: RunAccount) -> dict[str, Any]:
+    """The columns that say which run."""
+    return {"run_id": run.run_id, "cell_id": run.cell_id, "repeat": run.repeat}
 
 
 def unique_labels(cells: Sequence[Cell]) -> dict[str, str]:
@@ -277,8 +335,15 @@ def request_frame(point: Point) -> pd.DataFrame:
 def chunk_frame(point: Point) -> pd.DataFrame:
     """One row a chunk of the point."""
     columns = point.columns
-    owner = np.repeat(columns.integers["index"], np.diff(columns.offsets))
-    frame = pd.DataFrame({"index": owner, "time_s": columns.chunk_times_s, "tokens": columns.chunk_tokens})
+    owner = np.repeat(np.arange(len(columns)), np.diff(columns.offsets))
+    frame = pd.DataFrame(
+        {
+            "warmup": columns.flags["warmup"][owner],
+            "index": columns.integers["index"][owner],
+            "time_s": columns.chunk_times_s,
+            "tokens": columns.chunk_tokens,
+        }
+    )
     frame.insert(0, "run_id", point.meta.run_id)
     frame.insert(1, "point", point.meta.point)
     return frame

@@ -19,7 +19,9 @@ class Resolved:
     """The resolved sweep.
 
     ``started_at`` is ISO 8601 in UTC; ``deployer`` is ``exoscale``, ``local`` or ``existing``; ``simulated`` is
-    True when no real hardware was used; ``slo``, ``workload`` and ``load`` are as the file gave them.
+    True when no real hardware was used, ``virtual`` when no real time passed either; ``slo``, ``workload`` and
+    ``load`` are as the file gave them; ``models`` holds what the forecast knows of each model it covers, as
+    ``ModelFacts.to_json`` has it.
     """
 
     name: str
@@ -36,6 +38,8 @@ class Resolved:
     repeats: int = 1
     config_sha256: str | None = None
     prices: PriceTable | None = None
+    virtual: bool = False
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tool_version: str = __version__
 
     def to_json(self) -> dict[str, Any]:
@@ -47,6 +51,7 @@ class Resolved:
             "question": self.question,
             "started_at": self.started_at,
             "simulated": self.simulated,
+            "virtual": self.virtual,
             "deployer": self.deployer,
             "zone": self.zone,
             "seed": self.seed,
@@ -56,6 +61,7 @@ class Resolved:
             "repeats": self.repeats,
             "config_sha256": self.config_sha256,
             "prices": None if self.prices is None else self.prices.to_json(),
+            "models": {name: dict(facts) for name, facts in self.models.items()},
             "cells": [_cell_to_json(cell) for cell in self.cells],
         }
 
@@ -84,6 +90,8 @@ class Resolved:
                 repeats=document.get("repeats", 1),
                 config_sha256=document.get("config_sha256"),
                 prices=None if prices is None else PriceTable.parse(prices, source=source),
+                virtual=document.get("virtual", False),
+                models=document.get("models") or {},
                 tool_version=document.get("tool_version", "unknown"),
             )
         except (KeyError, TypeError) as error:

@@ -57,6 +57,28 @@ def test_the_table_names_its_groups_and_its_worst_rows(compared: list[Comparison
     assert "5090 llama-8b w8a16 offline 100 req" in text
 
 
+def test_a_source_is_judged_by_constants_it_had_no_part_in() -> None:
+    """The three small sources alone; without the largest the constants stay near their kernels' own shares."""
+    small = [one for one in measurements() if not one.source.startswith("aiconfigurator")]
+    found = {one.source: one for one in accuracy.leave_one_source_out(small, evaluations=12)}
+    assert len(found) == 3
+    assert {name: one.speeds for name, one in found.items()} == {
+        "AccelMark verified": 10, "AccelMark verified (V0 engine 0.7.3)": 3, "GPUStack performance lab": 4
+    }  # fmt: skip
+    for one in found.values():
+        assert one.speed_error < 0.2
+        assert one.constants.compute_share == pytest.approx(0.74, rel=0.1)
+        assert one.constants.memory_share == pytest.approx(0.79, rel=0.1)
+    assert found["GPUStack performance lab"].ttft_error is None
+
+
+def test_every_row_is_printed_once_and_the_fitted_ones_are_marked(compared: list[Comparison]) -> None:
+    lines = list(accuracy.row_lines(compared))[1:]
+    assert len(lines) == 113
+    assert sum(line.endswith("fitted") for line in lines) == 24
+    assert len(set(lines)) == 113
+
+
 def test_the_simplex_finds_the_bottom_of_a_bowl() -> None:
     best = minimise(lambda point: (point[0] - 1) ** 2 + 10 * (point[1] + 2) ** 2, [0.0, 0.0], evaluations=120)
     assert best == pytest.approx([1, -2], abs=1e-3)

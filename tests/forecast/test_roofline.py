@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
+from harness.forecast.cell import forecast_cell
+from harness.forecast.load import Arrivals, Load
 from harness.forecast.published import measurements
 from harness.forecast.roofline import ceiling_tok_s, floor_tpot_s
 from harness.forecast.settings import EngineSettings, Speculation
-from harness.forecast.tables import gpu, model
+from harness.forecast.tables import gpu, gpus, model
+
+MODELS = ("qwen2.5-0.5b", "llama3-8b", "llama3-70b", "qwen3-30b-a3b", "gpt-oss-20b")
 
 
 def test_one_stream_of_llama_8b_on_an_a5000_needs_twenty_milliseconds_a_token() -> None:
@@ -36,3 +42,27 @@ def test_no_published_speed_is_above_the_ceiling() -> None:
             assert one.value < ceiling_tok_s(facts, card, one.settings), one.id
             checked += 1
     assert checked == 58
+
+
+@pytest.mark.parametrize("family", sorted(gpus()))
+def test_no_forecast_is_above_the_ceiling_of_its_gpu(family: str) -> None:
+    """GPUs without a measurement, small and large models, experts, 16, 8 and 4 bits, one to eight GPUs."""
+    loads = [Load(Arrivals.CLOSED, level, 2000, 60, requests=60, output_spread=0.2) for level in (1, 64)]
+    checked = 0
+    for name, quantization, gpus_used in itertools.product(MODELS, (None, "fp8", "awq"), (1, 2, 8)):
+        card, facts = gpu(family), model(name)
+        assert card is not None
+        assert facts is not None
+        if facts.heads % gpus_used:
+            continue
+        settings = EngineSettings(
+            tensor_parallel=gpus_used, max_model_len=4096, quantization=quantization, dtype="half"
+        )
+        found = forecast_cell(facts, card, settings, gpu_count=gpus_used, loads=loads)
+        for level in found.levels:
+            ceiling = ceiling_tok_s(facts, card, settings, concurrency=level.load.level)
+            assert 0 < level.output_throughput < ceiling, (name, quantization, gpus_used, level.load)
+            assert level.tpot_s.p50 is not None
+            assert level.tpot_s.p50 > floor_tpot_s(facts, card, settings)
+            checked += 1
+    assert checked >= 10

@@ -14,7 +14,8 @@ from harness.load.columns import (
     pack,
     unpack,
 )
-from harness.load.log import RecordLog, closed_at
+from harness.load.log import RecordLog
+from harness.load.merge import cut_at
 from harness.load.records import Outcome, RequestRecord
 
 
@@ -74,10 +75,11 @@ def test_parts_are_put_in_the_order_of_their_schedules_with_their_own_chunks() -
     assert merged.chunk_times_s.tolist() == pytest.approx(expected)
 
 
-def test_rows_of_one_instant_stay_in_the_order_given() -> None:
-    merged = in_order_of_schedule([log_of(record(5, 1.0, 1), record(6, 0.0, 2)), log_of(record(7, 1.0, 3))])
-    assert merged.integers["index"].tolist() == [6, 5, 7]
-    assert merged.chunk_tokens.tolist() == [6, 6, 5, 7, 7, 7]
+def test_rows_of_one_instant_are_in_the_order_of_their_numbers() -> None:
+    first = log_of(record(7, 1.0, 3), record(6, 0.0, 2))
+    merged = in_order_of_schedule([first, log_of(record(9, 1.0, 1, warmup=True), record(5, 1.0, 1))])
+    assert merged.integers["index"].tolist() == [6, 9, 5, 7]
+    assert merged.chunk_tokens.tolist() == [6, 6, 9, 5, 7, 7, 7]
 
 
 def test_columns_are_read_as_records_by_index_slice_and_turn() -> None:
@@ -93,7 +95,7 @@ def test_columns_are_read_as_records_by_index_slice_and_turn() -> None:
 
 def test_what_ends_after_the_window_is_unfinished_and_says_what_became_of_it() -> None:
     # Ends: 3.3, 1.1, 2.4.
-    closed = closed_at(log_of(*SOME), 1.05)
+    closed = cut_at(log_of(*SOME), 1.05)
     assert closed.outcomes.tolist() == ["unfinished"] * 3
     assert closed.details == ["succeeded in the drain", "späť", "succeeded in the drain"]
-    assert closed_at(log_of(*SOME), 2.5).outcomes.tolist() == ["unfinished", "timeout", "succeeded"]
+    assert cut_at(log_of(*SOME), 2.5).outcomes.tolist() == ["unfinished", "timeout", "succeeded"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.load import driver
+from harness.load import talk
 from harness.load.arrivals import ClosedLoop, ConstantRate, PoissonRate
 from harness.load.driver import run_stage
 from harness.load.lengths import FixedLength
@@ -252,12 +252,12 @@ def test_a_long_answer_is_read_while_it_runs_and_counted_whole(
 ) -> None:
     kept: list[int] = []
 
-    def completing(record: RequestRecord, response: Any, **options: Any) -> Any:
-        kept.append(len(response.body))
-        return driver_completing(record, response, **options)
+    def completing(record: RequestRecord, reading: Any, **options: Any) -> Any:
+        kept.append(len(reading.response.body))
+        return talk_completing(record, reading, **options)
 
-    driver_completing = driver.completing
-    monkeypatch.setattr(driver, "completing", completing)
+    talk_completing = talk.completing
+    monkeypatch.setattr(talk, "completing", completing)
     tokens = 5 * MANY_PIECES
     record = lab.load_once(serve(lab.answering(gap_s=0.0)).url, output=tokens)
     assert record.outcome is Outcome.SUCCEEDED

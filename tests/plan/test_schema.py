@@ -10,8 +10,10 @@ import yaml
 
 from harness.errors import ConfigError
 from harness.plan.config import load_config
-from harness.plan.config_reader import KEYS, LENGTH_KEYS, LEVEL_KEYS, TIMEOUT_KEYS, WORKLOAD_KEYS
+from harness.plan.config_reader import KEYS, LEVEL_KEYS, TIMEOUT_KEYS
 from harness.plan.schema import sweep_schema
+from harness.plan.search_reader import SEARCH_KEYS
+from harness.plan.workload_reader import LENGTH_KEYS, TIME_KEYS, WORKLOAD_KEYS
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 
@@ -36,9 +38,27 @@ WRONG = [
     {"load": [{"concurrency": 1, "rate": 1, "duration": "1s"}]},
     {"load": [{"concurrency": 0, "duration": "1s"}]},
     {"load": [{"rate": 1, "duration": "1s", "arrivals": "bursty"}]},
+    {"load": [{"find": "peak", "duration": "1s"}]},
+    {"load": [{"find": "knee"}]},
+    {"load": [{"find": "knee", "duration": "1s", "concurrency": 2}]},
+    {"load": [{"find": "knee", "duration": "1s", "from": 0}]},
+    {"early-stop": "yes"},
     {"workload": {"input-tokens": 0}},
     {"workload": {"api": "chatty"}},
     {"workload": {"input-tokens": {"mean": 3}}},
+    {"workload": {"input-tokens": {"distribution": "empirical", "values": []}}},
+    {"workload": {"turns": 0}},
+    {"workload": {"turns": "some"}},
+    {"workload": {"think-time": "1s"}},
+    {"workload": {"turns": 2, "think-time": {"distribution": "empirical", "values": [1]}}},
+    {"workload": {"stream": "no"}},
+    {"load": [{"ramp": [1, 2], "requests": 5}]},
+    {"load": [{"ramp": [1], "duration": "1s"}]},
+    {"load": [{"ramp": [1, 2], "rate": 1, "duration": "1s"}]},
+    {"load": [{"steps": [], "duration": "1s"}]},
+    {"load": [{"steps": [1, -1], "duration": "1s"}]},
+    {"load": [{"trace": False}]},
+    {"load": [{"rate": 1, "duration": "1s", "max-in-flight": 0}]},
     {"matrix": {"gpu_type": ["a"]}},
     {"matrix": {"replicas": []}},
     {"matrix": {"replicas": [1, 1]}},
@@ -66,6 +86,8 @@ RIGHT = [
     {"matrix": {"parameters": [["--x"], {"y": [1, 2]}], "exclude": [{"parameters": "--x"}]}},
     {"include": [{"gpu-type": "b", "gpu-count": 2}]},
     {"load": [{"rate": [0.5, 2], "requests": 10, "arrivals": "gamma", "burstiness": 0.5, "warmup": 0}]},
+    {"load": [{"find": "rate", "from": 0.5, "duration": "60s", "steps": 9}], "slo": "ttft_p95<=1s"},
+    {"load": [{"find": "knee", "requests": 50}, {"concurrency": 4, "duration": "1s"}], "early-stop": False},
     {
         "workload": {
             "output-tokens": {"distribution": "normal", "mean": 9, "stddev": 2},
@@ -73,6 +95,21 @@ RIGHT = [
         }
     },
     {"timeouts": {"ready": 90, "delete": "1h30m"}},
+    {
+        "load": [
+            {"ramp": [0, 2], "duration": "1m", "max-in-flight": 8},
+            {"steps": [1, 0, 4], "duration": "1m"},
+        ]
+    },
+    {
+        "workload": {
+            "input-tokens": {"distribution": "empirical", "values": [5, 50], "weights": [4, 1]},
+            "turns": {"distribution": "uniform", "min": 1, "max": 4},
+            "think-time": {"distribution": "lognormal", "mean": "2s", "stddev": 1, "max": "10s"},
+            "stream": False,
+        }
+    },
+    {"workload": {"turns": 3, "think-time": 0}},
     {"engines": {"0.15.1": "/bin/vllm"}, "engine-environment": {"A": "b"}},
 ]
 
@@ -107,10 +144,14 @@ def test_schema_itself_is_valid_and_has_the_readers_keys() -> None:
     properties = schema["properties"]
     assert set(properties) == set(KEYS)
     assert set(properties["workload"]["properties"]) == set(WORKLOAD_KEYS)
-    assert set(properties["load"]["items"]["properties"]) == set(LEVEL_KEYS)
+    items = properties["load"]["items"]
+    assert set(items["else"]["properties"]) == set(LEVEL_KEYS)
+    assert set(items["then"]["properties"]) == set(SEARCH_KEYS)
     assert set(properties["timeouts"]["properties"]) == set(TIMEOUT_KEYS)
     length = properties["workload"]["properties"]["input-tokens"]["anyOf"][1]
     assert set(length["properties"]) == set(LENGTH_KEYS)
+    pause = properties["workload"]["properties"]["think-time"]["anyOf"][2]
+    assert set(pause["properties"]) == set(TIME_KEYS)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
