@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from harness.cli.clouds import DEFAULT_TIME_SCALE, CloudChoice
+from harness.cli.pruning import prune_options
 from harness.errors import UsageError
 from harness.units import parse_duration
 
@@ -80,6 +81,7 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 @click.option(
     "--prices", type=click.Path(dir_okay=False), metavar="FILE", help="Hourly prices, as configs/prices.yaml."
 )
+@prune_options
 @click.option("--ttl", type=DurationType(), help="Tear everything down after this time, e.g. 2h.")
 @click.option(
     "--delete-models", is_flag=True, help="Delete the models that this sweep had to create in the zone."
@@ -130,6 +132,8 @@ def command(
     max_gpu_hours: float | None,
     max_cost: float | None,
     prices: str | None,
+    prune: str | None,
+    no_prune: bool,
     ttl: float | None,
     delete_models: bool,
     engines: dict[str, str],
@@ -184,6 +188,8 @@ def command(
         max_gpu_hours=max_gpu_hours,
         max_cost=max_cost,
         prices=None if prices is None else Path(prices),
+        prune=prune,
+        no_prune=no_prune,
         ttl_s=ttl,
         delete_models=delete_models,
     )

@@ -13,6 +13,7 @@ import click
 from harness import __version__
 from harness.cli.clouds import Cloud, CloudChoice, open_cloud
 from harness.cli.progress import SweepView
+from harness.cli.pruning import Pruner, rule_of
 from harness.cli.sweep import default_results
 from harness.errors import ConfigError, UsageError
 from harness.plan.cells import Cell
@@ -48,6 +49,8 @@ class SweepRequest:
     max_gpu_hours: float | None = None
     max_cost: float | None = None
     prices: Path | None = None
+    prune: str | None = None
+    no_prune: bool = False
     ttl_s: float | None = None
     delete_models: bool = False
 
@@ -65,17 +68,19 @@ async def run_sweep(request: SweepRequest) -> Ended:
     """Carry out one call of ``harness sweep``."""
     request, path = recall(request)
     config = load_config(path)
-    plan = offline = preflight(config, managed=request.choice.managed)
+    prices = None if request.prices is None else load_prices(request.prices)
+    rule = rule_of(config, request.prune, no_prune=request.no_prune)
+    pruner = Pruner(config, rule, prices)
+    plan = offline = pruner(preflight(config, managed=request.choice.managed))
     if request.choice.endpoint is not None and plan.cells != 1:
         raise UsageError(f"an existing endpoint is one cell; {config.path} has {plan.cells}")
     tell_findings(plan)
-    prices = None if request.prices is None else load_prices(request.prices)
     budget = make_budget(config, plan.accepted, request, prices=prices)
     agree(config, plan, budget, request)
     folder_path = request.resume or request.results or default_results(config.name)
     async with open_cloud(request.choice, config, log_folder=folder_path / "logs") as cloud:
         if cloud.authorized is not None:
-            plan = preflight(config, managed=True, authorized=cloud.authorized)
+            plan = pruner(preflight(config, managed=True, authorized=cloud.authorized))
             tell_findings(replace(plan, warnings=()), told=offline)
         resolved = resolve(config, plan, cloud.deployer, prices=prices)
         if request.resume is None:
@@ -119,7 +124,8 @@ def recall(request: SweepRequest) -> tuple[SweepRequest, str]:
         raise ConfigError(
             f"the config of {str(request.resume)!r} is not at {path!r} any more; name it before --resume"
         )
-    return replace(request, choice=choice), path
+    prune = request.prune if request.prune or request.no_prune else started.get("prune")
+    return replace(request, choice=choice, prune=prune), path
 
 
 def reopen(
@@ -144,7 +150,8 @@ def reopen(
         tell(f"the workload, the load levels or the version changed: {len(stale)} runs are measured again")
         ledgers = replay(journal.events())
     fresh = tuple(refusal for refusal in plan.refused if run_id(refusal.cell, 0) not in ledgers)
-    refuse(journal, replace(plan, refused=fresh), repeats=config.repeats)
+    pruned = tuple(each for each in plan.pruned if run_id(each.cell, 0) not in ledgers)
+    refuse(journal, replace(plan, refused=fresh, pruned=pruned), repeats=config.repeats)
     return folder, journal, ledgers
 
 
@@ -182,7 +189,7 @@ async def carry_out(
             patience=cloud.patience,
             budget=budget,
             ttl_s=request.ttl_s,
-            where={**cloud.where, "config": config.path},
+            where={**cloud.where, "config": config.path, "prune": plan.rule and plan.rule.text},
             notice=view.notice,
             on_progress=view.progress,
             on_interrupt=lambda name: view.say(f"{name}: tearing down; once more to let go"),
@@ -192,13 +199,18 @@ async def carry_out(
 
 def tell_findings(plan: Preflight, *, told: Preflight | None = None) -> None:
     """Every refused cell with its reason, every distinct warning, on stderr; not again what was ``told``."""
-    known = set() if told is None else {refusal.cell.id for refusal in told.refused}
+    known: set[str] = set()
+    if told is not None:
+        known = {one.cell.id for one in told.refused} | {one.cell.id for one in told.pruned}
     for finding in plan.warnings:
         click.echo(f"{finding.severity}[{finding.code}]: {finding.message}", err=True)
     for refusal in plan.refused:
         if refusal.cell.id in known:
             continue
         click.echo(f"refused {refusal.cell.label}: {refusal.reason}", err=True)
+    for pruned in plan.pruned:
+        if pruned.cell.id not in known:
+            click.echo(f"pruned {pruned.cell.label}: {pruned.reason}", err=True)
 
 
 def make_budget(
@@ -228,7 +240,7 @@ def agree(config: SweepConfig, plan: Preflight, budget: Budget, request: SweepRe
     wall = sum(estimate.seconds for estimate in estimates) / at_once
     click.echo(
         f"{config.name}: {plan.cells} cells, {len(plan.accepted)} to run x {config.repeats}, "
-        f"{len(plan.refused)} refused; "
+        f"{len(plan.refused)} refused{f', {len(plan.pruned)} pruned' if plan.pruned else ''}; "
         f"about {format_duration(wall)} and {hours:.2f} GPU-hours{cost}"
         f"{' (simulated)' if request.choice.simulate else ''}",
         err=True,
@@ -243,8 +255,10 @@ def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
 
     written = write_reports(folder)
     by_result = dict.fromkeys(Result, 0)
+    pruned = {each.cell.id for each in plan.pruned}
     for ledger in outcome.ledgers.values():
-        by_result[ledger.result] += 1
+        if ledger.result is not Result.SKIPPED or ledger.run_id.rpartition("-r")[0] not in pruned:
+            by_result[ledger.result] += 1
     summary = {
         "results": str(folder.path),
         "reports": [str(path) for path in written if path.parent == folder.path],
@@ -252,6 +266,7 @@ def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
         "failed": by_result[Result.FAILED],
         "skipped": by_result[Result.SKIPPED],
         "refused": len(plan.refused),
+        "pruned": len(plan.pruned),
         "interrupted_by": outcome.interrupted_by,
         "left_running": [ledger.name for ledger in outcome.left_running],
     }
@@ -272,6 +287,7 @@ def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
 def as_text(folder: RunFolder, summary: Mapping[str, Any]) -> str:
     """The counts, what the report answers, and where it is."""
     found = json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))
-    counts = ", ".join(f"{summary[name]} {name}" for name in ("measured", "failed", "skipped", "refused"))
+    named = ("measured", "failed", "skipped", "refused", *(("pruned",) if summary["pruned"] else ()))
+    counts = ", ".join(f"{summary[name]} {name}" for name in named)
     lines = [f"{counts}; nothing left running", *found["warnings"], *found["answers"]]
     return "\n".join([*lines, *(f"  {path}" for path in summary["reports"])])

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.plan.pruning import PruneRule
 from harness.plan.spans import LocatedText, Source, Span
 
 AXES = ("gpu-type", "gpu-count", "replicas", "engine-version", "model", "parameters")
@@ -116,6 +117,7 @@ class SweepConfig:
     question: str | None = None
     zone: str | None = None
     slo: str | None = None
+    prune: PruneRule | None = None
     repeats: int = 1
     models: Mapping[str, str] = field(default_factory=dict)
     engines: Mapping[str, str] = field(default_factory=dict)

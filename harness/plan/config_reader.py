@@ -17,12 +17,13 @@ from harness.plan.config import (
 from harness.plan.findings import Findings
 from harness.plan.matrix_reader import read_matrix
 from harness.plan.nodes import Entries, Items, Node, Scalar, plain
+from harness.plan.pruning import read_prune
 from harness.plan.reader import Reader
 from harness.plan.spans import Source
 
 KEYS = (
     "name", "question", "zone", *AXES, "models", "matrix", "exclude", "include",
-    "workload", "load", "repeats", "slo", "timeouts", "engines", "engine-environment",
+    "workload", "load", "repeats", "slo", "prune", "timeouts", "engines", "engine-environment",
 )  # fmt: skip
 WORKLOAD_KEYS = (
     "input-tokens", "output-tokens", "api", "seed", "cache", "prefix-tokens", "prefix-groups", "extra",
@@ -70,6 +71,7 @@ def read_config(source: Source, documents: Sequence[Node], findings: Findings) -
         question=text.get("question"),
         zone=text.get("zone"),
         slo=text.get("slo"),
+        prune=read_prune(reader, top["prune"]) if "prune" in top else None,
         repeats=(reader.integer(top["repeats"], "repeats", minimum=1, maximum=1000) or 1)
         if "repeats" in top
         else 1,

@@ -77,6 +77,13 @@ class Reader:
         self.error("value", node, f"{name} cannot be {shorten(text)!r}", note=note)
         return None
 
+    def switch(self, node: Node, name: str) -> bool | None:
+        """true or false."""
+        if not isinstance(node, Scalar) or not isinstance(node.value, bool):
+            self.wrong(node, name, "true or false")
+            return None
+        return node.value
+
     def integer(
         self, node: Node, name: str, *, minimum: int | None = None, maximum: int | None = None
     ) -> int | None:

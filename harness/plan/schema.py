@@ -45,6 +45,7 @@ def sweep_schema() -> Schema:
             },
             "repeats": _integer("How often each cell is measured.", minimum=1, maximum=1000),
             "slo": _text("What must hold, as ttft_p95<=1s,tpot_p95<=60ms."),
+            "prune": _prune(),
             "timeouts": _closed(
                 "How long to wait.",
                 dict.fromkeys(("ready", "operation", "delete", "request"), DURATION),
@@ -185,6 +186,30 @@ def _workload() -> Schema:
             "prefix-groups": _integer("Groups of prompts that share a prefix.", minimum=1),
             "extra": {"description": "Added to every request body.", "type": "object"},
         },
+    )
+
+
+def _prune() -> Schema:
+    share = {"type": "string", "pattern": r"^\d+(\.\d+)?%$"}
+    return _closed(
+        "Cells to leave out by their forecast; each GPU family keeps its best one.",
+        {
+            "keep": {
+                "description": "Keep this share of the cells, best first: 20%.",
+                "anyOf": [share, {"type": "number", "exclusiveMinimum": 0, "maximum": 1}],
+            },
+            "within": {
+                "description": "Keep the cells within this factor of the best predicted cost.",
+                "type": "number",
+                "minimum": 1,
+            },
+            "equivalent": {
+                "description": "Leave out cells that would run the same as an earlier one.",
+                "type": "boolean",
+            },
+        },
+        minProperties=1,
+        **{"not": {"required": ["keep", "within"]}},
     )
 
 

@@ -11,6 +11,7 @@ import yaml
 from harness.errors import ConfigError
 from harness.plan.config import load_config
 from harness.plan.config_reader import KEYS, LENGTH_KEYS, LEVEL_KEYS, TIMEOUT_KEYS, WORKLOAD_KEYS
+from harness.plan.pruning import PRUNE_KEYS
 from harness.plan.schema import sweep_schema
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
@@ -50,6 +51,12 @@ WRONG = [
     {"parameters": "--x"},
     {"models": {"m/m": {}}},
     {"engines": {"0.15.1": 3}},
+    {"prune": {}},
+    {"prune": {"keep": "20%", "within": 1.5}},
+    {"prune": {"keep": 2}},
+    {"prune": {"within": 0.5}},
+    {"prune": {"equivalent": "yes"}},
+    {"prune": {"best": "20%"}},
 ]
 
 # changes of BASE that both take
@@ -73,6 +80,10 @@ RIGHT = [
         }
     },
     {"timeouts": {"ready": 90, "delete": "1h30m"}},
+    {"prune": {"keep": "20%", "equivalent": True}},
+    {"prune": {"keep": 0.2}},
+    {"prune": {"within": 1.5}},
+    {"prune": {"equivalent": True}},
     {"engines": {"0.15.1": "/bin/vllm"}, "engine-environment": {"A": "b"}},
 ]
 
@@ -109,6 +120,7 @@ def test_schema_itself_is_valid_and_has_the_readers_keys() -> None:
     assert set(properties["workload"]["properties"]) == set(WORKLOAD_KEYS)
     assert set(properties["load"]["items"]["properties"]) == set(LEVEL_KEYS)
     assert set(properties["timeouts"]["properties"]) == set(TIMEOUT_KEYS)
+    assert set(properties["prune"]["properties"]) == set(PRUNE_KEYS)
     length = properties["workload"]["properties"]["input-tokens"]["anyOf"][1]
     assert set(length["properties"]) == set(LENGTH_KEYS)
 
