@@ -25,8 +25,9 @@ venv-by-pip:
 	@$(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --quiet --python $(BIN)/python install pip || \
 		{ rm -rf $(VENV); echo "python3 can make no virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
 
-demo: setup ## run the main job on the embedded cloud (simulated)
+demo: setup ## run the main job on the embedded cloud (simulated), and ask what to buy
 	$(BIN)/harness sweep configs/demo.yaml --simulate --yes --results results/demo --replace --prices configs/prices.yaml
+	$(BIN)/harness capacity results/demo --rate 50
 
 test: setup ## run the tests
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup

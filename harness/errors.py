@@ -12,6 +12,7 @@
     │   │   ├── CapacityError     412 on create or scale
     │   │   ├── InvalidError      400 and 422
     │   │   ├── ForbiddenError    401 and 403
+    │   │   │   └── QuotaError      of this request alone: a quota, or a right that is missing
     │   │   └── RateLimitedError  429
     │   ├── NetworkError        no answer: refused, reset, timed out
     │   ├── OperationFailed     an operation ended in failure or timeout
@@ -105,6 +106,10 @@ class InvalidError(ApiError):
 
 class ForbiddenError(ApiError):
     """401 or 403: bad signature, revoked key, or a key without the right."""
+
+
+class QuotaError(ForbiddenError):
+    """403 for this one request, while the key is good for others: beyond a quota, or without the right to it."""
 
 
 class RateLimitedError(ApiError):

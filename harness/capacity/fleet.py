@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.results.prices import PriceTable
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 HOURS_PER_MONTH = 730
+FORECAST = "forecast"  # the source of a point that nobody measured
 UTILISATION = 0.8
 ROUNDING = 1e-9  # a rate that fills a fleet exactly needs no further replica
 
@@ -77,14 +82,18 @@ class Demand:
             return None
         return self.users / (self.think_s + e2e_s)
 
+    def peak(self, mean_req_s: float) -> float:
+        """The rate that a fleet is planned to keep the SLO at: the mean in a burst, over the wished utilisation."""
+        return mean_req_s * self.burst / self.utilisation
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
     """A fleet that serves the demand. ``point`` is the level it rests on, ``per_replica_req_s`` what that carries.
 
     ``used`` is the mean rate over what the whole fleet carried when measured; ``binding`` is what stops a replica
-    from carrying more. ``price_per_h`` and ``cost_per_mtok`` (1M output tokens at the mean rate) are None without a
-    price.
+    from carrying more. ``support`` is the highest level that was measured, where ``point`` is a forecast beyond it.
+    ``price_per_h`` and ``cost_per_mtok`` (1M output tokens at the mean rate) are None without a price.
     """
 
     point: MeasuredPoint
@@ -94,6 +103,7 @@ class Option:
     binding: str
     price_per_h: float | None = None
     cost_per_mtok: float | None = None
+    support: MeasuredPoint | None = None
 
     @property
     def gpus(self) -> int:
@@ -109,6 +119,16 @@ class Option:
     def price_per_month(self) -> float | None:
         """The price of 730 hours."""
         return None if self.price_per_h is None else self.price_per_h * HOURS_PER_MONTH
+
+    def resized(self, replicas: int) -> Option:
+        """The same with another number of replicas, and the price of that."""
+        factor = replicas / self.replicas
+        return replace(
+            self,
+            replicas=replicas,
+            price_per_h=None if self.price_per_h is None else self.price_per_h * factor,
+            cost_per_mtok=None if self.cost_per_mtok is None else self.cost_per_mtok * factor,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +151,17 @@ class Answer:
         """What to rent; None when nothing measured will do."""
         return self.options[0] if self.options else None
 
+    def frame(self) -> pd.DataFrame:
+        """A row an option, best first; its columns: ``results/README.md``."""
+        from harness.capacity.table import frame
+
+        return frame(self)
+
+    def _repr_html_(self) -> str:
+        from harness.capacity.table import as_html
+
+        return as_html(self)
+
 
 def recommend(points: Iterable[MeasuredPoint], demand: Demand, *, prices: PriceTable | None = None) -> Answer:
     """The fleets that serve the demand, best first.
@@ -148,8 +179,16 @@ def recommend(points: Iterable[MeasuredPoint], demand: Demand, *, prices: PriceT
             options.append(found)
         else:
             excluded.append(found)
-    options.sort(key=lambda option: (option.price_per_h or 0.0, option.gpus, option.used, option.point.label))
-    return Answer(tuple(options), tuple(excluded))
+    return Answer(ranked(options), tuple(excluded))
+
+
+def ranked(options: Iterable[Option]) -> tuple[Option, ...]:
+    """The cheapest first; without prices the fewest GPUs; of these the least used."""
+
+    def place(option: Option) -> tuple[float, int, float, str]:
+        return option.price_per_h or 0.0, option.gpus, option.used, option.point.label
+
+    return tuple(sorted(options, key=place))
 
 
 def _option(levels: Sequence[MeasuredPoint], demand: Demand, prices: PriceTable | None) -> Option | Excluded:
@@ -165,8 +204,8 @@ def _option(levels: Sequence[MeasuredPoint], demand: Demand, prices: PriceTable 
     if mean is None or best.rate_req_s <= 0:
         return Excluded(label, "no latency, so no rate of users" if mean is None else "finished no request")
     per_replica = best.rate_req_s / best.replicas
-    count = math.ceil(mean * demand.burst / (per_replica * demand.utilisation) - ROUNDING) + demand.spare
-    option = Option(best, per_replica, mean, max(1, count), _binding(believed, kept))
+    count = max(1, math.ceil(demand.peak(mean) / per_replica - ROUNDING)) + demand.spare
+    option = Option(best, per_replica, mean, count, _binding(believed, kept), support=_support(best, kept))
     return option if prices is None else _priced(option, prices)
 
 
@@ -180,9 +219,16 @@ def _kept(levels: Sequence[MeasuredPoint]) -> list[MeasuredPoint]:
     return kept
 
 
+def _support(best: MeasuredPoint, kept: Sequence[MeasuredPoint]) -> MeasuredPoint | None:
+    """The highest measured level that kept the SLO, below a forecast that goes beyond it."""
+    measured = [level for level in kept if level.source != FORECAST]
+    return max(measured, key=lambda level: level.rate_req_s) if best.source == FORECAST and measured else None
+
+
 def _binding(believed: Sequence[MeasuredPoint], kept: Sequence[MeasuredPoint]) -> str:
     if len(kept) == len(believed):
-        return f"not reached: {kept[-1].load}, the highest load measured, keeps the SLO"
+        known = "forecast" if kept[-1].source == FORECAST else "measured"
+        return f"not reached: {kept[-1].load}, the highest load {known}, keeps the SLO"
     stop = believed[len(kept)]
     return f"{stop.miss} at {stop.load}"
 
@@ -195,15 +241,7 @@ def _priced(option: Option, prices: PriceTable) -> Option | Excluded:
     hourly = each * option.replicas
     tokens = point.output_tokens_per_request
     per_mtok = hourly / (option.mean_rate_req_s * tokens * 3600) * 1e6 if tokens else None
-    return Option(
-        point,
-        option.per_replica_req_s,
-        option.mean_rate_req_s,
-        option.replicas,
-        option.binding,
-        price_per_h=hourly,
-        cost_per_mtok=per_mtok,
-    )
+    return replace(option, price_per_h=hourly, cost_per_mtok=per_mtok)
 
 
 def break_even_req_s(option: Option, *, price_per_mtok: float) -> float | None:

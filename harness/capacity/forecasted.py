@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.capacity.fleet import Excluded, MeasuredPoint
+from harness.capacity.fleet import FORECAST, Excluded, MeasuredPoint
 from harness.forecast.cell import Forecast, LevelForecast, forecast_cell
 from harness.forecast.hardware import Gpu
 from harness.forecast.load import Arrivals, Load
 from harness.forecast.models import ModelFacts
 from harness.forecast.settings import EngineSettings
+from harness.load import lengths as length
 from harness.load.slo import Bound, Slo
 from harness.plan.cells import Cell
 from harness.plan.engine import UnknownEngine, engine_of
@@ -32,10 +33,44 @@ KEEPS_UP = (
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Mean tokens of prompts and answers."""
+    """Mean tokens of prompts and answers, and how far they spread: the sigma of their logarithm."""
 
     input_tokens: float
     output_tokens: float
+    input_sigma: float = 0.0
+    output_sigma: float = 0.0
+
+    @staticmethod
+    def of(prompts: length.Lengths, answers: length.Lengths) -> Lengths:
+        """The lengths of a workload; a spread of another shape is taken for a log-normal of the same width."""
+        means = length.mean_length(prompts), length.mean_length(answers)
+        return Lengths(*means, _sigma(prompts, means[0]), _sigma(answers, means[1]))
+
+    def load(self, rate_req_s: float, *, requests: int | None = None) -> Load:
+        """Poisson arrivals at a rate, of these lengths."""
+        return Load(
+            Arrivals.POISSON,
+            rate_req_s,
+            self.input_tokens,
+            self.output_tokens,
+            requests=requests,
+            input_sigma=self.input_sigma,
+            output_sigma=self.output_sigma,
+        )
+
+
+def _sigma(lengths: length.Lengths, mean: float) -> float:
+    if isinstance(lengths, length.LogNormalLength):
+        return lengths.sigma
+    if isinstance(lengths, length.NormalLength):
+        spread = lengths.sd
+    elif isinstance(lengths, length.UniformLength):
+        spread = (lengths.high - lengths.low) / math.sqrt(12)
+    elif isinstance(lengths, length.EmpiricalLength):
+        spread = float(np.std(lengths.values))
+    else:
+        return 0.0
+    return math.sqrt(math.log1p((spread / mean) ** 2))
 
 
 def forecast_points(
@@ -49,20 +84,16 @@ def forecast_points(
     if isinstance(engine, UnknownEngine):
         return Excluded(cell.label, engine.reason)
     model, card, settings = engine.model, engine.gpu, engine.settings
-    first = _at(model, card, settings, cell, _load(LOWEST_RATE, lengths))
+    first = _at(model, card, settings, cell, lengths.load(LOWEST_RATE))
     if first.failure is not None:
         return Excluded(cell.label, f"would not start: {first.failure.message.split('. ')[0]}")
     label = replace(cell, replicas=1).label
 
     def point_at(rate: float) -> MeasuredPoint:
-        found = _at(model, card, settings, cell, _load(rate, lengths))
+        found = _at(model, card, settings, cell, lengths.load(rate))
         return _point(cell, label, found.levels[0], slo)
 
     return _search(point_at)
-
-
-def _load(rate: float, lengths: Lengths) -> Load:
-    return Load(Arrivals.POISSON, rate, lengths.input_tokens, lengths.output_tokens)
 
 
 def _at(model: ModelFacts, card: Gpu, settings: EngineSettings, cell: Cell, load: Load) -> Forecast:
@@ -99,11 +130,11 @@ def _point(cell: Cell, label: str, level: LevelForecast, slo: Slo) -> MeasuredPo
         replicas=1,
         load=f"{rate:.3g} req/s",
         rate_req_s=rate,
-        concurrency=rate,  # orders the levels: at one rate a replica has one load
+        concurrency=rate * (level.e2e_s.mean or 1.0),  # Little: requests in flight; orders the levels
         miss=miss(level, slo),
         output_tokens_per_request=level.load.output_tokens,
         e2e_mean_s=level.e2e_s.mean,
-        source="forecast",
+        source=FORECAST,
     )
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.capacity.fleet import Answer, Demand, Excluded, MeasuredPoint, Option
-    from harness.plan.config import LengthConfig
+    from harness.capacity.check import Check, Trace
+    from harness.capacity.fleet import Answer, Demand, Excluded, MeasuredPoint
+    from harness.capacity.forecasted import Lengths
+    from harness.plan.cells import Cell
+    from harness.results.frame import Run
     from harness.results.prices import PriceTable
 
-SHOWN = 10
+SETTLED = 10  # options that are tried in virtual time; those after them are dearer
+SIMULATED = "SIMULATED: these figures come from a model of the hardware, not from hardware"
+FORECAST_ONLY = "FORECAST: nothing was measured; expect a quarter either way"
+FORECAST_TOO = "FORECAST where nothing was measured: expect a quarter either way there"
+TRIAL_S, FEWEST_REQUESTS, MOST_REQUESTS = 60.0, 3000, 20_000
 
 
 @click.command("capacity")
@@ -40,6 +47,12 @@ SHOWN = 10
 @click.option(
     "--token-price", type=float, metavar="P", help="Price of 1M output tokens elsewhere, for break-even."
 )
+@click.option(
+    "--basis",
+    type=click.Choice(["measured", "forecast", "both"]),
+    help="What to draw on: measurements, forecasts, or forecasts where measurements end  [measured in DIR]",
+)
+@click.option("--verify", is_flag=True, help="Try each fleet in virtual time, and size it by that.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(
     source: Path,
@@ -52,20 +65,30 @@ def command(
     spare: int,
     burst: float,
     token_price: float | None,
+    basis: str | None,
+    verify: bool,
     as_json: bool,
 ) -> int:
     """Say which GPU, how many and how many replicas serve a rate within an SLO at the lowest price.
 
     From the points measured in DIR or, before anything was paid for, from a forecast of each cell of CONFIG (one
-    replica, Poisson arrivals; a quarter off either way is usual). Ends with 1 when nothing will do. Replicas are
-    taken to add up. Without prices, fewest GPUs come first.
+    replica, Poisson arrivals; a quarter off either way is usual). With --basis both, the forecast goes on where the
+    highest load that was measured still kept the SLO, and stands in for cells of DIR that were not measured. Ends
+    with 1 when nothing will do. Without prices, fewest GPUs come first.
+
+    A fleet is sized for the mean rate times --burst over --utilisation, replicas taken to add up. With --verify it
+    also has to keep the SLO at that rate in virtual time: random arrivals, spread over replicas at random, the spare
+    ones down. It is enlarged until it does (made smaller only where a forecast sized it), and one replica fewer is
+    tried too. With --utilisation 1 that is the fewest replicas for the rate itself, no headroom left.
 
     \b
     harness capacity results/demo --rate 10 --slo 'ttft_p95<=1s,tpot_p95<=60ms' --prices configs/prices.yaml
     harness capacity results/demo --users 200 --think-time 30s --spare 1
+    harness capacity results/demo --rate 60 --basis both --verify
     harness capacity configs/demo.yaml --rate 10
     """
     from harness.capacity.fleet import Demand, recommend
+    from harness.cli.capacity_text import as_json_text, render
     from harness.results.store import load_prices
     from harness.units import parse_duration
 
@@ -76,20 +99,27 @@ def command(
     demand = Demand(
         rate_req_s=rate, users=users, think_s=think_s, burst=burst, spare=spare, utilisation=utilisation
     )
-    known = _forecast(source, slo) if source.is_file() else _measured(source, slo)
+    known = _known(source, slo, basis)
     table = load_prices(prices) if prices is not None else known.prices
     answer = recommend(known.points, demand, prices=table)
     answer = replace(answer, excluded=(*answer.excluded, *known.excluded))
+    checks: dict[str, Check] = {}
+    if verify:
+        answer, checks = verified(answer, demand, known)
     if as_json:
-        click.echo(_json(answer, demand, known.slo, table, simulated=known.simulated), nl=False)
+        click.echo(as_json_text(answer, demand, known, table, checks=checks), nl=False)
     else:
-        click.echo(render(answer, demand, known, prices=table, token_price=token_price))
+        click.echo(render(answer, demand, known, prices=table, token_price=token_price, checks=checks))
     return 0 if answer.best is not None else 1
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the answer is drawn from. ``basis`` is a line on what kind of figures these are, None for measurements."""
+    """What the answer is drawn from. ``basis`` is a line on what kind of figures these are, None for measurements.
+
+    ``cells`` by id, ``lengths`` and ``models`` (config.json by model) are what a forecast or a trial needs; lengths
+    are None where the workload has none that could be forecast.
+    """
 
     points: Sequence[MeasuredPoint]
     excluded: Sequence[Excluded]
@@ -97,10 +127,21 @@ class Known:
     prices: PriceTable | None
     simulated: bool
     basis: str | None
+    cells: Mapping[str, Cell]
+    lengths: Lengths | None
+    models: Mapping[str, Mapping[str, object]]
 
 
-def _measured(folder: Path, slo: str | None) -> Known:
-    """The points of a run folder, judged against the SLO."""
+def _known(source: Path, slo: str | None, basis: str | None) -> Known:
+    if source.is_file():
+        if basis not in (None, "forecast"):
+            raise UsageError(f"'{source}' is a sweep file: nothing was measured; name a results folder")
+        return _forecast(source, slo)
+    return _measured(source, slo, basis or "measured")
+
+
+def _measured(folder: Path, slo: str | None, basis: str) -> Known:
+    """The points of a run folder, judged against the SLO, with forecasts as far as the basis asks for them."""
     from harness.capacity.measured import measured_points
     from harness.load.slo import Slo
     from harness.results.frame import join_repeats, load
@@ -109,168 +150,141 @@ def _measured(folder: Path, slo: str | None) -> Known:
     text = _objective(slo or run.resolved.slo)
     simulated = run.resolved.simulated
     levels = join_repeats(run.points_against(Slo.parse(text)))
-    points = measured_points(levels, Slo.parse(text), simulated=simulated)
-    basis = (
-        "SIMULATED: these figures come from a model of the hardware, not from hardware" if simulated else None
+    words = [SIMULATED] if simulated and basis != "forecast" else []
+    words += [FORECAST_TOO] if basis == "both" else [FORECAST_ONLY] if basis == "forecast" else []
+    known = Known(
+        points=measured_points(levels, Slo.parse(text), simulated=simulated) if basis != "forecast" else [],
+        excluded=(),
+        slo=text,
+        prices=run.resolved.prices,
+        simulated=simulated,
+        basis="\n".join(words) or None,
+        cells={cell.id: cell for cell in run.resolved.cells},
+        lengths=_lengths_of(run.resolved.workload),
+        models=_models_of(run),
     )
-    return Known(points, (), text, run.resolved.prices, simulated, basis)
+    return known if basis == "measured" else _with_forecasts(known)
+
+
+def _with_forecasts(known: Known) -> Known:
+    """Known with the forecast of every cell whose measurements do not say where it ends."""
+    from harness.capacity.combined import combined
+    from harness.capacity.forecasted import forecast_points
+    from harness.load.slo import Slo
+
+    lengths = known.lengths
+    if lengths is None:
+        raise UsageError("the run's workload has no lengths to forecast with; use --basis measured")
+
+    def forecast(cell_id: str) -> list[MeasuredPoint] | Excluded:
+        cell = replace(known.cells[cell_id], replicas=1)
+        return forecast_points(cell, lengths, Slo.parse(known.slo), model_config=known.models.get(cell.model))
+
+    points, excluded = combined(known.cells, known.points, forecast)
+    return replace(known, points=points, excluded=excluded)
+
+
+def _lengths_of(workload: Mapping[str, object]) -> Lengths | None:
+    """The lengths a run's workload asked for; None for prompts that somebody gave, and for conversations."""
+    from harness.capacity.forecasted import Lengths
+    from harness.load.lengths import lengths_from_json
+
+    if workload.get("items") or workload.get("conversations"):
+        return None
+    given = [workload.get(name) for name in ("input_tokens", "output_tokens")]
+    return None if None in given else Lengths.of(*map(lengths_from_json, given))
+
+
+def _models_of(run: Run) -> dict[str, Mapping[str, object]]:
+    """The models that the run's own sweep file describes, as far as their files are still where it says."""
+    from harness.errors import HarnessError
+    from harness.plan.config import load_config
+    from harness.plan.lint import read_model_config
+
+    path = run.folder.path / "config.yaml"
+    try:
+        models = load_config(str(path)).models
+        return {model: read_model_config(file) for model, file in models.items()}
+    except HarnessError:
+        return {}  # a run folder that was moved; the packaged table of models may know them
+
+
+def verified(answer: Answer, demand: Demand, known: Known) -> tuple[Answer, dict[str, Check]]:
+    """The answer with its first options sized by trials in virtual time, and the trials by the options' cell."""
+    from harness.capacity.check import settle
+    from harness.capacity.fleet import Excluded, ranked
+    from harness.load.slo import Slo
+
+    lengths, checks, options, excluded = known.lengths, {}, [], list(answer.excluded)
+    if lengths is None:
+        raise UsageError("the run's workload has no lengths to try a fleet with; leave --verify out")
+    for option in answer.options[:SETTLED]:
+        cell = replace(known.cells[option.point.cell_id], replicas=1)
+        fleet = _fleet(cell, lengths, known.models.get(cell.model))
+        try:
+            found, check = settle(option, demand, Slo.parse(known.slo), fleet)
+        except UsageError as error:
+            excluded.append(Excluded(option.point.label, f"not tried: {error}"))
+            continue
+        if check.is_met:
+            options.append(found)
+            checks[option.point.cell_id] = check
+        else:
+            excluded.append(
+                Excluded(option.point.label, f"{check.kept.replicas} replicas: {check.kept.miss}")
+            )
+    left = [Excluded(option.point.label, "dearer, and not tried") for option in answer.options[SETTLED:]]
+    return replace(answer, options=ranked(options), excluded=(*excluded, *left)), checks
+
+
+def _fleet(
+    cell: Cell, lengths: Lengths, model_config: Mapping[str, object] | None
+) -> Callable[[int, float], Trace]:
+    """Fleets of a cell in virtual time, behind a router that spreads requests at random; always the same seed."""
+    from harness.simulator.fleet import run_fleet
+
+    def run(replicas: int, rate_req_s: float) -> Trace:
+        requests = int(min(max(TRIAL_S * rate_req_s, FEWEST_REQUESTS), MOST_REQUESTS))
+        load = lengths.load(rate_req_s, requests=requests)
+        return run_fleet(cell, load, replicas=replicas, model_config=model_config)
+
+    return run
 
 
 def _forecast(path: Path, slo: str | None) -> Known:
     """The forecast of every cell of a sweep file, each set of parameters once, whatever its replicas."""
     from harness.capacity.fleet import Excluded
     from harness.capacity.forecasted import Lengths, forecast_points
+    from harness.load.lengths import mean_length
     from harness.load.slo import Slo
     from harness.plan.config import load_config
     from harness.plan.lint import read_model_config
     from harness.plan.matrix import expand
+    from harness.sweep.loads import lengths
 
     config = load_config(str(path))
+    if config.workload.prompts is not None or config.workload.in_turns:
+        raise UsageError(f"{path}: given prompts and conversations are not forecast; measure first, then ask")
     text = _objective(slo or config.slo)
     models = {model: read_model_config(file) for model, file in config.models.items()}
-    lengths = Lengths(_mean(config.workload.input_tokens), _mean(config.workload.output_tokens))
+    means = [
+        mean_length(lengths(length))
+        for length in (config.workload.input_tokens, config.workload.output_tokens)
+    ]
     points: list[MeasuredPoint] = []
     excluded: list[Excluded] = []
-    for cell in {each.id: each for each in (replace(cell, replicas=1) for cell in expand(config))}.values():
-        found = forecast_points(cell, lengths, Slo.parse(text), model_config=models.get(cell.model))
+    sizes = Lengths(*means)
+    cells = {each.id: each for each in (replace(cell, replicas=1) for cell in expand(config))}
+    for cell in cells.values():
+        found = forecast_points(cell, sizes, Slo.parse(text), model_config=models.get(cell.model))
         if isinstance(found, Excluded):
             excluded.append(found)
         else:
             points += found
-    basis = "FORECAST: nothing was measured; expect a quarter either way"
-    return Known(points, excluded, text, None, False, basis)
-
-
-def _mean(length: LengthConfig) -> float:
-    if length.mean is not None:
-        return length.mean
-    return ((length.minimum or 0) + (length.maximum or 0)) / 2
+    return Known(points, excluded, text, None, False, FORECAST_ONLY, cells, sizes, models)
 
 
 def _objective(slo: str | None) -> str:
     if slo is None:
         raise UsageError("the sweep has no SLO of its own; give one: --slo 'ttft_p95<=1s,tpot_p95<=60ms'")
     return slo
-
-
-def render(
-    answer: Answer,
-    demand: Demand,
-    known: Known,
-    *,
-    prices: PriceTable | None,
-    token_price: float | None,
-) -> str:
-    """The answer as text: what to rent, what comes next, what is no option, and what was assumed."""
-    best = answer.best
-    slo = known.slo
-    lines = [] if known.basis is None else [known.basis, ""]
-    if best is None:
-        lines.append(f"Nothing known serves {_wanted(demand)} within {slo}")
-    else:
-        lines += [f"For {_wanted(demand)} within {slo}:", "", f"  {_sentence(best, prices)}", ""]
-        lines += [f"  {name:<10} {text}" for name, text in _particulars(best)]
-        if token_price is not None:
-            lines.append(f"  {'break-even':<10} {_break_even(best, token_price, prices)}")
-    if len(answer.options) > 1:
-        lines += ["", "Next best:"]
-        lines += [f"  {_sentence(option, prices)}" for option in answer.options[1:SHOWN]]
-    if answer.excluded:
-        lines += ["", "No option:"]
-        lines += [f"  {excluded.label}: {excluded.reason}" for excluded in answer.excluded]
-    lines += ["", *_assumptions(demand, prices)]
-    return "\n".join(lines)
-
-
-def _wanted(demand: Demand) -> str:
-    if demand.rate_req_s is not None:
-        return f"{demand.rate_req_s:g} requests/s"
-    return f"{demand.users:g} users with {demand.think_s:g} s of think time"
-
-
-def _sentence(option: Option, prices: PriceTable | None) -> str:
-    point = option.point
-    text = f"{option.replicas} replica{'s' if option.replicas != 1 else ''} of {point.label}"
-    if option.price_per_h is not None and prices is not None:
-        text += f": {option.price_per_h:.2f} {prices.currency}/h, {option.price_per_month:,.0f} a month"
-        if option.cost_per_mtok is not None:
-            text += f", {option.cost_per_mtok:.2f} per 1M output tokens"
-    return f"{text} ({option.gpus} GPU{'s' if option.gpus != 1 else ''}, {option.used:.0%} used)"
-
-
-def _particulars(option: Option) -> list[tuple[str, str]]:
-    point = option.point
-    return [
-        ("carries", f"{option.per_replica_req_s:.2f} requests/s a replica, {point.source} at {point.load}"),
-        (
-            "headroom",
-            f"{1 - option.used:.0%} of what the fleet carried is left at {option.mean_rate_req_s:.2f} req/s",
-        ),
-        ("limit", option.binding),
-        ("runs", ", ".join(point.run_ids) or "none, a forecast"),
-    ]
-
-
-def _break_even(option: Option, token_price: float, prices: PriceTable | None) -> str:
-    from harness.capacity.fleet import break_even_req_s
-
-    rate = break_even_req_s(option, price_per_mtok=token_price)
-    if rate is None or prices is None:
-        return "not known without prices"
-    carried = option.replicas * option.per_replica_req_s
-    above = f", more than the {carried:.2f} it carries: tokens are cheaper" if rate > carried else ""
-    return f"at {token_price:g} {prices.currency} per 1M output tokens, from {rate:.2f} requests/s{above}"
-
-
-def _assumptions(demand: Demand, prices: PriceTable | None) -> list[str]:
-    lines = [
-        f"Planned for {demand.utilisation:.0%} of capacity, bursts of {demand.burst:g} x the mean, "
-        f"{demand.spare} spare; replicas are taken to add up.",
-    ]
-    if prices is not None:
-        lines.append(f"Prices: {prices.what} ({prices.as_of}); start-up time is not in them.")
-    return lines
-
-
-def _json(answer: Answer, demand: Demand, slo: str, prices: PriceTable | None, *, simulated: bool) -> str:
-    from harness.results.files import plain_json
-
-    document = {
-        "schema_version": 1,
-        "simulated": simulated,
-        "slo": slo,
-        "demand": {
-            "rate_req_s": demand.rate_req_s,
-            "users": demand.users,
-            "think_s": demand.think_s,
-            "burst": demand.burst,
-            "spare": demand.spare,
-            "utilisation": demand.utilisation,
-        },
-        "currency": None if prices is None else prices.currency,
-        "prices": None if prices is None else f"{prices.what} ({prices.as_of})",
-        "options": [_option_json(option) for option in answer.options],
-        "excluded": [{"label": excluded.label, "reason": excluded.reason} for excluded in answer.excluded],
-    }
-    return plain_json(document, indent=2) + "\n"
-
-
-def _option_json(option: Option) -> dict[str, Any]:
-    point = option.point
-    return {
-        "cell_id": point.cell_id,
-        "label": point.label,
-        "gpu_type": point.gpu_type,
-        "gpu_count": point.gpu_count,
-        "replicas": option.replicas,
-        "gpus": option.gpus,
-        "per_replica_req_s": option.per_replica_req_s,
-        "mean_rate_req_s": option.mean_rate_req_s,
-        "used": option.used,
-        "binding": option.binding,
-        "price_per_h": option.price_per_h,
-        "cost_per_mtok": option.cost_per_mtok,
-        "source": point.source,
-        "load": point.load,
-        "run_ids": list(point.run_ids),
-    }

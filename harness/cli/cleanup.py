@@ -24,9 +24,21 @@ from harness.errors import UsageError
 )
 @click.option("--zone", metavar="ZONE", help="Exoscale zone  [the one the journal names]")
 @click.option("--account", metavar="NAME", help="Profile in exoscale.toml.")
+@click.option(
+    "--same-organisation",
+    is_flag=True,
+    help="The API key is another one than the sweep's, but of the same organisation: its 404 is a proof.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(
-    folder: Path | None, *, everything: bool, root: Path, zone: str | None, account: str | None, as_json: bool
+    folder: Path | None,
+    *,
+    everything: bool,
+    root: Path,
+    zone: str | None,
+    account: str | None,
+    same_organisation: bool,
+    as_json: bool,
 ) -> int:
     """Delete every deployment that the journal in FOLDER names and that may still be alive, and prove it by a 404.
 
@@ -37,6 +49,7 @@ def command(
     harness cleanup --all
     """
     from harness.cli.clouds import cloud_of_journal
+    from harness.errors import HarnessError
     from harness.results.journal import JournalBusy
     from harness.sweep.cleanup import Cleaned, clean_folder, run_folders
 
@@ -44,7 +57,9 @@ def command(
         raise UsageError("name one results folder, or use --all")
     if folder is not None and not (folder / "journal.sqlite").is_file():
         raise UsageError(f"{str(folder)!r} holds no journal: it is not a results folder of a sweep")
-    choice = CloudChoice(zone=zone, account=account)
+    choice = CloudChoice(zone=zone, account=account, same_organisation=same_organisation)
+
+    unreached: list[str] = []
 
     async def clean() -> list[Cleaned]:
         found = []
@@ -57,6 +72,10 @@ def command(
                 if folder is not None:
                     raise
                 click.echo(f"left alone: {busy}", err=True)
+            except HarnessError as error:
+                if folder is not None:
+                    raise
+                unreached.append(f"{each}: {error}")
         return found
 
     cleaned = asyncio.run(clean())
@@ -66,6 +85,7 @@ def command(
             {
                 "folder": str(one.folder),
                 "deleted": [ledger.name for ledger in one.deleted],
+                "unfound": list(one.unfound),
                 "remaining": [
                     {"name": ledger.name, "id": ledger.deployment_id, "why": why}
                     for ledger, why in one.remaining
@@ -81,4 +101,11 @@ def command(
         )
         for path, ledger, trouble in remaining:
             click.echo(f"  {ledger.name} ({ledger.deployment_id or 'id unknown'}) of {path}: {trouble}")
-    return 3 if remaining else 0
+        for one in cleaned:
+            for name in one.unfound:
+                click.echo(
+                    f"  {name} of {one.folder}: its create had no answer and it is not there; look again later"
+                )
+    for trouble in unreached:
+        click.echo(f"error: not cleaned up: {trouble}", err=True)
+    return 3 if remaining or unreached else 0

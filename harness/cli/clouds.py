@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.errors import ConfigError, ForbiddenError, UsageError
+from harness.errors import ConfigError, CredentialsError, ForbiddenError, UsageError
 from harness.secret import Secret
 
 if TYPE_CHECKING:
+    import httpx
+
     from harness.exoscale.credentials import Credentials
     from harness.plan.config import SweepConfig, Timeouts
+    from harness.simulator.virtual import VirtualZone
     from harness.sweep.deployers import Deployer
     from harness.sweep.lifecycle import Patience
     from harness.sweep.models import ModelKeeper
@@ -32,6 +37,7 @@ class CloudChoice:
     """What the options said: at most one of ``simulate``, ``local`` and ``endpoint``; the real cloud otherwise."""
 
     simulate: bool = False
+    virtual: bool = False
     local: bool = False
     endpoint: str | None = None
     api_key_env: str | None = None
@@ -42,6 +48,7 @@ class CloudChoice:
     faults: str | None = None
     engines: Mapping[str, str] | None = None
     model_paths: Mapping[str, str] | None = None
+    same_organisation: bool = False
 
     @property
     def managed(self) -> bool:
@@ -54,7 +61,8 @@ class Cloud:
     """A deployer, how patient to be with it, and what a clean-up needs to find it again.
 
     ``authorized`` are the GPU families this organisation may use here, None where that is no question;
-    ``family_gpus`` how many GPUs of a family its quota leaves; ``models`` brings models into the zone.
+    ``family_gpus`` how many GPUs of a family its quota leaves; ``models`` brings models into the zone. In virtual
+    time ``zone`` is the world all of it happens in.
     """
 
     deployer: Deployer
@@ -63,6 +71,8 @@ class Cloud:
     authorized: tuple[str, ...] | None = None
     family_gpus: Mapping[str, int] = field(default_factory=dict)
     models: ModelKeeper | None = None
+    zone: VirtualZone | None = None
+    credentials: Credentials | None = None
 
 
 def credentials(choice: CloudChoice, *, zone: str | None = None) -> Credentials:
@@ -78,10 +88,15 @@ async def open_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Pa
     """The cloud the options chose, for the life of the block; an embedded one ends with it."""
     if sum((choice.simulate, choice.local, choice.endpoint is not None)) > 1:
         raise UsageError("--simulate, --local and --endpoint exclude each other")
+    if choice.virtual and not choice.simulate:
+        raise UsageError("--virtual is a way to --simulate; no other endpoint has virtual time")
     if choice.endpoint is not None:
         yield existing_cloud(choice.endpoint, choice.api_key_env)
     elif choice.local:
         yield local_cloud(choice, config, log_folder=log_folder)
+    elif choice.virtual:
+        async with _virtual(choice, config) as cloud:
+            yield cloud
     elif choice.simulate:
         async with _embedded(choice, config) as cloud:
             yield cloud
@@ -111,19 +126,45 @@ async def _embedded(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[C
 
 
 @asynccontextmanager
+async def _virtual(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[Cloud]:
+    """The embedded cloud on the running virtual loop."""
+    from harness.simulator.server import Options
+    from harness.simulator.virtual import open_zone
+
+    faults = None if choice.faults is None else Path(choice.faults)
+    zone = open_zone(Options(seed=choice.seed, time_scale=choice.time_scale, faults=faults))
+    pace = 1.0 / choice.time_scale
+    try:
+        async with _exoscale(zone.credentials, config.timeouts, simulated_pace=pace, zone=zone) as cloud:
+            yield cloud
+    finally:
+        created, alive = len(zone.cloud.ledger.created), len(zone.alive())
+        await zone.cloud.close()
+        click.echo(f"the simulator's own list: {created} deployments created, {alive} alive", err=True)
+
+
+@asynccontextmanager
 async def _exoscale(
-    found: Credentials, timeouts: Timeouts, *, simulated_pace: float | None, ask: bool = True
+    found: Credentials,
+    timeouts: Timeouts,
+    *,
+    simulated_pace: float | None,
+    ask: bool = True,
+    zone: VirtualZone | None = None,
 ) -> AsyncIterator[Cloud]:
     """A client of one zone. ``ask``: find out now, by one signed call, that the key is good and what it may use."""
     from harness.exoscale.client import ExoscaleClient
     from harness.exoscale.urls import is_loopback
-    from harness.sweep.exoscale_deployer import CloudTiming, ExoscaleDeployer
+    from harness.sweep.exoscale_deployer import ExoscaleDeployer
+    from harness.sweep.exoscale_ready import CloudTiming
     from harness.sweep.lifecycle import Patience
     from harness.sweep.models import ModelKeeper
 
     simulated = is_loopback(found.endpoint)
     pace = simulated_pace or (_asked_pace() if simulated else 1.0)
-    timing = CloudTiming(timeouts.ready_s, timeouts.operation_s, pace)
+    clock = time.monotonic if zone is None else zone.seconds
+    transport, policy = (None, None) if zone is None else (zone.transport, zone.policy)
+    timing = CloudTiming(timeouts.ready_s, timeouts.operation_s, pace, clock)
     patience = Patience(
         delete_s=timeouts.delete_s,
         find_s=max(1.0, 60.0 * pace),
@@ -135,18 +176,46 @@ async def _exoscale(
         "endpoint": found.endpoint,
         "zone": found.zone,
         "embedded": simulated_pace is not None,
+        "virtual": zone is not None,
         "pace": pace,
+        "key": key_digest(found),
     }
-    async with ExoscaleClient(found) as client:
-        authorized, quotas = await _allowed(found) if ask else (None, {})
-        deployer = ExoscaleDeployer(client, simulated=simulated, timing=timing)
+    async with ExoscaleClient(found, transport=transport, policy=policy) as client:
+        authorized, quotas = await _allowed(found, transport) if ask else (None, {})
+        deployer = ExoscaleDeployer(client, simulated=simulated, timing=timing, transport=transport)
         models = ModelKeeper(
             client, huggingface_token=_huggingface_token(), polling=timing.polling(timeouts.ready_s)
         )
-        yield Cloud(deployer, patience, where, authorized, quotas, models)
+        yield Cloud(deployer, patience, where, authorized, quotas, models, zone, found)
 
 
-async def _allowed(found: Credentials) -> tuple[tuple[str, ...], dict[str, int]]:
+def key_digest(found: Credentials) -> str:
+    """What a journal keeps of an API key: enough to know it again, not enough to use it."""
+    return hashlib.sha256(found.key.encode()).hexdigest()[:12]
+
+
+def refuse_another_cloud(
+    found: Credentials, started: Mapping[str, Any], *, same_organisation: bool = False
+) -> None:
+    """CredentialsError unless a 404 of this cloud proves anything about what the journal of ``started`` names.
+
+    It is another zone's where the endpoint differs, and may be another organisation's where the key does.
+    """
+    endpoint, keys = started.get("endpoint"), started.get("keys") or ()
+    if endpoint is not None and endpoint != found.endpoint:
+        raise CredentialsError(
+            f"that sweep ran in {endpoint}, these credentials are for {found.endpoint}: nothing there is its own"
+        )
+    if keys and key_digest(found) not in keys and not same_organisation:
+        raise CredentialsError(
+            "that sweep ran with another API key: to another organisation its deployments look as if they were gone; "
+            "use that key, or say --same-organisation if this one is of the same"
+        )
+
+
+async def _allowed(
+    found: Credentials, transport: httpx.AsyncBaseTransport | None
+) -> tuple[tuple[str, ...], dict[str, int]]:
     """The GPU families the key may use, and the GPUs their quotas leave.
 
     Impatient, because somebody is waiting for the first answer. A key that may not read quotas has none to heed.
@@ -155,7 +224,7 @@ async def _allowed(found: Credentials) -> tuple[tuple[str, ...], dict[str, int]]
     from harness.exoscale.retries import RetryPolicy
 
     policy = RetryPolicy(deadline_s=FIRST_ANSWER_S)
-    async with ExoscaleClient(found, policy=policy, timeout_s=FIRST_ANSWER_S) as client:
+    async with ExoscaleClient(found, transport=transport, policy=policy, timeout_s=FIRST_ANSWER_S) as client:
         families = tuple(
             family.family for family in await client.list_ai_instance_types() if family.authorized
         )
@@ -233,9 +302,10 @@ async def cloud_of_journal(
     if embedded:
         found = Credentials("EXOembedded", Secret("gone"), str(started["zone"]), str(started["endpoint"]))
     else:
-        known = credentials(choice, zone=started.get("zone"))
+        known = credentials(replace(choice, zone=choice.zone or started.get("zone")))
         endpoint = str(started.get("endpoint", known.endpoint))
         found = Credentials(known.key, known.secret, str(started.get("zone", known.zone)), endpoint)
+        refuse_another_cloud(found, started, same_organisation=choice.same_organisation)
     pace = float(started.get("pace", 1.0))
     timeouts = Timeouts(delete_s=2.0 if embedded else Timeouts().delete_s)
     async with _exoscale(found, timeouts, simulated_pace=pace if pace != 1.0 else None, ask=False) as cloud:

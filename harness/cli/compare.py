@@ -30,6 +30,7 @@ HEADLINE = (
 )
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this metric; may be repeated.")
 @click.option("--all", "everything", is_flag=True, help="Every metric, not only the usual ten.")
+@click.option("--together", is_flag=True, help="Widen the intervals so that all hold at once (Bonferroni).")
 @click.option(
     "--where-a", multiple=True, metavar="KEY=VALUE", help="Only these cells of A: engine-version=0.12.0."
 )
@@ -47,6 +48,7 @@ def command(
     strict: bool,
     metrics: Sequence[str],
     everything: bool,
+    together: bool,
     where_a: Sequence[str],
     where_b: Sequence[str],
     as_json: bool,
@@ -54,9 +56,12 @@ def command(
 ) -> None:
     """Compare the runs in A and B: how much each figure changed, and whether that is more than chance.
 
-    With repeats in both, the interval comes from the pairs; else from a block bootstrap within each run, which
-    knows nothing of what varies between runs. A change whose interval includes 0 is "not distinguished". A bar is
-    missed (exit 1) by a change past it that is distinguished from none; with --strict by any change past it.
+    With repeats in both, the interval comes from the pairs; else from how each run wandered over its window, which
+    knows nothing of what varies between runs and wants windows of 10 mean latencies (20 for p90, 40 for p95, 200 for
+    p99). A change whose interval includes 0 is "not distinguished". A bar is missed (exit 1) by a change past it that
+    is distinguished from none; with --strict by any change past it.
+
+    One interval in twenty excludes 0 by chance; with --together only one comparison in twenty has any that does.
 
     \b
     harness compare results/before results/after --fail-if 'ttft_p99 > +5%'
@@ -75,6 +80,7 @@ def command(
         where_a=_pairs(where_a, "--where-a"),
         where_b=_pairs(where_b, "--where-b"),
         metrics=list(dict.fromkeys(named)),
+        together=together,
     )
     simulated = run_a.resolved.simulated or run_b.resolved.simulated
     judged = [
@@ -115,7 +121,9 @@ def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
 
 def table(changes: Sequence[Change], *, simulated: bool) -> str:
     """The changes as aligned text, one subject and load after another."""
-    heads = ("metric", "A", "B", "change", "95 % interval", "")
+    from harness.results.compare import multiplicity
+
+    heads = ("metric", "A", "B", "change", f"{_level(changes) * 100:.4g} % interval", "")
     rows: list[tuple[str, ...]] = []
     title: tuple[str, str] | None = None
     lines = ["SIMULATED: at least one of the two runs is" if simulated else ""]
@@ -135,10 +143,9 @@ def table(changes: Sequence[Change], *, simulated: bool) -> str:
     return "\n".join(lines).strip("\n")
 
 
-def multiplicity(changes: Sequence[Change]) -> str:
-    """What the number of comparisons means for the reader."""
-    count = sum(change.interval is not None for change in changes)
-    return f"{count} intervals at 95 %: about {count / 20:.1f} would exclude 0 by chance alone"
+def _level(changes: Sequence[Change]) -> float:
+    """The level of the intervals, one for all of them."""
+    return max((change.level for change in changes if change.interval is not None), default=0.95)
 
 
 def _row(fields: Sequence[str], widths: Sequence[int]) -> str:
@@ -159,6 +166,8 @@ def _json(changes: Sequence[Change], judged: Sequence[tuple[Change, Bar, Any]], 
     document = {
         "schema_version": 1,
         "simulated": simulated,
+        "intervals": sum(change.interval is not None for change in changes),
+        "level": _level(changes),
         "changes": [_change_json(change) for change in changes],
         "bars": [
             {"bar": str(bar), "subject": change.subject, "load": change.load, "outcome": outcome.value}

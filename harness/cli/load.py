@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from harness.cli.load_options import duration, key_from, stages_from, workload_from
-from harness.cli.load_session import Session, levels_for
+from harness.cli.load_options import duration, key_from, prompts_from, stages_from, workload_from
+from harness.cli.load_session import Session, course_for
 from harness.cli.loading import definitions_of, report_json, table_of
 from harness.errors import HarnessError
-from harness.load.prompt_files import read_prompt_file
+from harness.load.levels import Finding
 from harness.load.records import Endpoint
 from harness.load.request import PATHS
 from harness.load.slo import Slo
@@ -50,6 +50,10 @@ class LoadInterrupted(HarnessError):
     show_default=True,
     help="Shape of gamma gaps: below 1 is burstier.",
 )
+@click.option("--ramp", metavar="A,B", help="An open loop whose rate goes from A to B over the duration.")
+@click.option(
+    "--steps", metavar="R,R[,R…]", help="An open loop with each rate for an equal part of the duration."
+)
 @click.option(
     "--duration",
     "duration_s",
@@ -61,7 +65,7 @@ class LoadInterrupted(HarnessError):
     "--requests",
     type=int,
     metavar="N",
-    help="Measured requests per stage, in place of or besides a duration.",
+    help="Measured requests per stage (with --turns conversations), in place of or besides a duration.",
 )
 @click.option(
     "--warmup", "warmup_s", callback=duration, default="3s", show_default=True, help="Load before measuring."
@@ -92,14 +96,32 @@ class LoadInterrupted(HarnessError):
     "--input-tokens",
     default="256",
     show_default=True,
-    help="128, 100-200, normal:128,32, lognormal:128,0.5 or 64|512.",
+    help="128, 100-200, normal:128,32, lognormal:128,0.5, 64|512, 64:3|512:1 (weights) or @FILE, a count a line.",
 )
 @click.option("--output-tokens", default="128", show_default=True, help="As --input-tokens.")
 @click.option(
     "--prompts",
     "prompts_path",
     type=click.Path(dir_okay=False),
-    help="Prompts from a file: JSONL (prompt or messages), ShareGPT JSON, or a Mooncake trace, replayed at its times.",
+    help="Prompts from a file: JSONL (prompt, messages or turns), ShareGPT JSON, or a Mooncake trace, replayed at its "
+    "times.",
+)
+@click.option(
+    "--turns",
+    metavar="N",
+    help="Conversations of N turns, each with all that was said before: 4, 2-6 or, of a file's, all. Lengths are then "
+    "a turn's.",
+)
+@click.option(
+    "--think-time",
+    metavar="TIME",
+    help="Pause between an answer and the next turn: 2s, 500ms-3s, normal:2s,500ms or lognormal:2s,0.5.",
+)
+@click.option(
+    "--tokenizer",
+    metavar="PATH",
+    help="A tokenizer.json or the folder with one: synthetic prompts then have exactly the wanted tokens. Needs the "
+    "extra 'tokenizers'; nothing is downloaded.",
 )
 @click.option(
     "--stretch", type=float, default=1.0, show_default=True, help="Multiply a trace's times: 2 is half speed."
@@ -142,6 +164,11 @@ class LoadInterrupted(HarnessError):
     help="Search: the highest rate that keeps the SLO, or the users beyond which throughput hardly grows.",
 )
 @click.option(
+    "--early-stop/--no-early-stop",
+    default=None,
+    help="End a level once it is lost, and skip higher ones.  [default: with --slo or --find]",
+)
+@click.option(
     "--processes",
     type=click.IntRange(1, 256),
     help="Client processes per stage; as many as needed unless given.",
@@ -162,18 +189,19 @@ def command(url: str, **options: Any) -> int:
     harness load http://127.0.0.1:8000 --concurrency 1,8,32 --duration 30s
     harness load https://x.example/v1 --api-key-env KEY --rate 4 --slo 'ttft_p95<=1s,tpot_p95<=60ms'
     harness load https://x.example/v1 --api-key-env KEY --rate 1 --slo mlperf-llama-3.1-8b --find rate
+    harness load http://127.0.0.1:8000 --concurrency 16 --turns 2-6 --think-time lognormal:2s,0.5 --duration 5m
 
     Exit codes: 0 measured, 1 an SLO missed or a stage without one success, 2 wrong usage, 3 no connection, or
     interrupted.
     """
     slo = Slo.parse(options["slo_text"]) if options["slo_text"] else None
-    prompts = read_prompt_file(Path(options["prompts_path"])) if options["prompts_path"] else None
+    prompts = prompts_from(options)
     workload = workload_from(options, prompts)
     stages = stages_from(options, prompts)
     endpoint = Endpoint(
         normal_url(url), options["model"], key_from(options["api_key_env"]), options["ca_file"]
     )
-    levels = levels_for(options["find"], stages, slo)
+    course = course_for(options["find"], stages, slo, early_stop=options["early_stop"])
     session = Session(
         endpoint,
         workload,
@@ -184,14 +212,14 @@ def command(url: str, **options: Any) -> int:
     )
     interrupted = False
     try:
-        asyncio.run(session.run(levels, of=None if options["find"] else len(stages)))
+        asyncio.run(session.run(course, of=None if options["find"] else len(stages)))
     except KeyboardInterrupt:
         interrupted = True
     if session.measured:
         show(
             session,
             json_path=options["json_path"],
-            answer=levels.answer(),
+            finding=course.finding(),
             definitions=options["definitions"],
         )
     if interrupted:
@@ -201,11 +229,12 @@ def command(url: str, **options: Any) -> int:
     return 0 if (any(kept) if options["find"] else all(kept)) else 1
 
 
-def show(session: Session, *, json_path: str | None, answer: str | None, definitions: bool) -> None:
+def show(session: Session, *, json_path: str | None, finding: Finding | None, definitions: bool) -> None:
     """The table and a search's answer, or the JSON in their place when that goes to stdout."""
     document = report_json(session.measured, url=session.endpoint.url, model=session.model, slo=session.slo)
-    if answer is not None:
-        document["answer"] = answer
+    document["skipped"] = [{"load": stage.to_json(), "reason": why} for stage, why in session.skipped]
+    if finding is not None:
+        document |= {"answer": finding.answer, "finding": finding.to_json()}
     if json_path == "-":
         click.echo(plain_json(document))
         return
@@ -214,5 +243,7 @@ def show(session: Session, *, json_path: str | None, answer: str | None, definit
     click.echo(table_of(session.measured, slo=session.slo))
     if definitions:
         click.echo(definitions_of(session.measured))
-    if answer is not None:
-        click.echo(answer)
+    for stage, why in session.skipped:
+        click.echo(f"{stage.label}: skipped: {why}")
+    if finding is not None:
+        click.echo(finding.answer)

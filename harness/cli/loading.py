@@ -113,6 +113,7 @@ def table_of(measured: Sequence[Measured], *, slo: Slo | None) -> str:
     for each in measured:
         verdict = each.metrics.verdict
         lines += [f"{each.metrics.label}: {verdict.state}: {reason}" for reason in verdict.reasons]
+    lines += [line for line in map(turns_line, measured) if line is not None]
     lines += [line for line in map(server_line, measured) if line is not None]
     return "\n".join(lines)
 
@@ -127,6 +128,15 @@ def definitions_of(measured: Sequence[Measured]) -> str:
             figures = f"p50 {p50:>9}  p99 {p99:>9}"
             lines.append(f"  {variant.tool:<10}  {variant.figure:<4}  {figures}  {variant.definition}")
     return "\n".join(lines)
+
+
+def turns_line(measured: Measured) -> str | None:
+    """TTFT turn by turn; None without conversations."""
+    metrics = measured.metrics
+    if not metrics.ttft_by_turn:
+        return None
+    words = [f"{turn}: {_percentile(ttft, 50)}" for turn, ttft in metrics.ttft_by_turn.items()]
+    return f"{metrics.label}: TTFT p50 by turn: {', '.join(words)}"
 
 
 def server_line(measured: Measured) -> str | None:
@@ -215,6 +225,7 @@ def _stage_json(measured: Measured) -> dict[str, Any]:
                 "tls",
             )
         },
+        "ttft_by_turn_ms": {str(turn): summary_ms(ttft) for turn, ttft in metrics.ttft_by_turn.items()},
         "adjusted_ms": {name: _adjusted_ms(values) for name, values in metrics.adjusted.items()},
         "output_throughput_tok_s": metrics.output_throughput_tok_s,
         "input_throughput_tok_s": metrics.input_throughput_tok_s,
@@ -254,6 +265,7 @@ def _stage_json(measured: Measured) -> dict[str, Any]:
             }
             for variant in measured.variants
         ],
+        "ended_early": metrics.ended_early,
         "verdict": metrics.verdict.state,
         "reasons": list(metrics.verdict.reasons),
     }

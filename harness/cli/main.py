@@ -25,6 +25,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "harness.cli.migrate",
         "Say what breaks in FILE on another engine version, and what replaces it.",
     ),
+    "import-vllm": (
+        "harness.cli.import_vllm",
+        "Turn the parameters of a vllm bench sweep into a sweep config.",
+    ),
     "plan": ("harness.cli.plan", "Expand, lint, forecast and price a sweep; creates nothing."),
     "sweep": ("harness.cli.sweep", "Deploy a matrix, load-test it, tear it down, compare."),
     "cleanup": ("harness.cli.cleanup", "Delete what our journals say is ours and still alive."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.pruning import Pruner, prune_options, rule_of
+from harness.cli.pruning import Pruner, prune_options, rule_of, said
 from harness.units import format_duration
 
 if TYPE_CHECKING:
@@ -37,6 +37,14 @@ SHOWN_CELLS = 40
     "--reuse", is_flag=True, help="Count one deployment moved from cell to cell, as sweep --reuse would."
 )
 @prune_options
+@click.option(
+    "--parallel-deployments",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Count what so many deployments at a time wait for each other's load tests, as in sweep.",
+)
 @click.option("--all", "show_all", is_flag=True, help=f"List every cell, not the first {SHOWN_CELLS}.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def command(
@@ -47,6 +55,7 @@ def command(
     reuse: bool,
     prune: str | None,
     no_prune: bool,
+    parallel_deployments: int,
     show_all: bool,
     as_json: bool,
 ) -> int:
@@ -60,17 +69,18 @@ def command(
     """
     from harness.plan.config import load_config
     from harness.results.store import load_prices
-    from harness.sweep.equivalence import twins
     from harness.sweep.preflight import preflight
 
     loaded = load_config(config)
     table = None if prices is None else load_prices(prices)
-    pruner = Pruner(loaded, rule_of(loaded, prune, no_prune=no_prune), table)
+    pruner = Pruner(loaded, rule_of(loaded, said(prune, no_prune=no_prune)), table)
     whole = preflight(loaded, managed=not local)
     forecasts = pruner.forecast(whole)
-    alike = twins(whole.accepted, forecasts, loaded.workload)
+    alike = pruner.alike(whole)
     plan = pruner(whole)
-    document = describe(loaded, plan, forecasts, alike, prices=table, reuse=reuse)
+    document = describe(
+        loaded, plan, forecasts, alike, prices=table, reuse=reuse, parallel=parallel_deployments
+    )
     click.echo(json.dumps(document, indent=2) if as_json else as_text(document, show_all=show_all))
     return 0 if plan.accepted else 1
 
@@ -83,17 +93,16 @@ def describe(
     *,
     prices: PriceTable | None,
     reuse: bool,
+    parallel: int = 1,
 ) -> dict[str, Any]:
     """The whole plan as plain values; costs are None without a price for every cell."""
     from harness.sweep.deployers import run_id
-    from harness.sweep.estimates import estimate_runs, price_of, total
+    from harness.sweep.estimates import estimate_runs, interval, price_of, total
+    from harness.sweep.forecasts import left_out
 
-    price = price_of(prices)
-    runs = estimate_runs(config, plan.accepted, price, reuse=reuse)
-    likely, low, high = (
-        total(estimate_runs(config, plan.accepted, price, reuse=reuse, ready_share=share))
-        for share in (1, 0.5, 2)
-    )
+    runs = estimate_runs(config, plan.accepted, price_of(prices), reuse=reuse, parallel=parallel)
+    likely = total(runs)
+    ends = {cell.id: interval(runs[run_id(cell, 0)]) for cell in plan.accepted}
     return {
         "schema_version": 1,
         "name": config.name,
@@ -101,10 +110,11 @@ def describe(
         "runs": len(runs),
         "deployments": likely.deployments,
         "gpu_hours": likely.gpu_hours,
-        "gpu_hours_interval": [low.gpu_hours, high.gpu_hours],
+        "gpu_hours_interval": list(likely.gpu_hours_between),
         "cost": likely.cost,
-        "cost_interval": None if likely.cost is None else [low.cost, high.cost],
+        "cost_interval": None if likely.cost_between is None else list(likely.cost_between),
         "currency": None if prices is None else prices.currency,
+        "not_forecast": left_out(config),
         "accepted": [
             {
                 "id": cell.id,
@@ -113,7 +123,9 @@ def describe(
                 "parameters": list(cell.parameters),
                 "seconds": runs[run_id(cell, 0)].seconds,
                 "gpu_hours": runs[run_id(cell, 0)].gpu_hours,
+                "gpu_hours_interval": [end.gpu_hours for end in ends[cell.id]],
                 "cost": runs[run_id(cell, 0)].cost,
+                "cost_interval": priced([end.cost for end in ends[cell.id]]),
                 "forecast": forecasts[cell.id].to_json(),
             }
             for cell in plan.accepted
@@ -144,6 +156,11 @@ def describe(
         ],
         "warnings": [{"code": finding.code, "message": finding.message} for finding in plan.warnings],
     }
+
+
+def priced(costs: list[float | None]) -> list[float | None] | None:
+    """The costs, or None when there are none."""
+    return None if None in costs else costs
 
 
 def as_text(document: Mapping[str, Any], *, show_all: bool) -> str:
@@ -178,6 +195,8 @@ def as_text(document: Mapping[str, Any], *, show_all: bool) -> str:
         f"{document['name']}: {document['cells']} cells, {len(refused)} refused{pruned}, {document['runs']} runs on "
         f"{document['deployments']} deployments, {document['gpu_hours']:.2f} ({low:.2f} to {high:.2f}) GPU-hours{cost}"
     )
+    if document["not_forecast"]:
+        lines.append(f"Not forecast, as their rate changes: {', '.join(document['not_forecast'])}.")
     lines.append("Forecasts and start-up times are estimates until the first cells are measured.")
     return "\n".join(lines)
 
@@ -187,10 +206,10 @@ def told(cell: Mapping[str, Any]) -> str:
     words = [
         f"{cell['gpus']} GPU",
         f"{format_duration(cell['seconds']):>7}",
-        f"{cell['gpu_hours']:.2f} GPU-h",
+        between("{:.2f} GPU-h ({:.2f} to {:.2f})", cell["gpu_hours"], cell["gpu_hours_interval"]),
     ]
     if cell["cost"] is not None:
-        words.append(f"{cell['cost']:.2f}")
+        words.append(between("{:.2f} ({:.2f} to {:.2f})", cell["cost"], cell["cost_interval"]))
     levels = cell["forecast"].get("levels")
     if not levels:
         return "  ".join([*words, f"no forecast: {cell['forecast'].get('reason')}"])
@@ -201,3 +220,8 @@ def told(cell: Mapping[str, Any]) -> str:
         f"{cell['forecast']['largest_max_model_len']}, max-num-seqs {cell['forecast']['largest_max_num_seqs']}"
     )
     return "  ".join(words)
+
+
+def between(form: str, likely: float, ends: list[float]) -> str:
+    """A figure with its interval."""
+    return form.format(likely, *ends)

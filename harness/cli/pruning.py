@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from harness.plan.config import SweepConfig
     from harness.plan.pruning import PruneRule
     from harness.results.prices import PriceTable
+    from harness.sweep.equivalence import Twin
     from harness.sweep.forecasts import CellForecast
     from harness.sweep.preflight import Preflight
 
@@ -32,15 +33,20 @@ def prune_options(command: F) -> F:
     )(command)
 
 
-def rule_of(config: SweepConfig, prune: str | None, *, no_prune: bool) -> PruneRule | None:
-    """The rule that holds: the call's, else the file's. UsageError for both options at once."""
-    from harness.plan.pruning import parse_prune
-
+def said(prune: str | None, *, no_prune: bool) -> str | None:
+    """What the options say: a rule, empty for none, or None where the file's holds. UsageError for both at once."""
     if no_prune and prune is not None:
         raise UsageError("--prune and --no-prune exclude each other")
-    if no_prune:
-        return None
-    return config.prune if prune is None else parse_prune(prune)
+    return "" if no_prune else prune
+
+
+def rule_of(config: SweepConfig, prune: str | None) -> PruneRule | None:
+    """The rule that holds: what was ``said``, else the file's."""
+    from harness.plan.pruning import parse_prune
+
+    if prune is None:
+        return config.prune
+    return parse_prune(prune) if prune else None
 
 
 class Pruner:
@@ -55,21 +61,28 @@ class Pruner:
     def __call__(self, plan: Preflight) -> Preflight:
         """The plan without the cells that the rule leaves out; the same one without a rule."""
         from harness.load.slo import Slo
-        from harness.sweep.equivalence import twins
         from harness.sweep.estimates import price_of
         from harness.sweep.pruning import prune
 
         if self._rule is None:
             return plan
-        self.forecast(plan)
         return prune(
             plan,
             self._rule,
-            self.forecasts,
-            twins=twins(plan.accepted, self.forecasts, self._config.workload),
+            self.forecast(plan),
+            twins=self.alike(plan),
             slo=None if self._config.slo is None else Slo.parse(self._config.slo),
             price=price_of(self._prices),
         )
+
+    def alike(self, plan: Preflight) -> list[Twin]:
+        """Accepted cells that would run the same as an earlier one; none where a load level is not forecast."""
+        from harness.sweep.equivalence import twins
+        from harness.sweep.forecasts import left_out
+
+        if left_out(self._config):
+            return []
+        return twins(plan.accepted, self.forecast(plan), self._config.workload)
 
     def forecast(self, plan: Preflight) -> dict[str, CellForecast]:
         """The forecasts of every accepted cell, by cell id."""

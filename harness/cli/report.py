@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from harness.results.store import RunFolder
+
+OUT = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command("report")
@@ -13,15 +20,13 @@ import click
 @click.option("--html", "form", flag_value="html", help="Print the HTML report; write nothing.")
 @click.option("--json", "form", flag_value="json", help="Print the summary as JSON; write nothing.")
 @click.option("--openmetrics", "form", flag_value="openmetrics", help="Print the levels as OpenMetrics text.")
-@click.option(
-    "--vllm-bench",
-    "vllm",
-    metavar="OUT",
-    type=click.Path(path_type=Path),
-    help="Write vLLM's results to OUT.",
-)
 @click.option("--csv", "form", flag_value="csv", help="Print the measured points as CSV; write nothing.")
-def command(folder: Path, form: str | None, vllm: Path | None) -> None:
+@click.option(
+    "--vllm-bench", metavar="OUT", type=OUT, help="Write each cell as vllm bench's results below OUT."
+)
+@click.option("--guidellm", metavar="OUT", type=OUT, help="Write each cell as a guidellm report below OUT.")
+@click.option("--llm-d", metavar="OUT", type=OUT, help="Write each point as an llm-d report (0.2) below OUT.")
+def command(folder: Path, form: str | None, **targets: Path | None) -> None:
     """Rebuild every report of the run in DIR from its stored records.
 
     Writes report.html (one offline page), report.md, summary.json, points.csv, cells.csv and plots/ into DIR, from
@@ -31,17 +36,20 @@ def command(folder: Path, form: str | None, vllm: Path | None) -> None:
     harness report results/demo
     harness report results/demo --md | less
     harness report results/demo --vllm-bench out && vllm bench sweep plot_pareto out
+    harness report results/demo --guidellm out && guidellm export out/CELL --output kind=html
+
+    Each figure in another tool's file is under that tool's definition; llm-d's form takes any tool's, and has ours.
     """
     from harness.results.files import plain_json
-    from harness.results.report import build_reports, write_reports, write_vllm_results
+    from harness.results.report import build_reports, write_reports
     from harness.results.store import RunFolder
 
     opened = RunFolder.open(folder)
-    if vllm is not None:
-        click.echo("\n".join(str(path) for path in write_vllm_results(opened, vllm)))
+    if any(targets.values()):
+        _export(opened, targets)
         return
     if form == "openmetrics":
-        from harness.results.export import openmetrics
+        from harness.results.exchange.openmetrics import openmetrics
         from harness.results.frame import Run
 
         run = Run(opened)
@@ -61,3 +69,12 @@ def command(folder: Path, form: str | None, vllm: Path | None) -> None:
         "json": lambda: plain_json(reports.summary, indent=2) + "\n",
     }[form]()
     click.echo(text, nl=False)
+
+
+def _export(folder: RunFolder, targets: Mapping[str, Path | None]) -> None:
+    """Write the run in each form that has a target, and print the paths."""
+    from harness.results.exchange.writing import WRITERS
+
+    for name, target in targets.items():
+        if target is not None:
+            click.echo("\n".join(str(path) for path in WRITERS[name.replace("_", "-")](folder, target)))

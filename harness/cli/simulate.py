@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.load.steady import steady_process
 from harness.simulator.fault_guide import guide
 from harness.simulator.refusal import Dialect
 from harness.simulator.server import Options, print_line, run
@@ -80,6 +81,7 @@ def command(
     harness simulate --port 8080 --time-scale 60
     harness simulate --list-faults
     """
+    steady_process()
     run(
         Options(
             port=port,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from harness.cli.clouds import DEFAULT_TIME_SCALE, CloudChoice
-from harness.cli.pruning import prune_options
+from harness.cli.pruning import prune_options, said
 from harness.errors import UsageError
 from harness.units import parse_duration
 
@@ -45,6 +44,9 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 @click.option(
     "--simulate", is_flag=True, help="Use the embedded cloud: nothing is paid for, every figure is simulated."
 )
+@click.option(
+    "--virtual", is_flag=True, help="With --simulate: in virtual time, so that nothing is waited for."
+)
 @click.option("--local", is_flag=True, help="Run each cell on a real `vllm serve` on this machine.")
 @click.option(
     "--endpoint", metavar="URL", help="Load an endpoint somebody else keeps; CONFIG must have one cell."
@@ -59,10 +61,8 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 @click.option(
     "--parallel-deployments",
     type=click.IntRange(1, 64),
-    default=2,
-    show_default=True,
     metavar="N",
-    help="Deployments that may exist at a time; load tests still run one at a time.",
+    help="Deployments that may exist at a time; load tests still run one at a time.  [2]",
 )
 @click.option(
     "--reuse",
@@ -82,7 +82,11 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
     "--prices", type=click.Path(dir_okay=False), metavar="FILE", help="Hourly prices, as configs/prices.yaml."
 )
 @prune_options
-@click.option("--ttl", type=DurationType(), help="Tear everything down after this time, e.g. 2h.")
+@click.option(
+    "--ttl",
+    type=DurationType(),
+    help="Tear everything down after this time, e.g. 2h; counted from the call, anew for each --resume.",
+)
 @click.option(
     "--delete-models", is_flag=True, help="Delete the models that this sweep had to create in the zone."
 )
@@ -107,19 +111,23 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 @click.option(
     "--time-scale",
     type=click.FloatRange(min=0.1),
-    default=DEFAULT_TIME_SCALE,
-    show_default=True,
-    help="How much faster than real a simulated cloud provisions.",
+    help=f"How much faster than real a simulated cloud provisions.  [{DEFAULT_TIME_SCALE:g}]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated cloud.")
+@click.option("--seed", type=int, help="Seed of the simulated cloud.  [0]")
 @click.option(
     "--faults", type=click.Path(dir_okay=False), metavar="FILE", help="Faults of the simulated cloud."
+)
+@click.option(
+    "--same-organisation",
+    is_flag=True,
+    help="With --resume: the API key is another one than before, but of the same organisation.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
     config: str | None,
     *,
     simulate: bool,
+    virtual: bool,
     local: bool,
     endpoint: str | None,
     api_key_env: str | None,
@@ -127,7 +135,7 @@ def command(
     results: str | None,
     replace: bool,
     yes: bool,
-    parallel_deployments: int,
+    parallel_deployments: int | None,
     reuse: bool,
     max_gpu_hours: float | None,
     max_cost: float | None,
@@ -140,9 +148,10 @@ def command(
     model_paths: dict[str, str],
     zone: str | None,
     account: str | None,
-    time_scale: float,
-    seed: int,
+    time_scale: float | None,
+    seed: int | None,
     faults: str | None,
+    same_organisation: bool,
     as_json: bool,
 ) -> int:
     """Deploy the matrix of CONFIG, load-test every deployment, tear it down, write the comparison.
@@ -150,12 +159,17 @@ def command(
     Cells that cannot start are refused before anything is paid for. The first Ctrl-C stops launching, tears
     down and reports what is there; the second prints what may still be alive and ends.
 
+    --resume goes on under the terms of the earlier attempts (limits, prices, --reuse, ...) where none are given anew,
+    and what they took counts against the limits.
+
     \b
     harness sweep configs/demo.yaml --simulate
+    harness sweep configs/demo.yaml --simulate --virtual
     harness sweep configs/prod.yaml --max-gpu-hours 12 --ttl 4h
     harness sweep --resume results/prod-20260301-0900
     """
-    from harness.cli.sweeping import SweepRequest, run_sweep
+    from harness.cli.request import SweepRequest, Terms
+    from harness.cli.sweeping import run_sweep
 
     if (config is None) == (resume is None) and resume is None:
         raise UsageError("name a sweep config, or a folder with --resume")
@@ -165,16 +179,16 @@ def command(
         )
     choice = CloudChoice(
         simulate=simulate,
+        virtual=virtual,
         local=local,
         endpoint=endpoint,
         api_key_env=api_key_env,
         zone=zone,
         account=account,
-        time_scale=time_scale,
-        seed=seed,
         faults=faults,
         engines=engines,
         model_paths=model_paths,
+        same_organisation=same_organisation,
     )
     request = SweepRequest(
         config=config,
@@ -182,18 +196,21 @@ def command(
         resume=None if resume is None else Path(resume),
         results=None if results is None else Path(results),
         replace=replace,
-        confirmed=yes or simulate or local or endpoint is not None,
-        parallel=1 if local else parallel_deployments,
-        reuse=reuse,
-        max_gpu_hours=max_gpu_hours,
-        max_cost=max_cost,
+        yes=yes,
+        terms=Terms(
+            parallel=parallel_deployments,
+            reuse=reuse or None,
+            max_gpu_hours=max_gpu_hours,
+            max_cost=max_cost,
+            ttl_s=ttl,
+            delete_models=delete_models or None,
+            time_scale=time_scale,
+            seed=seed,
+            prune=said(prune, no_prune=no_prune),
+        ),
         prices=None if prices is None else Path(prices),
-        prune=prune,
-        no_prune=no_prune,
-        ttl_s=ttl,
-        delete_models=delete_models,
     )
-    outcome = asyncio.run(run_sweep(request))
+    outcome = run_sweep(request)
     if as_json:
         click.echo(json.dumps(outcome.summary, indent=2))
     else:

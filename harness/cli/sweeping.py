@@ -2,57 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import click
 
-from harness import __version__
-from harness.cli.clouds import Cloud, CloudChoice, open_cloud
+from harness.cli.agreeing import agree, make_budget, times_of
+from harness.cli.clouds import Cloud, open_cloud, refuse_another_cloud
 from harness.cli.progress import SweepView
 from harness.cli.pruning import Pruner, rule_of
+from harness.cli.request import SweepRequest
+from harness.cli.resuming import Earlier, recall, reopen
 from harness.cli.sweep import default_results
-from harness.errors import ConfigError, UsageError
-from harness.plan.cells import Cell
+from harness.errors import UsageError
 from harness.plan.config import SweepConfig, load_config
-from harness.results.files import write_json
-from harness.results.journal import Journal, read_events
-from harness.results.prices import PriceTable
-from harness.results.resolved import Resolved
+from harness.results.clock import elapsed_s
+from harness.results.files import StoreError, write_json
+from harness.results.journal import Journal
 from harness.results.store import RunFolder, load_prices
 from harness.sweep.budget import Budget
-from harness.sweep.conduct import Conduct, conduct, plan_runs, refuse, resolve, start_folder
-from harness.sweep.deployers import run_id
-from harness.sweep.estimates import estimate_runs, price_of
-from harness.sweep.loads import stages, workload
+from harness.sweep.conduct import Conduct, conduct, plan_runs, resolve, start_folder
+from harness.sweep.estimates import Timing
 from harness.sweep.preflight import Preflight, preflight
 from harness.sweep.runner import Limits, SweepOutcome, require_nothing_left
-from harness.sweep.states import Ledger, Result, replay
-from harness.units import format_duration
-
-
-@dataclass(frozen=True, slots=True)
-class SweepRequest:
-    """The options of one call."""
-
-    config: str | None
-    choice: CloudChoice
-    resume: Path | None = None
-    results: Path | None = None
-    replace: bool = False
-    confirmed: bool = False
-    parallel: int = 2
-    reuse: bool = False
-    max_gpu_hours: float | None = None
-    max_cost: float | None = None
-    prices: Path | None = None
-    prune: str | None = None
-    no_prune: bool = False
-    ttl_s: float | None = None
-    delete_models: bool = False
+from harness.sweep.states import Ledger, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,106 +42,61 @@ class Ended:
     summary: Mapping[str, Any]
 
 
-async def run_sweep(request: SweepRequest) -> Ended:
-    """Carry out one call of ``harness sweep``."""
-    request, path = recall(request)
+def run_sweep(request: SweepRequest) -> Ended:
+    """Carry out one call of ``harness sweep``, on a loop of the kind of time it asks for."""
+    request, path, earlier = recall(request)
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if request.choice.virtual:
+        from harness.simulator.virtual_time import VirtualLoop
+
+        loop_factory = VirtualLoop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(_sweep(request, path, earlier))
+
+
+async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
     config = load_config(path)
-    prices = None if request.prices is None else load_prices(request.prices)
-    rule = rule_of(config, request.prune, no_prune=request.no_prune)
-    pruner = Pruner(config, rule, prices)
+    prices = earlier.prices if request.prices is None else load_prices(request.prices)
+    pruner = Pruner(config, rule_of(config, request.terms.prune), prices)
     plan = offline = pruner(preflight(config, managed=request.choice.managed))
     if request.choice.endpoint is not None and plan.cells != 1:
         raise UsageError(f"an existing endpoint is one cell; {config.path} has {plan.cells}")
     tell_findings(plan)
-    budget = make_budget(config, plan.accepted, request, prices=prices)
-    agree(config, plan, budget, request)
+    times = times_of(request, earlier)
+    budget = make_budget(config, plan.accepted, request, prices=prices, times=times, earlier=earlier)
+    agree(config, plan, budget, request, prices=prices, times=times)
     folder_path = request.resume or request.results or default_results(config.name)
     async with open_cloud(request.choice, config, log_folder=folder_path / "logs") as cloud:
+        if request.resume is not None and cloud.credentials is not None and not cloud.where.get("embedded"):
+            refuse_another_cloud(
+                cloud.credentials, earlier.started, same_organisation=request.choice.same_organisation
+            )
         if cloud.authorized is not None:
             plan = pruner(preflight(config, managed=True, authorized=cloud.authorized))
             tell_findings(replace(plan, warnings=()), told=offline)
-        resolved = resolve(config, plan, cloud.deployer, prices=prices)
+        unix_s = time.time if cloud.zone is None else cloud.zone.surroundings.unix_s
+        resolved = resolve(
+            config, plan, cloud.deployer, prices=prices, unix_s=unix_s, virtual=cloud.zone is not None
+        )
         if request.resume is None:
-            folder, journal = start_folder(folder_path, config, plan, resolved, replace=request.replace)
+            folder, journal = start_folder(
+                folder_path, config, plan, resolved, replace=request.replace, unix_s=unix_s
+            )
             ledgers: Mapping[str, Ledger] = {}
         else:
-            folder, journal, ledgers = reopen(request.resume, config, plan)
+            folder, journal, ledgers = reopen(request.resume, config, plan, unix_s=unix_s)
             write_json(folder_path / "resolved.json", resolved.to_json())
         with journal:
-            if cloud.models is not None:
-                await cloud.models.ensure([cell.model for cell in plan.accepted], journal, say=tell)
-            outcome = await carry_out(
-                request, config, plan, cloud, folder, journal, budget=budget, ledgers=ledgers
-            )
-            if cloud.models is not None and request.delete_models:
-                await cloud.models.remove_created(journal, say=tell)
+            async with models_ready(request, plan, cloud, journal):
+                outcome = await carry_out(
+                    request, config, plan, cloud, folder, journal, budget=budget, ledgers=ledgers, times=times
+                )
     return close(folder, plan, outcome)
 
 
 def tell(text: str) -> None:
     """A line of progress."""
     click.echo(text, err=True)
-
-
-def recall(request: SweepRequest) -> tuple[SweepRequest, str]:
-    """The request with what a resumed folder's journal says of its cloud, and the config to read."""
-    if request.resume is None:
-        assert request.config is not None, "the command demands one of the two"
-        return request, request.config
-    RunFolder.open(request.resume)
-    started = next(
-        (e.data for e in read_events(request.resume / "journal.sqlite") if e.kind == "sweep-started"), {}
-    )
-    choice = replace(
-        request.choice,
-        local=request.choice.local or started.get("deployer") == "local",
-        simulate=request.choice.simulate or bool(started.get("embedded")),
-    )
-    path = request.config or started.get("config")
-    if path is None or not Path(path).is_file():
-        raise ConfigError(
-            f"the config of {str(request.resume)!r} is not at {path!r} any more; name it before --resume"
-        )
-    prune = request.prune if request.prune or request.no_prune else started.get("prune")
-    return replace(request, choice=choice, prune=prune), path
-
-
-def reopen(
-    path: Path, config: SweepConfig, plan: Preflight
-) -> tuple[RunFolder, Journal, Mapping[str, Ledger]]:
-    """The folder of an earlier attempt. What it measured counts while the load and this program are the same."""
-    folder = RunFolder.open(path)
-    journal = Journal.open(folder.journal_path)
-    ledgers = replay(journal.events())
-    stale = (
-        []
-        if same_measurement(folder.resolved(), config)
-        else [
-            ledger.run_id for ledger in ledgers.values() if ledger.points or ledger.result is Result.MEASURED
-        ]
-    )
-    for run in stale:
-        journal.append(
-            "invalidated", run_id=run, data={"reason": "the workload, the load or the version changed"}
-        )
-    if stale:
-        tell(f"the workload, the load levels or the version changed: {len(stale)} runs are measured again")
-        ledgers = replay(journal.events())
-    fresh = tuple(refusal for refusal in plan.refused if run_id(refusal.cell, 0) not in ledgers)
-    pruned = tuple(each for each in plan.pruned if run_id(each.cell, 0) not in ledgers)
-    refuse(journal, replace(plan, refused=fresh, pruned=pruned), repeats=config.repeats)
-    return folder, journal, ledgers
-
-
-def same_measurement(before: Resolved, config: SweepConfig) -> bool:
-    """True when a run measured then is one measured now: same requests, same levels, same program."""
-    now = (
-        workload(config.workload).to_json(),
-        [stage.to_json() for stage in stages(config)],
-        config.workload.seed,
-    )
-    then = (dict(before.workload), [dict(level) for level in before.load], before.seed)
-    return (now, __version__) == (then, before.tool_version)
 
 
 async def carry_out(
@@ -176,6 +109,7 @@ async def carry_out(
     *,
     budget: Budget,
     ledgers: Mapping[str, Ledger],
+    times: Timing,
 ) -> SweepOutcome:
     """Conduct the runs under the live view."""
     todo = [
@@ -183,18 +117,42 @@ async def carry_out(
         for run in plan_runs(plan.accepted, config.repeats, token="")
         if ledgers.get(run.id, Ledger(run.id)).result is not Result.MEASURED
     ]
+    in_zone: dict[str, Any] = {}
+    if cloud.zone is not None:
+        attempts = sum(event.kind == "sweep-started" for event in journal.events())
+        in_zone = {"instruments": cloud.zone.instruments(), "token": cloud.zone.token(attempts)}
     with SweepView(todo) as view:
+        reuse = bool(request.terms.reuse)
         how = Conduct(
-            limits=Limits(request.parallel, family_gpus=cloud.family_gpus, reuse=request.reuse),
+            **in_zone,
+            limits=Limits(request.parallel, family_gpus=cloud.family_gpus, reuse=reuse),
             patience=cloud.patience,
             budget=budget,
-            ttl_s=request.ttl_s,
-            where={**cloud.where, "config": config.path, "prune": plan.rule and plan.rule.text},
+            times=times,
+            ttl_s=request.terms.ttl_s,
+            running_s=elapsed_s() - request.began_s,
+            where={**cloud.where, "config": config.path, "terms": request.terms.to_json()},
             notice=view.notice,
             on_progress=view.progress,
             on_interrupt=lambda name: view.say(f"{name}: tearing down; once more to let go"),
         )
         return await conduct(config, plan, cloud.deployer, folder, journal, how, ledgers=ledgers)
+
+
+@asynccontextmanager
+async def models_ready(
+    request: SweepRequest, plan: Preflight, cloud: Cloud, journal: Journal
+) -> AsyncIterator[None]:
+    """The models that the cells need, in the zone; those created for it deleted again if that was asked."""
+    if cloud.models is None:
+        yield
+        return
+    try:
+        await cloud.models.ensure([cell.model for cell in plan.accepted], journal, say=tell)
+        yield
+    finally:
+        if request.terms.delete_models:
+            await cloud.models.remove_created(journal, say=tell)
 
 
 def tell_findings(plan: Preflight, *, told: Preflight | None = None) -> None:
@@ -213,47 +171,16 @@ def tell_findings(plan: Preflight, *, told: Preflight | None = None) -> None:
             click.echo(f"pruned {pruned.cell.label}: {pruned.reason}", err=True)
 
 
-def make_budget(
-    config: SweepConfig, cells: Sequence[Cell], request: SweepRequest, *, prices: PriceTable | None
-) -> Budget:
-    """Estimates of every run, under the limits of the call. UsageError for a cost limit without prices."""
-    if request.max_cost is not None and prices is None:
-        raise UsageError("--max-cost needs --prices FILE, such as configs/prices.yaml")
-    estimates = estimate_runs(
-        config, cells, price_of(prices), time_scale=scale_of(request.choice), reuse=request.reuse
-    )
-    return Budget(estimates, max_gpu_hours=request.max_gpu_hours, max_cost=request.max_cost)
-
-
-def scale_of(choice: CloudChoice) -> float:
-    """How much faster than real provisioning goes."""
-    return choice.time_scale if choice.simulate else 1.0
-
-
-def agree(config: SweepConfig, plan: Preflight, budget: Budget, request: SweepRequest) -> None:
-    """Say what is about to be launched and, where it costs money, ask."""
-    estimates = budget.estimates.values()
-    hours = sum(estimate.gpu_hours for estimate in estimates)
-    costs = [estimate.cost for estimate in estimates]
-    cost = "" if not costs or None in costs else f", about {sum(filter(None, costs)):.2f} by the price file"
-    at_once = max(1, min(request.parallel, len(plan.accepted)))
-    wall = sum(estimate.seconds for estimate in estimates) / at_once
-    click.echo(
-        f"{config.name}: {plan.cells} cells, {len(plan.accepted)} to run x {config.repeats}, "
-        f"{len(plan.refused)} refused{f', {len(plan.pruned)} pruned' if plan.pruned else ''}; "
-        f"about {format_duration(wall)} and {hours:.2f} GPU-hours{cost}"
-        f"{' (simulated)' if request.choice.simulate else ''}",
-        err=True,
-    )
-    if not request.confirmed and plan.accepted:
-        click.confirm("Launch these deployments?", abort=True, err=True)
-
-
 def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
     """Write the reports, whatever happened, then say what remains."""
     from harness.results.report import write_reports  # matplotlib takes a second to import
 
-    written = write_reports(folder)
+    try:
+        written = write_reports(folder)
+    except StoreError:
+        require_nothing_left(outcome)  # that comes first
+        raise
+    require_nothing_left(outcome)
     by_result = dict.fromkeys(Result, 0)
     pruned = {each.cell.id for each in plan.pruned}
     for ledger in outcome.ledgers.values():
@@ -270,10 +197,10 @@ def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
         "interrupted_by": outcome.interrupted_by,
         "left_running": [ledger.name for ledger in outcome.left_running],
     }
-    if outcome.left_running:
-        require_nothing_left(outcome)
     if outcome.ended_by is not None:
         click.echo(f"error: the sweep ended early: {outcome.ended_by}", err=True)
+    for name in outcome.unfound:
+        tell(f"the create of {name} had no answer, and it was not to be found; look again: harness cleanup")
     if outcome.interrupted_by is not None:
         click.echo(
             f"interrupted by {outcome.interrupted_by}; resume: harness sweep --resume {folder.path}", err=True

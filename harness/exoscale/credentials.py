@@ -141,7 +141,10 @@ def _profile(
             )
         return {}
     document = _read_toml(path)
-    accounts = [_lowered(entry) for entry in document.get("accounts", []) if isinstance(entry, dict)]
+    listed = document.get("accounts")
+    accounts = (
+        [_lowered(entry) for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    )
     chosen = account or _text(document, "defaultaccount") or ""
     for entry in accounts:
         if _text(entry, "name") == chosen:
@@ -157,13 +160,21 @@ def _profile(
 def _find_file(wanted: str | None, *, environ: Mapping[str, str], home: Path, platform: str) -> Path | None:
     if wanted:
         path = Path(wanted)
-        if not path.is_file():
+        if not _is_file(path):
             raise CredentialsError(f"the configuration file '{wanted}' does not exist")
         return path
     for folder in config_folders(environ=environ, home=home, platform=platform):
-        if (folder / FILE_NAME).is_file():
+        if _is_file(folder / FILE_NAME):
             return folder / FILE_NAME
     return None
+
+
+def _is_file(path: Path) -> bool:
+    """True for a file; CredentialsError for one in a folder that may not be looked into."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise CredentialsError(f"cannot look for '{path}': {error.strerror}") from error
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

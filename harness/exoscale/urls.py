@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from harness.errors import CredentialsError, PlatformError
+from harness.errors import CredentialsError, NetworkError, PlatformError
 
 Resolve = Callable[[str], Sequence[str]]
 
@@ -59,11 +59,11 @@ def normalise_deployment_url(text: str | None) -> str | None:
 
 
 def resolve_host(host: str) -> list[str]:
-    """The addresses a host name has now; PlatformError when it has none."""
+    """The addresses a host name has now; NetworkError when it has none, or none yet."""
     try:
         return sorted({str(entry[4][0]) for entry in socket.getaddrinfo(host, None)})
     except (OSError, UnicodeError) as error:
-        raise PlatformError(f"the deployment's host {host!r} has no address: {error}") from error
+        raise NetworkError(f"the deployment's host {host!r} has no address: {error}") from error
 
 
 def check_deployment_url(url: str, *, endpoint: str, resolve: Resolve = resolve_host) -> str:

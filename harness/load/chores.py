@@ -22,9 +22,12 @@ class Chores:
         self._queue: deque[Iterator[None]] = deque()
         self._scheduled = False
 
-    def add(self, chore: Iterator[None]) -> None:
-        """Have ``chore`` run to its end, a slice at a time, after those before it."""
-        self._queue.append(chore)
+    def add(self, chore: Iterator[None], *, urgent: bool = False) -> None:
+        """Have ``chore`` run to its end, a slice at a time, after those before it; an ``urgent`` one comes next."""
+        if urgent:
+            self._queue.appendleft(chore)
+        else:
+            self._queue.append(chore)
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._run_slice)

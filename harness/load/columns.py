@@ -26,8 +26,10 @@ FLOATS = (
 )  # fmt: skip
 INTEGERS = (
     "index", "prompt_tokens", "completion_tokens", "cached_tokens", "input_tokens_asked", "output_tokens_asked",
-    "status", "kernel_reads", "user_reads", "coalesced_reads", "token_reads", "retries",
+    "status", "kernel_reads", "user_reads", "coalesced_reads", "token_reads", "retries", "conversation", "turn",
 )  # fmt: skip
+# Files written before these were recorded have no such columns.
+LATER_INTEGERS = ("conversation", "turn")
 FLAGS = ("warmup", "tokens_assumed")
 TEXTS = ("outcome", "detail", "finish_reason")
 

@@ -22,6 +22,7 @@ READ_BYTES = 65536
 ANCILLARY_BYTES = 128
 MAX_RESPONSE_BYTES = 64 << 20
 MAX_HEAD_BYTES = 1 << 20
+MAX_HELD_BYTES = 1 << 30
 TIMESPEC = struct.Struct("@ll")
 CREDIBLE_AGE_NS = 5_000_000_000
 
@@ -42,15 +43,26 @@ class ConnectFailed(Exception):
         self.outcome = outcome
 
 
+class Room:
+    """Counts the bytes that all responses in flight hold together: many floods at once are bounded too."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = 0
+
+
 class Connection:
     """Opened by ``open_connection``; one exchange at a time; ``close`` frees the socket.
 
-    ``connect_ns`` and ``tls_ns`` are what opening took, ``idle_since_ns`` when it was last in use.
+    ``connect_ns`` and ``tls_ns`` are what opening took, ``idle_since_ns`` when it was last in use. ``room`` may be
+    shared with other connections.
     """
 
     __slots__ = (
         "_arrived_ns", "_incoming", "_loop", "_outbox", "_outgoing", "_parser", "_response", "_sock", "_tls",
-        "_waiter", "closed", "connect_ns", "connected_ns", "idle_since_ns", "reusable", "tls_ns", "used",
+        "_waiter", "closed", "connect_ns", "connected_ns", "idle_since_ns", "reusable", "room",
+        "tls_ns", "used",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, *, loop: asyncio.AbstractEventLoop) -> None:
@@ -71,6 +83,7 @@ class Connection:
         self.closed = False
         self.reusable = True
         self.used = False
+        self.room = Room()
 
     async def handshake(self, context: ssl.SSLContext, *, host: str) -> None:
         """TLS on the connected socket; ConnectFailed when the certificate or the peer will not do."""
@@ -124,6 +137,7 @@ class Connection:
             raise
         finally:
             self._response = self._parser = self._waiter = None
+            self.room.held -= response.read_bytes
             self.used = True
             self.idle_since_ns = time.monotonic_ns()
             if not response.complete or not self.reusable:
@@ -201,8 +215,6 @@ class Connection:
                 response.user_reads += 1
         else:
             response.user_reads += 1
-        if response.headers_ns is None:
-            response.headers_ns = self._arrived_ns
         self._feed(data, response)
 
     def _feed(self, data: bytes, response: Response) -> None:
@@ -225,17 +237,36 @@ class Connection:
             response.fail(Outcome.TLS, f"TLS broke off: {error.reason or error}")
             self.close()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            response.fail(Outcome.MALFORMED, f"not valid HTTP: {error}")
+            if not response.complete:  # what follows a whole response is no part of it
+                response.fail(Outcome.MALFORMED, f"not valid HTTP: {error}")
             self.close()
 
     def _parse(self, data: bytes, response: Response) -> None:
-        if response.status is None:
-            response.head_bytes += len(data)
-            if response.head_bytes > MAX_HEAD_BYTES:
-                response.fail(Outcome.MALFORMED, f"more than {MAX_HEAD_BYTES >> 20} MiB of response headers")
-                self.close()
-        if self._parser is not None and not self.closed:
+        """Feed the parser, within the limits: headers, and body with its framing and trailers."""
+        if response.headers_ns is None:
+            response.headers_ns = self._arrived_ns
+        response.read_bytes += len(data)
+        self.room.held += len(data)
+        flood = self._flood(response)
+        if flood is not None:
+            response.fail(Outcome.MALFORMED, flood)
+            response.body.clear()
+            # At once: others that are read before this exchange has ended have its room.
+            self.room.held -= response.read_bytes
+            response.read_bytes = 0
+            self.close()
+        elif self._parser is not None and not self.closed:
             self._parser.feed_data(data)
+
+    def _flood(self, response: Response) -> str | None:
+        """Which limit on what is kept has been passed, if any."""
+        if response.status is None and response.read_bytes > MAX_HEAD_BYTES:
+            return f"more than {MAX_HEAD_BYTES >> 20} MiB of response headers"
+        if response.read_bytes > MAX_RESPONSE_BYTES:
+            return f"more than {MAX_RESPONSE_BYTES >> 20} MiB in one response"
+        if self.room.held > MAX_HELD_BYTES:
+            return f"more than {MAX_HELD_BYTES >> 20} MiB in all responses in flight"
+        return None
 
     def _on_unasked(self, data: bytes) -> None:
         """End of file, or bytes nobody asked for: either way this connection is over."""
@@ -256,7 +287,7 @@ class Connection:
     def _lost(self, detail: str) -> None:
         response, waiter = self._response, self._waiter
         if response is not None and waiter is not None and not waiter.done():
-            if response.headers_ns is None:
+            if not response.read_bytes:
                 waiter.set_exception(ConnectionLost(detail, unused=True))
             else:
                 response.fail(Outcome.TRUNCATED, f"{detail} within the response")
@@ -264,35 +295,39 @@ class Connection:
 
     # Callbacks of httptools
 
+    def on_message_begin(self) -> None:
+        """More than one response to one request: what this connection carries next is anyone's guess."""
+        if self._response is not None and self._response.complete:
+            self.reusable = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a response header, names in lower case."""
-        if self._response is not None:
+        if self._response is not None and not self._response.complete:
             self._response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Keep the status; an interim response (1xx) leaves nothing behind."""
-        if self._response is not None and self._parser is not None:
-            status = self._parser.get_status_code()
-            if status >= 200:
-                self._response.status = status
-            else:
-                self._response.headers.clear()
+        response, parser = self._response, self._parser
+        if response is None or parser is None or response.complete:
+            return
+        status = parser.get_status_code()
+        if status >= 200:
+            response.status = status
+            response.headers_ns = self._arrived_ns if response.headers_ns is None else response.headers_ns
+        else:
+            response.headers.clear()
+            response.headers_ns = None
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body with the time of the read it came in."""
         response = self._response
-        if response is None:
-            return
-        response.body.append((self._arrived_ns, body))
-        response.body_bytes += len(body)
-        if response.body_bytes > MAX_RESPONSE_BYTES:
-            response.fail(Outcome.MALFORMED, f"more than {MAX_RESPONSE_BYTES >> 20} MiB in one response")
-            self._loop.call_soon(self.close)
+        if response is not None and not response.complete:
+            response.body.append((self._arrived_ns, body))
 
     def on_message_complete(self) -> None:
         """The final response is whole."""
         response, parser = self._response, self._parser
-        if response is None or parser is None or response.status is None:
+        if response is None or parser is None or response.status is None or response.complete:
             return
         response.complete = True
         response.ended_ns = self._arrived_ns

@@ -53,12 +53,14 @@ def variants_of_columns(columns: Columns) -> tuple[Variant, ...]:
 
 
 def _guidellm(sent: Floats, first: Floats, last: Floats, tokens: Floats) -> tuple[Variant, ...]:
-    """Its TPOT holds the TTFT; its ITL is one mean per request, weighted by tokens; percentiles by nearest rank."""
+    """Its TPOT holds the TTFT; both are one mean per request, weighted by tokens; percentiles by nearest rank."""
     per_request = (last - first) / _above_zero(tokens - 1)
-    repeats = np.nan_to_num(np.maximum(tokens - 1, 0)).astype(np.int64)
+    count = np.nan_to_num(np.maximum(tokens, 0)).astype(np.int64)
+    repeats = np.maximum(count - 1, 0)
+    tpot = np.repeat((last - sent) / _above_zero(tokens), count)
     return (
         Variant("guidellm", "TTFT", "first_token - sent", _nearest(first - sent)),
-        Variant("guidellm", "TPOT", "(last_token - sent) / n", _nearest((last - sent) / _above_zero(tokens))),
+        Variant("guidellm", "TPOT", "(last_token - sent) / n per token", _nearest(tpot)),
         Variant(
             "guidellm",
             "ITL",
@@ -78,19 +80,27 @@ def _aiperf(sent: Floats, first: Floats, last: Floats, tokens: Floats, gaps: Flo
     )
 
 
-def _vllm(columns: Columns, figures: RequestFigures, tokens: Floats) -> tuple[Variant, ...]:
-    """Starts before connecting; the role chunk is its first token; the usage chunk is its last.
+def vllm_instants(columns: Columns) -> tuple[Floats, Floats, Floats]:
+    """Start, first token and end of every request as vLLM's benchmark stamps them; NaN where they never came.
 
-    Our records have no instant of the usage chunk: ``done``, which follows it at once, stands in.
+    It starts before connecting; the role chunk is its first token; the usage chunk is its last. Our records have no
+    instant of the usage chunk: ``done``, which follows it at once, stands in.
     """
-    good, floats = figures.good, columns.floats
+    floats = columns.floats
     opening = np.nan_to_num(floats["connect_time_s"]) + np.nan_to_num(floats["tls_time_s"])
-    start = (floats["sent_s"] - opening)[good]
-    role, first = floats["role_s"][good], floats["first_token_s"][good]
-    begun = np.where(np.isnan(role), first, role)
-    end = floats["done_s"][good]
-    role_gaps = (first - role)[~np.isnan(role)]
-    gaps = np.concatenate([figures.gaps[good[figures.gap_owner]], role_gaps])
+    role, first = floats["role_s"], floats["first_token_s"]
+    return floats["sent_s"] - opening, np.where(np.isnan(role), first, role), floats["done_s"]
+
+
+def vllm_gaps(columns: Columns, figures: RequestFigures) -> Floats:
+    """The gaps it pools over requests: between chunks, the role chunk being the first."""
+    good = figures.good
+    role_gaps = (columns.floats["first_token_s"] - columns.floats["role_s"])[good]
+    return np.concatenate([figures.gaps[good[figures.gap_owner]], role_gaps[~np.isnan(role_gaps)]])
+
+
+def _vllm(columns: Columns, figures: RequestFigures, tokens: Floats) -> tuple[Variant, ...]:
+    start, begun, end = (instants[figures.good] for instants in vllm_instants(columns))
     return (
         Variant("vllm bench", "TTFT", "role chunk - start, connecting included", summary(begun - start)),
         Variant(
@@ -99,7 +109,12 @@ def _vllm(columns: Columns, figures: RequestFigures, tokens: Floats) -> tuple[Va
             "(last message - role chunk) / (n - 1)",
             summary((end - begun) / _above_zero(tokens - 1)),
         ),
-        Variant("vllm bench", "ITL", "gaps between chunks, pooled, from the role chunk on", summary(gaps)),
+        Variant(
+            "vllm bench",
+            "ITL",
+            "gaps between chunks, pooled, from the role chunk on",
+            summary(vllm_gaps(columns, figures)),
+        ),
     )
 
 

@@ -14,6 +14,8 @@ from harness.load.target import Proxy, Target
 # linux/net_tstamp.h and asm-generic/socket.h; the socket module does not name them before Python 3.14.
 SO_TIMESTAMPING = 37
 LONGEST_PROXY_ANSWER = 65536
+# An address that does not answer is given up for the next one after this; the last has the request's own timeout.
+NEXT_ADDRESS_S = 3.0
 RX_SOFTWARE, REPORT_SOFTWARE = 1 << 3, 1 << 4
 
 
@@ -24,7 +26,8 @@ async def open_connection(target: Target) -> Connection:
     """
     loop = asyncio.get_running_loop()
     failure = ConnectFailed(Outcome.CONNECT, f"no address for {target.host!r}")
-    for family, address in target.addresses:
+    for number, (family, address) in enumerate(target.addresses, 1):
+        patience_s = NEXT_ADDRESS_S if number < len(target.addresses) else None
         began = time.monotonic_ns()
         try:
             sock = _new_socket(family)
@@ -33,7 +36,8 @@ async def open_connection(target: Target) -> Connection:
             continue
         connection = Connection(sock, loop=loop)
         try:
-            await loop.sock_connect(sock, address)
+            async with asyncio.timeout(patience_s):
+                await loop.sock_connect(sock, address)
             if target.proxy is not None and target.tls is not None:
                 await _tunnel(sock, target, target.proxy, loop=loop)
             connection.connect_ns = time.monotonic_ns() - began
@@ -44,7 +48,7 @@ async def open_connection(target: Target) -> Connection:
             return connection
         except OSError as error:
             sock.close()
-            failure = ConnectFailed(Outcome.CONNECT, f"connecting failed: {reason(error)}")
+            failure = ConnectFailed(Outcome.CONNECT, f"connecting failed: {reason(error) or 'no answer'}")
         except BaseException:
             sock.close()
             raise
@@ -80,7 +84,7 @@ async def _tunnel(
             break
         answer += data
     status = answer.split(b"\r\n", 1)[0].decode("latin-1")
-    if status.split(" ")[1:2] != ["200"]:
+    if not status.partition(" ")[2].startswith("2"):
         raise ConnectFailed(
             Outcome.CONNECT, f"the proxy {proxy.host}:{proxy.port} refused: {status or 'no answer'}"
         )

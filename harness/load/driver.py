@@ -6,32 +6,37 @@ The driver decides when requests go and keeps what became of them; it reads noth
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import secrets
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import numpy as np
 
-from harness.load.alarm import Alarm
 from harness.load.arrivals import ClosedLoop
 from harness.load.chores import Chores
 from harness.load.job import Shard, stage_part
-from harness.load.monitor import CpuMeter, LoopLag, Progress, Tally, client_stats
-from harness.load.pool import Pool, check_open_files, raise_open_file_limit
+from harness.load.merge import cut_at
+from harness.load.monitor import ClientWatch, Progress, client_stats
+from harness.load.pool import check_open_files, raise_open_file_limit
 from harness.load.probe import Probe, check_room
-from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
-from harness.load.response import NS_PER_S, Response, completing
+from harness.load.records import Endpoint, StageResult
+from harness.load.response import NS_PER_S
+from harness.load.source import RequestSource
 from harness.load.stage import Stage
 from harness.load.supply import Supply
+from harness.load.surroundings import REAL, Connections, Surroundings
+from harness.load.talk import Talk
 from harness.load.target import resolve
 from harness.load.timetable import open_loop_times
-from harness.load.workload import RequestSource, Workload
+from harness.load.tokenizer import token_counter
+from harness.load.workload import Workload
 
 OnProgress = Callable[[Progress], None]
 Start = Callable[[], Awaitable[int]]
 WHOLE = Shard()
 PROGRESS_S = 0.25
+OUTLOOK_S = 0.25
 LONGEST_OPENING_S = 10.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 1.0
 
@@ -47,6 +52,7 @@ async def run_stage(
     on_progress: OnProgress | None = None,
     shard: Shard = WHOLE,
     start: Start | None = None,
+    surroundings: Surroundings = REAL,
 ) -> StageResult:
     """Measure one load level, or one part of it.
 
@@ -59,11 +65,18 @@ async def run_stage(
     check_open_files(stage, limit=raise_open_file_limit())
     target = await resolve(endpoint.url, ca_file=endpoint.ca_file)
     source = RequestSource(
-        workload, probe.calibration, seed, cache_salt or secrets.token_hex(8), salted=probe.cache_salt
+        workload,
+        probe.calibration,
+        seed,
+        cache_salt or secrets.token_hex(8),
+        salted=probe.cache_salt,
+        count=None if workload.tokenizer is None else token_counter(workload.tokenizer),
     )
     chores = Chores()
     supply = Supply(source, target, form=probe.form(workload), key=endpoint.key, chores=chores, shard=shard)
-    run = _StageRun(stage_part(stage, shard), source, supply, Pool(target), chores)
+    part, pool = stage_part(stage, shard), surroundings.connect(target)
+    talk = Talk(part, supply, pool, chores, streamed=workload.streamed, now_ns=surroundings.now_ns)
+    run = _StageRun(part, workload, supply, pool, chores, talk, surroundings)
     result = await run.measure(on_progress, start=start, times=part_times(stage, shard, seed=seed))
     result.probe = probe.to_json()
     return result
@@ -87,24 +100,37 @@ class _StageRun:
     """One stage while it runs."""
 
     def __init__(
-        self, stage: Stage, source: RequestSource, supply: Supply, pool: Pool, chores: Chores
+        self,
+        stage: Stage,
+        workload: Workload,
+        supply: Supply,
+        pool: Connections,
+        chores: Chores,
+        talk: Talk,
+        surroundings: Surroundings,
     ) -> None:
-        self.stage, self.source, self.supply, self.pool, self.chores = stage, source, supply, pool, chores
-        self.records: list[RequestRecord] = []
-        self.tally = Tally()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.stage, self.workload, self.supply, self.pool = stage, workload, supply, pool
+        self.chores, self.talk = chores, talk
+        self.surroundings, self.now_ns = surroundings, surroundings.now_ns
+        # In the order of their beginning, so that they are also cancelled in it.
+        self.tasks: dict[asyncio.Task[None], None] = {}
         self.issued = 0
-        self.queued = 0
         self.phase = "warm-up" if stage.warmup_s else "measure"
-        self.origin_ns = 0
+        self.ended_early: str | None = None
+        self._deadline: asyncio.Timeout | None = None
         self.window_start_s = stage.warmup_s
         self.window_end_s = float("inf")
         if stage.duration_s is not None:
             self.window_end_s = stage.warmup_s + stage.duration_s
 
+    @property
+    def origin_ns(self) -> int:
+        """The stage's origin on the monotonic clock."""
+        return self.talk.origin_ns
+
     def now_s(self) -> float:
         """Seconds since the stage's origin."""
-        return (time.monotonic_ns() - self.origin_ns) / NS_PER_S
+        return (self.now_ns() - self.origin_ns) / NS_PER_S
 
     async def measure(
         self, on_progress: OnProgress | None, *, start: Start | None, times: Timetable | None
@@ -118,37 +144,38 @@ class _StageRun:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(self.stage.timeout_s, LONGEST_OPENING_S)):
                 await self.pool.warm(width)
-        lag, meter = LoopLag(), CpuMeter()
-        lag.start()
-        self.origin_ns = await start() if start is not None else time.monotonic_ns()
-        started_at_unix = time.time() + (self.origin_ns - time.monotonic_ns()) / NS_PER_S
+        watch = ClientWatch(virtual=self.surroundings.virtual)
+        self.talk.origin_ns = await start() if start is not None else self.now_ns()
+        started_at_unix = self.surroundings.unix_s() + (self.origin_ns - self.now_ns()) / NS_PER_S
         reporter = asyncio.ensure_future(self._report(on_progress)) if on_progress else None
+        watcher = asyncio.ensure_future(self._watch(times)) if self.stage.early_stop else None
         try:
             await self._drive(times)
             await self._drain()
         finally:
-            if reporter is not None:
-                reporter.cancel()
+            for task in filter(None, (reporter, watcher)):
+                task.cancel()
             await self._cancel_all()
-            loop_lag_p99_s = lag.stop()
+            watch.stop()
             self.chores.finish()
             self.pool.close()
+            self.talk.close()
         self._close_window()
         stats = client_stats(
-            self.records,
-            meter=meter,
-            loop_lag_p99_s=loop_lag_p99_s,
+            self.talk.records,
+            watch,
             connections_opened=self.pool.opened,
-            queued=self.queued,
+            queued=self.talk.queued,
         )
         return StageResult(
             label=self.stage.label,
-            stage={**self.stage.to_json(), "workload": self.source.workload.described()},
-            records=sorted(self.records, key=lambda record: record.scheduled_s),
+            stage={**self.stage.to_json(), "workload": self.workload.described()},
+            records=sorted(self.talk.records, key=lambda record: record.scheduled_s),
             window_start_s=self.window_start_s,
             window_end_s=self.window_end_s,
             started_at_unix=started_at_unix,
             client=stats,
+            ended_early=self.ended_early,
         )
 
     # When
@@ -157,10 +184,9 @@ class _StageRun:
         """Send until the window ends, by time or by number; returns with requests still in flight."""
         arrivals = self.stage.arrivals
         if isinstance(arrivals, ClosedLoop):
-            with contextlib.closing(Alarm()) as alarm:
-                await alarm.wait_until(self.origin_ns)
+            await self.talk.alarm.wait_until(self.origin_ns)
             users = [asyncio.ensure_future(self._user()) for _ in range(arrivals.concurrency)]
-            self.tasks.update(users)
+            self.tasks.update(dict.fromkeys(users))
             await self._until_window_end(asyncio.wait(users))
         elif times is not None:
             await self._until_window_end(self._open_loop(times))
@@ -168,27 +194,52 @@ class _StageRun:
     async def _until_window_end(self, work: Awaitable[object]) -> None:
         remaining_s = self.window_end_s - self.now_s()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None if remaining_s == float("inf") else remaining_s):
+            async with asyncio.timeout(None if remaining_s == float("inf") else remaining_s) as deadline:
+                self._deadline = deadline
                 await work
+        self._deadline = None
+
+    async def _watch(self, times: Timetable | None) -> None:
+        """End the window once nothing can come of it any more."""
+        due_s = [] if times is None else times[0]
+        if times is not None:
+            self.talk.outlook.due_s = [time for time, warmup in zip(*times, strict=True) if not warmup]
+        while True:
+            await asyncio.sleep(OUTLOOK_S)
+            now_s = self.now_s()
+            # Of an open loop also those that are due and wait for the limit on requests in flight.
+            unsent = max(bisect.bisect(due_s, now_s) - len(self.talk.records), 0)
+            why = self.talk.outlook.verdict(now_s, in_flight=self.talk.tally.in_flight + unsent)
+            if why is not None and self._deadline is not None and now_s < self.window_end_s:
+                self.ended_early, self.window_end_s = why, now_s
+                self._deadline.reschedule(asyncio.get_running_loop().time())
+                return
 
     async def _user(self) -> None:
-        """One closed-loop user: the next request when the last one ended, with a pause after failures."""
+        """One closed-loop user: the next request when the last one ended, with a pause after failures.
+
+        A conversation of the warm-up is left when the window starts, a measured one when it ends.
+        """
         free_ns = self.origin_ns
         backoff_s = FIRST_BACKOFF_S
         while True:
             warmup = self.now_s() < self.window_start_s
             if not warmup and not self._may_issue():
                 return
-            response = await self._send(free_ns, warmup=warmup)
-            if response.looks_failed:
+            until_ns = self._instant(self.window_start_s if warmup else self.window_end_s)
+            if await self.talk.converse(free_ns, warmup=warmup, until_ns=until_ns):
+                backoff_s = FIRST_BACKOFF_S
+            else:
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
-            else:
-                backoff_s = FIRST_BACKOFF_S
-            free_ns = time.monotonic_ns()
+            free_ns = self.now_ns()
+
+    def _instant(self, seconds: float) -> int | None:
+        """Seconds from the origin on the monotonic clock; None for never."""
+        return None if seconds == float("inf") else self.origin_ns + round(seconds * NS_PER_S)
 
     def _may_issue(self) -> bool:
-        """Count one more measured request, unless the stage has had its number or its time."""
+        """Count one more measured request or conversation, unless the stage has had its number or its time."""
         if self.now_s() >= self.window_end_s:
             return False
         if self.stage.requests is not None and self.issued >= self.stage.requests:
@@ -198,78 +249,36 @@ class _StageRun:
 
     async def _open_loop(self, times: Timetable) -> None:
         """Send on schedule; with a number of requests, returns when all of them ended."""
-        limit = self.stage.max_in_flight
-        gate = asyncio.Semaphore(limit) if limit is not None else None
-        with contextlib.closing(Alarm()) as alarm:
-            for time_s, warmup in zip(*times, strict=True):
-                scheduled_ns = self.origin_ns + round(time_s * NS_PER_S)
-                await alarm.wait_until(scheduled_ns)
-                if gate is not None:
-                    self.queued += gate.locked()
-                    await gate.acquire()
-                task = asyncio.ensure_future(self._scheduled(scheduled_ns, gate, warmup=warmup))
-                self.tasks.add(task)
-                task.add_done_callback(self.tasks.discard)
+        until_ns = self._instant(self.window_end_s)
+        for time_s, warmup in zip(*times, strict=True):
+            scheduled_ns = self.origin_ns + round(time_s * NS_PER_S)
+            await self.talk.alarm.wait_until(scheduled_ns)
+            await self.talk.admit()
+            task = asyncio.ensure_future(self._scheduled(scheduled_ns, warmup=warmup, until_ns=until_ns))
+            self.tasks[task] = None
+            task.add_done_callback(self.tasks.pop)
         if self.stage.requests is not None and self.tasks:
             await asyncio.wait(set(self.tasks))
         elif self.window_end_s != float("inf"):
             await asyncio.sleep(max(self.window_end_s - self.now_s(), 0))
 
-    async def _scheduled(self, scheduled_ns: int, gate: asyncio.Semaphore | None, *, warmup: bool) -> None:
-        try:
-            await self._send(scheduled_ns, warmup=warmup)
-        finally:
-            if gate is not None:
-                gate.release()
-
-    # What
-
-    async def _send(self, scheduled_ns: int, *, warmup: bool) -> Response:
-        """One request from its schedule to its response; the record is filled in when there is time."""
-        spec, request = self.supply.take(warmup=warmup)
-        record = RequestRecord(
-            index=spec.index,
-            scheduled_s=(scheduled_ns - self.origin_ns) / NS_PER_S,
-            warmup=warmup,
-            input_tokens_asked=spec.input_tokens,
-            output_tokens_asked=spec.output_tokens,
-        )
-        self.records.append(record)
-        response = Response()
-        self.tally.in_flight += 1
-        try:
-            async with asyncio.timeout(self.stage.timeout_s):
-                await self.pool.exchange(request, response)
-        except TimeoutError:
-            response.fail(Outcome.TIMEOUT, f"not finished after {self.stage.timeout_s:g} s")
-        except asyncio.CancelledError:
-            response.fail(Outcome.UNFINISHED, "in flight when the stage ended")
-            raise
-        finally:
-            self.tally.in_flight -= 1
-            if response.ended_ns is None:
-                response.ended_ns = time.monotonic_ns()
-            self.chores.add(self._read(record, response))
-        return response
-
-    def _read(self, record: RequestRecord, response: Response) -> Iterator[None]:
-        """What became of a request, read from its response; the response's bytes are then let go."""
-        streamed = self.source.workload.streamed
-        yield from completing(record, response, streamed=streamed, origin_ns=self.origin_ns)
-        self.tally.ended(record)
-        yield
+    async def _scheduled(self, scheduled_ns: int, *, warmup: bool, until_ns: int | None) -> None:
+        await self.talk.converse(scheduled_ns, warmup=warmup, until_ns=until_ns)
 
     # The end
 
     async def _drain(self) -> None:
-        """Let requests in flight end for a while: their tokens are then counted on both sides."""
+        """Let requests in flight end for a while: their tokens are then counted on both sides.
+
+        Not when the level was lost: its backlog would not end in that time.
+        """
         self.phase = "drain"
         pending = {task for task in self.tasks if not task.done()}
-        if pending and self.stage.drain_s > 0:
+        if pending and self.stage.drain_s > 0 and self.ended_early is None:
             await asyncio.wait(pending, timeout=self.stage.drain_s)
 
     async def _cancel_all(self) -> None:
-        pending = {task for task in self.tasks if not task.done()}
+        pending = [task for task in self.tasks if not task.done()]
         for task in pending:
             task.cancel()
         if pending:
@@ -277,21 +286,18 @@ class _StageRun:
 
     def _close_window(self) -> None:
         """Fix the window's end, and call unfinished what ended after it."""
-        measured = [record for record in self.records if not record.warmup]
+        measured = [record for record in self.talk.records if not record.warmup]
         ends = [record.ended_s for record in measured if record.ended_s is not None]
         if self.stage.requests is not None and ends:
             self.window_end_s = min(self.window_end_s, max(ends))
         if self.window_end_s == float("inf"):
             self.window_end_s = self.now_s()
-        for record in self.records:
-            if record.ended_s is not None and record.ended_s > self.window_end_s:
-                record.detail = record.detail or f"{record.outcome} in the drain"
-                record.outcome = Outcome.UNFINISHED
+        cut_at(self.talk.records, self.window_end_s)
 
     async def _report(self, on_progress: OnProgress) -> None:
         total_s = None if self.window_end_s == float("inf") else self.window_end_s
         while True:
             if self.phase == "warm-up" and self.now_s() >= self.window_start_s:
                 self.phase = "measure"
-            on_progress(self.tally.progress(phase=self.phase, elapsed_s=self.now_s(), total_s=total_s))
+            on_progress(self.talk.tally.progress(phase=self.phase, elapsed_s=self.now_s(), total_s=total_s))
             await asyncio.sleep(PROGRESS_S)

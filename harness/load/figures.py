@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from harness.load.columns import ABSENT, Columns, Floats
 from harness.load.records import Outcome
+from harness.load.summary import LatencySummary, summary
 
 Mask = npt.NDArray[np.bool_]
 
@@ -57,6 +58,13 @@ class RequestFigures:
             measured=measured,
             good=measured & (columns.outcomes == str(Outcome.SUCCEEDED)),
         )
+
+
+def ttft_by_turn(columns: Columns, figures: RequestFigures) -> dict[int, LatencySummary]:
+    """TTFT of each turn of conversations, over requests that succeeded; empty where there are none."""
+    turns = columns.integers["turn"]
+    known = np.unique(turns[figures.good & (turns != ABSENT)])
+    return {int(turn): summary(figures.ttft[figures.good & (turns == turn)]) for turn in known}
 
 
 def _tpot(columns: Columns, chunk_counts: npt.NDArray[np.int64]) -> Floats:

@@ -1,7 +1,7 @@
 """Distributions of token counts, for prompts and answers. Pure: a generator goes in, integers come out.
 
 As text: ``128`` · ``100-200`` (uniform, ends included) · ``normal:128,32`` (mean, sd) · ``lognormal:128,0.5`` (median,
-sigma of the logarithm) · ``64|128|512`` (each as likely as it is often listed).
+sigma of the logarithm) · ``64|128|512`` (each as likely as it is often listed) · ``64:3|512:1`` (with weights).
 """
 
 from __future__ import annotations
@@ -56,9 +56,17 @@ class LogNormalLength:
 
 @dataclass(frozen=True, slots=True)
 class EmpiricalLength:
-    """Drawn from observed ``values``."""
+    """Drawn from observed ``values``, each as likely as the others or in proportion to its weight."""
 
     values: tuple[int, ...]
+    weights: tuple[float, ...] = ()
+
+    @property
+    def shares(self) -> npt.NDArray[np.float64]:
+        """The probability of each value."""
+        weights = np.asarray(self.weights or (1.0,) * len(self.values), np.float64)
+        shares: npt.NDArray[np.float64] = weights / weights.sum()
+        return shares
 
 
 Lengths = FixedLength | UniformLength | NormalLength | LogNormalLength | EmpiricalLength
@@ -79,7 +87,8 @@ def sample(lengths: Lengths, *, rng: np.random.Generator, count: int = 1) -> npt
     if isinstance(lengths, UniformLength):
         return rng.integers(lengths.low, lengths.high, size=count, endpoint=True)
     if isinstance(lengths, EmpiricalLength):
-        return rng.choice(np.asarray(lengths.values, np.int64), count)
+        values = np.asarray(lengths.values, np.int64)
+        return rng.choice(values, count, p=lengths.shares if lengths.weights else None)
     if isinstance(lengths, NormalLength):
         drawn = rng.normal(lengths.mean, lengths.sd, count)
     else:
@@ -94,7 +103,7 @@ def mean_length(lengths: Lengths) -> float:
     if isinstance(lengths, UniformLength):
         return (lengths.low + lengths.high) / 2
     if isinstance(lengths, EmpiricalLength):
-        return sum(lengths.values) / len(lengths.values)
+        return float(np.dot(lengths.values, lengths.shares))
     if isinstance(lengths, NormalLength):
         return lengths.mean
     return float(lengths.median * np.exp(lengths.sigma**2 / 2))
@@ -104,7 +113,9 @@ def least_length(lengths: Lengths) -> int:
     """The smallest count that can be drawn."""
     if isinstance(lengths, FixedLength):
         return lengths.tokens
-    return min(lengths.values) if isinstance(lengths, EmpiricalLength) else lengths.low
+    if isinstance(lengths, EmpiricalLength):
+        return min(v for v, share in zip(lengths.values, lengths.shares, strict=True) if share > 0)
+    return lengths.low
 
 
 def parse_lengths(text: str) -> Lengths:
@@ -119,12 +130,39 @@ def parse_lengths(text: str) -> Lengths:
         if shaped := re.fullmatch(rf"(normal|lognormal):{number},{number}", text):
             return checked(KINDS[shaped[1]](float(shaped[2]), float(shaped[3])))
         if "|" in text:
-            return checked(EmpiricalLength(tuple(int(part) for part in text.split("|"))))
+            return checked(_empirical([part.split(":") for part in text.split("|")]))
     except ValueError:
         pass
     raise UsageError(
-        f"not a number of tokens: {text!r}; try 128, 100-200, normal:128,32 or lognormal:128,0.5"
+        f"not a number of tokens: {text!r}; try 128, 100-200, normal:128,32, lognormal:128,0.5 or 64:3|512:1"
     )
+
+
+def _empirical(parts: list[list[str]]) -> EmpiricalLength:
+    """Values, or values with weights; ValueError for a mixture and for what are no numbers."""
+    values = tuple(int(part[0]) for part in parts)
+    if all(len(part) == 1 for part in parts):
+        return EmpiricalLength(values)
+    weights = tuple(float(weight) for _, weight in parts)
+    return EmpiricalLength(values, weights)
+
+
+def text_of(lengths: Lengths) -> str | None:
+    """The text that ``parse_lengths`` reads as ``lengths``; None where there is none."""
+    if isinstance(lengths, FixedLength):
+        return str(lengths.tokens)
+    if isinstance(lengths, UniformLength):
+        return f"{lengths.low}-{lengths.high}"
+    if isinstance(lengths, EmpiricalLength):
+        if not lengths.weights:
+            return "|".join(map(str, lengths.values)) if len(lengths.values) > 1 else None
+        pairs = zip(lengths.values, lengths.weights, strict=True)
+        return "|".join(f"{value}:{weight:g}" for value, weight in pairs) if len(lengths.values) > 1 else None
+    if (lengths.low, lengths.high) != (1, LARGEST):
+        return None
+    if isinstance(lengths, NormalLength):
+        return f"normal:{lengths.mean:g},{lengths.sd:g}"
+    return f"lognormal:{lengths.median:g},{lengths.sigma:g}"
 
 
 def checked(lengths: Lengths) -> Lengths:
@@ -135,6 +173,9 @@ def checked(lengths: Lengths) -> Lengths:
         good = 1 <= lengths.low <= lengths.high <= LARGEST
     elif isinstance(lengths, EmpiricalLength):
         good = bool(lengths.values) and all(1 <= value <= LARGEST for value in lengths.values)
+        good = good and len(lengths.weights) in (0, len(lengths.values))
+        good = good and all(0 <= weight < float("inf") for weight in lengths.weights)
+        good = good and (not lengths.weights or any(lengths.weights))
     elif isinstance(lengths, NormalLength):
         good = lengths.mean > 0 and lengths.sd >= 0 and 1 <= lengths.low <= lengths.high
     else:

@@ -3,31 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.load.monitor import Progress
-from harness.load.records import ClientStats, StageResult
+from harness.load.records import ClientStats, Outcome, RequestRecord, StageResult
 from harness.load.stage import Stage
 
 
 def merge_results(parts: Sequence[StageResult], *, stage: Stage) -> StageResult:
-    """The parts of ``stage``, which began at one instant on one clock, as one result."""
+    """The parts of ``stage``, which began at one instant on one clock, as one result.
+
+    It ends where the first part that gave the level up did.
+    """
     first = parts[0]
     if len(parts) == 1:
         return first
+    records = sorted(
+        (record for part in parts for record in part.records), key=lambda record: record.scheduled_s
+    )
+    lost = min((part for part in parts if part.ended_early), key=lambda part: part.window_end_s, default=None)
+    end_s = max(part.window_end_s for part in parts) if lost is None else lost.window_end_s
+    cut_at(records, end_s)
     workload = {key: value for key, value in first.stage.items() if key == "workload"}
     return replace(
         first,
         label=stage.label,
         stage={**stage.to_json(), **workload},
-        records=sorted(
-            (record for part in parts for record in part.records), key=lambda record: record.scheduled_s
-        ),
-        window_end_s=max(part.window_end_s for part in parts),
+        records=records,
+        window_end_s=end_s,
+        ended_early=None if lost is None else lost.ended_early,
         client=merge_clients([part.client for part in parts]),
         interrupted=any(part.interrupted for part in parts),
     )
+
+
+def cut_at(records: Iterable[RequestRecord], end_s: float) -> None:
+    """Call unfinished what ended after the window's end."""
+    for record in records:
+        if record.ended_s is not None and record.ended_s > end_s:
+            record.detail = record.detail or f"{record.outcome} in the drain"
+            record.outcome = Outcome.UNFINISHED
 
 
 def merge_clients(clients: Sequence[ClientStats]) -> ClientStats:

@@ -7,22 +7,27 @@ the warm-up included: they are part of the load.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.load.columns import ABSENT, Columns, Floats, columns_of
 from harness.load.drift import drifts
-from harness.load.figures import Mask, RequestFigures
+from harness.load.figures import Mask, RequestFigures, ttft_by_turn
 from harness.load.goodput import goodput
+from harness.load.modes import modes
+from harness.load.outlook import OVER_SATURATED
 from harness.load.records import ClientStats, Outcome, StageResult
+from harness.load.reuse import cached_share, template_tokens, unexpected_share
 from harness.load.slo import Slo
 from harness.load.summary import LatencySummary, adjusted_percentiles, summary
 from harness.load.verdict import Evidence, Verdict, judge
 
 SMALL_GAP_S = 0.001
 LENGTH_LOW, LENGTH_HIGH = 0.9, 1.1
+# Their load changes on purpose, and so do latencies and throughput.
+CHANGING_LOADS = ("ramp", "step-series", "trace-replay")
 OPEN_LOOP_RATES = ("constant-rate", "poisson-rate", "gamma-rate")
 
 
@@ -35,7 +40,8 @@ class LoadMetrics:
     ``tpot`` and ``e2e`` to percentiles in which a failure is infinitely late. ``input_length_error`` is the mean of
     (counted - asked) / asked. ``output_tokens`` and ``input_tokens`` are the server's counts over all requests, warm-up
     included; of a request cut off before its usage the output tokens that had arrived.
-    ``offered_rate_req_s`` is the nominal rate of an open loop.
+    ``offered_rate_req_s`` is the nominal rate of an open loop. ``ended_early`` says why the window was cut short.
+    ``ttft_by_turn`` is empty without conversations.
     """
 
     label: str
@@ -80,6 +86,8 @@ class LoadMetrics:
     attainment_low: float | None = None
     attainment_high: float | None = None
     slo_met: bool | None = None
+    ttft_by_turn: Mapping[int, LatencySummary] = field(default_factory=dict)
+    ended_early: str | None = None
 
 
 def summarise(
@@ -92,6 +100,9 @@ def summarise(
         window=(result.window_start_s, result.window_end_s),
         stage=result.stage,
         client=result.client,
+        probe=result.probe,
+        ended_early=result.ended_early,
+        server_restarted=result.server_restarted,
         slo=slo,
         ceiling_tok_s=ceiling_tok_s,
     )
@@ -104,28 +115,42 @@ def summarise_columns(
     window: tuple[float, float],
     stage: Mapping[str, object],
     client: ClientStats,
+    probe: Mapping[str, object] | None = None,
+    ended_early: str | None = None,
+    server_restarted: bool = False,
     slo: Slo | None = None,
     ceiling_tok_s: float | None = None,
 ) -> LoadMetrics:
-    """``summarise`` without a Python object per request; ``stage`` is the stage's JSON form."""
+    """``summarise`` without a Python object per request; ``stage`` and ``probe`` are JSON forms."""
     figures = RequestFigures.of(columns)
     kind = stage.get("kind")
     rate = stage.get("rate_req_s")
     offered = float(rate) if kind in OPEN_LOOP_RATES and isinstance(rate, int | float) else None
     metrics = _metrics(columns, figures, label=label, window=window, client=client, offered=offered)
     workload = stage.get("workload")
-    isolated = not (isinstance(workload, Mapping) and workload.get("cache") == "warm")
+    reused = unexpected_share(
+        columns,
+        figures.good,
+        workload=workload if isinstance(workload, Mapping) else {},
+        overhead_tokens=template_tokens(probe or {}),
+    )
     evidence = _evidence(
         metrics,
         columns,
         client,
         window=window,
         by_time=stage.get("requests") is None,
-        isolated=isolated,
+        steady=kind not in CHANGING_LOADS,
+        reused=reused,
         ceiling_tok_s=ceiling_tok_s,
     )
-    verdict = judge(evidence)
-    metrics = replace(metrics, verdict=verdict)
+    evidence = replace(
+        evidence,
+        modes=modes(columns, figures),
+        ended_early=ended_early,
+        server_restarted=server_restarted,
+    )
+    metrics = replace(metrics, verdict=judge(evidence), ended_early=ended_early)
     if slo is None:
         return metrics
     found = goodput(columns, figures, window=window, slo=slo)
@@ -135,7 +160,8 @@ def summarise_columns(
         attainment=found.attainment,
         attainment_low=found.low,
         attainment_high=found.high,
-        slo_met=found.met,
+        # Its latencies were still within the SLO: they would not have stayed there.
+        slo_met=found.met and not (ended_early or "").startswith(OVER_SATURATED),
     )
 
 
@@ -200,7 +226,7 @@ def _metrics(
         tokens_assumed_share=_mean(columns.flags["tokens_assumed"][good]),
         output_length_off_share=_off_length(columns, good),
         input_length_error=_input_error(columns, good),
-        cached_share=_cached_share(columns, good),
+        cached_share=cached_share(columns, good),
         output_tokens=_output_tokens(columns, figures),
         input_tokens=int(np.maximum(prompt, 0).sum()),
         drift=drifts(
@@ -211,6 +237,7 @@ def _metrics(
             window=window,
         ),
         verdict=Verdict("valid"),
+        ttft_by_turn=ttft_by_turn(columns, figures),
     )
 
 
@@ -273,13 +300,6 @@ def _input_error(columns: Columns, good: Mask) -> float | None:
     return _mean((given[known] - asked[known]) / asked[known])
 
 
-def _cached_share(columns: Columns, good: Mask) -> float | None:
-    """Cached prompt tokens of all prompt tokens; None when the server does not report them."""
-    known = good & (columns.integers["cached_tokens"] != ABSENT)
-    prompt = int(columns.integers["prompt_tokens"][known].sum())
-    return float(columns.integers["cached_tokens"][known].sum()) / prompt if prompt > 0 else None
-
-
 def _backlog(floats: Mapping[str, Floats], window: tuple[float, float]) -> int:
     """Requests in flight at the window's end less those at its start."""
     begun, ended = floats["scheduled_s"], np.nan_to_num(floats["ended_s"], nan=np.inf)
@@ -294,7 +314,8 @@ def _evidence(
     *,
     window: tuple[float, float],
     by_time: bool,
-    isolated: bool,
+    steady: bool,
+    reused: float | None,
     ceiling_tok_s: float | None,
 ) -> Evidence:
     return Evidence(
@@ -308,9 +329,8 @@ def _evidence(
         small_gap_share=metrics.small_gap_share,
         output_length_off_share=metrics.output_length_off_share,
         input_length_error=metrics.input_length_error,
-        cached_share=metrics.cached_share,
-        cache_isolated=isolated,
-        drift=metrics.drift,
+        unexpected_cached_share=reused,
+        drift=metrics.drift if steady else (),
         output_tok_s=metrics.output_throughput_tok_s,
         ceiling_tok_s=ceiling_tok_s,
     )

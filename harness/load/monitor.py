@@ -127,22 +127,41 @@ class CpuMeter:
         return cpu_s, cpu_s / wall_s
 
 
+class ClientWatch:
+    """Looks at the client while a stage runs, from its making to ``stop``. In virtual time
+    there is nothing to see."""
+
+    def __init__(self, *, virtual: bool) -> None:
+        self.virtual = virtual
+        self._meter, self._lag = CpuMeter(), LoopLag()
+        self._lag_p99_s = 0.0
+        if not virtual:
+            self._lag.start()
+
+    def stop(self) -> None:
+        """The stage is over."""
+        self._lag_p99_s = self._lag.stop()
+
+    def seen(self) -> tuple[float, float, float]:
+        """CPU seconds, their share of the wall's, and the loop's lag (p99) in seconds."""
+        return (0.0, 0.0, 0.0) if self.virtual else (*self._meter.used(), self._lag_p99_s)
+
+
 def client_stats(
-    records: list[RequestRecord],
-    *,
-    meter: CpuMeter,
-    loop_lag_p99_s: float,
-    connections_opened: int,
-    queued: int,
+    records: list[RequestRecord], watch: ClientWatch, *, connections_opened: int, queued: int
 ) -> ClientStats:
     """The client's own account of a stage that is over."""
-    cpu_s, cpu_share = meter.used()
+    cpu_s, cpu_share, loop_lag_p99_s = watch.seen()
     kernel = sum(record.kernel_reads for record in records)
     reads = kernel + sum(record.user_reads for record in records)
     token_reads = sum(record.token_reads for record in records)
     coalesced = sum(record.coalesced_reads for record in records)
     return ClientStats(
-        clock="kernel" if reads and kernel >= KERNEL_SHARE * reads else "user",
+        clock="virtual"
+        if watch.virtual
+        else "kernel"
+        if reads and kernel >= KERNEL_SHARE * reads
+        else "user",
         cpu_s=cpu_s,
         cpu_share=cpu_share,
         loop_lag_p99_s=loop_lag_p99_s,

@@ -37,6 +37,8 @@ def result_frames(result: StageResult) -> list[bytes]:
         "client": asdict(result.client),
         "probe": dict(result.probe),
         "server_metrics": None if result.server_metrics is None else dict(result.server_metrics),
+        "server_restarted": result.server_restarted,
+        "ended_early": result.ended_early,
         "interrupted": result.interrupted,
     }
     return [frame(META, json.dumps(meta).encode()), frame(COLUMNS, pack(columns_of(result.records)))]

@@ -9,7 +9,7 @@ import time
 
 from harness.errors import UsageError
 from harness.load.arrivals import ClosedLoop
-from harness.load.connection import ConnectFailed, Connection, ConnectionLost
+from harness.load.connection import ConnectFailed, Connection, ConnectionLost, Room
 from harness.load.dial import open_connection
 from harness.load.records import Outcome
 from harness.load.response import NS_PER_S, Response
@@ -29,6 +29,7 @@ class Pool:
         self.target = target
         self.opened = 0
         self._idle: list[Connection] = []
+        self._room = Room()
 
     async def exchange(self, request: bytes, response: Response) -> None:
         """Send ``request`` on a kept or new connection and fill ``response``; failures are noted in it.
@@ -56,6 +57,7 @@ class Pool:
             response.fail(Outcome.TRUNCATED, f"{error} before a response")
 
     async def _use(self, connection: Connection, request: bytes, response: Response) -> None:
+        connection.room = self._room
         await connection.exchange(request, response)
         if not connection.closed:
             self._idle.append(connection)

@@ -14,7 +14,6 @@ from typing import Any
 
 from harness.errors import EndpointError, NetworkError, UsageError
 from harness.load.lengths import least_length
-from harness.load.pool import Pool
 from harness.load.prompts import (
     GUESS,
     VOCABULARY,
@@ -28,12 +27,23 @@ from harness.load.records import Endpoint, Outcome, RequestRecord
 from harness.load.request import RequestForm, get_bytes, post_bytes, request_body
 from harness.load.response import NS_PER_S, Response, complete_record
 from harness.load.sse import error_text, excerpt, integer
+from harness.load.surroundings import REAL, Connections, Surroundings
 from harness.load.target import Target, resolve
 from harness.load.workload import Workload
 
 REPEATS = 16
 TOKENS_ASKED = 4
 PARALLEL = 8
+CACHE_SALT: Mapping[str, Any] = {}
+# What is asked for beside a bare request, the most needed first; min_tokens only where ignore_eos is refused.
+EXTRAS: tuple[Mapping[str, Any], ...] = (
+    {"usage": True},
+    {"exact_length": "ignore_eos"},
+    {"exact_length": "min_tokens"},
+    CACHE_SALT,
+    {"continuous_usage": True},
+    {"token_ids": True},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +94,23 @@ def check_room(workload: Workload, probe: Probe) -> None:
     if probe.max_model_len is None or workload.items:
         return
     least = least_length(workload.input_tokens) + least_length(workload.output_tokens)
+    what = "request"
+    if workload.conversations is not None and workload.conversations.turns is not None:
+        least, what = least * least_length(workload.conversations.turns), "conversation"
     if least > probe.max_model_len:
         raise UsageError(
-            f"every request has {least} tokens or more, input and output together; "
+            f"every {what} comes to {least} tokens or more, input and output together; "
             f"{probe.model!r} takes {probe.max_model_len}"
         )
 
 
 async def probe_endpoint(
-    endpoint: Endpoint, *, workload: Workload | None = None, timeout_s: float = 60.0, salt: str = "probe"
+    endpoint: Endpoint,
+    *,
+    workload: Workload | None = None,
+    timeout_s: float = 60.0,
+    salt: str = "probe",
+    surroundings: Surroundings = REAL,
 ) -> Probe:
     """Probe ``endpoint`` for ``workload``'s API (chat unless told).
 
@@ -100,7 +118,7 @@ async def probe_endpoint(
     model, or cannot complete a prompt. ``timeout_s`` bounds each request.
     """
     target = await resolve(endpoint.url, ca_file=endpoint.ca_file)
-    asker = _Asker(endpoint, target, Pool(target), timeout_s)
+    asker = _Asker(endpoint, target, surroundings.connect(target), timeout_s)
     try:
         return await _probe(asker, workload or Workload(), salt=salt)
     finally:
@@ -158,7 +176,7 @@ class _Asker:
 
     endpoint: Endpoint
     target: Target
-    pool: Pool
+    pool: Connections
     timeout_s: float
 
     async def send(self, request: bytes) -> Response:
@@ -214,32 +232,24 @@ class _Asker:
     async def extras(self, model: str, workload: Workload, *, salt: str) -> tuple[RequestForm, bool, bytes]:
         """The richest request the endpoint completes: its form, whether the salt was taken, the stream it gave.
 
-        Extras are dropped one by one while the answer is 400 or 422; a refusal of the bare request is final.
+        When all extras at once are answered with 400 or 422, they are added to a bare request one by one, and those
+        that are taken stay. A refusal of the bare request is final.
         """
-        full = RequestForm(
+        form = RequestForm(
             model, api=workload.api, token_ids=True, continuous_usage=True, extra=workload.extra
         )
-        ladder = [
-            (full, True),
-            (_without(full, token_ids=False), True),
-            (_without(full, token_ids=False, continuous_usage=False), True),
-            (_without(full, token_ids=False, continuous_usage=False), False),
-            (_without(full, token_ids=False, continuous_usage=False, exact_length="min_tokens"), False),
-            (_without(full, token_ids=False, continuous_usage=False, exact_length=None), False),
-            (_without(full, token_ids=False, continuous_usage=False, exact_length=None, usage=False), False),
-        ]
-        for step, (form, salted) in enumerate(ladder):
-            body = request_body(
-                form,
-                prompt=join_prompt([VOCABULARY[1:4]]),
-                output_tokens=TOKENS_ASKED,
-                cache_salt=salt if salted else None,
-            )
-            response = await self.send(
-                post_bytes(self.target, api=form.api, body=body, key=self.endpoint.key)
-            )
-            if response.status not in (400, 422) or step == len(ladder) - 1:
-                break
+        salted = True
+        response = await self.complete(form, salt=salt)
+        if response.status in (400, 422):
+            form, salted = _bare(form), False
+            response = await self.complete(form, salt=None)
+            for changes in EXTRAS if response.status == 200 else ():
+                if "exact_length" in changes and form.exact_length is not None:
+                    continue
+                richer, with_salt = _changed(form, changes), salted or changes is CACHE_SALT
+                answer = await self.complete(richer, salt=salt if with_salt else None)
+                if answer.status == 200:
+                    form, salted, response = richer, with_salt, answer
         if response.status != 200:
             self.json_of(response, what="a completion")
         record = RequestRecord(index=0, scheduled_s=0.0)
@@ -249,6 +259,13 @@ class _Asker:
                 f"{self.endpoint.url} does not complete a prompt: {record.outcome}: {record.detail}"
             )
         return form, salted, response.content
+
+    async def complete(self, form: RequestForm, *, salt: str | None) -> Response:
+        """The answer to a short prompt in that form."""
+        body = request_body(
+            form, prompt=join_prompt([VOCABULARY[1:4]]), output_tokens=TOKENS_ASKED, cache_salt=salt
+        )
+        return await self.send(post_bytes(self.target, api=form.api, body=body, key=self.endpoint.key))
 
     async def calibration(self, model: str, workload: Workload, *, salt: str | None) -> Calibration | None:
         """What each word of the vocabulary costs here; None when the endpoint does not count."""
@@ -277,6 +294,13 @@ class _Asker:
             return None
 
 
-def _without(form: RequestForm, **changes: Any) -> RequestForm:
+def _bare(form: RequestForm) -> RequestForm:
+    """The request without any extra of ours."""
+    return _changed(
+        form, {"usage": False, "exact_length": None, "continuous_usage": False, "token_ids": False}
+    )
+
+
+def _changed(form: RequestForm, changes: Mapping[str, Any]) -> RequestForm:
     fields = {name: getattr(form, name) for name in RequestForm.__slots__}
     return RequestForm(**{**fields, **changes})

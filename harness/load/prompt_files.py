@@ -1,14 +1,16 @@
-"""Workload files: JSONL prompts, ShareGPT conversations, Mooncake traces. The one module here that reads them."""
+"""Workload files: JSONL prompts, ShareGPT conversations, Mooncake traces, counts of tokens. They are read here."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, UsageError
+from harness.load.conversations import Prompt, turns_of
+from harness.load.lengths import EmpiricalLength, checked
 from harness.load.sse import integer
 from harness.load.workload import Item
 
@@ -23,25 +25,59 @@ class PromptFile:
     items: tuple[Item, ...]
     times_s: tuple[float, ...] | None = None
 
+    @property
+    def has_turns(self) -> bool:
+        """True when some item is a conversation of several turns."""
+        return any(item.later for item in self.items)
 
-def read_prompt_file(path: Path) -> PromptFile:
+
+def read_prompt_file(path: Path, *, in_turns: bool = False) -> PromptFile:
     """A file of any of the three forms, told apart by their keys; ConfigError naming the place of what is wrong.
 
-    A JSONL line has ``prompt`` or ``messages`` and perhaps ``output_tokens``. ShareGPT is a JSON list of
-    ``conversations``, of which the first human turn is sent. A Mooncake line has ``timestamp`` (ms), ``input_length``,
-    ``output_length`` and ``hash_ids``: blocks of 512 tokens that requests share.
+    A JSONL line has ``prompt``, ``messages`` or ``turns`` (texts of one user) and perhaps ``output_tokens``. ShareGPT
+    is a JSON list of ``conversations``. ``in_turns`` makes conversations of messages and of ShareGPT's: what the user
+    says in each turn, the answers left out; without it messages are one request, and of ShareGPT the first human turn.
+    A Mooncake line has ``timestamp`` (ms), ``input_length``, ``output_length`` and ``hash_ids``: blocks of 512 tokens
+    that requests share.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"cannot read '{path}': {reason}") from error
-    entries = list(_entries(path, text))
+    entries = list(_entries(path, _text(path)))
     if not entries:
         raise ConfigError(f"{path}: no prompts in it")
     if "input_length" in entries[0][1]:
         return _trace(path, entries)
-    return PromptFile(tuple(_item(place, entry) for place, entry in entries))
+    return PromptFile(tuple(_item(place, entry, in_turns=in_turns) for place, entry in entries))
+
+
+def read_length_file(path: Path) -> EmpiricalLength:
+    """Counts of tokens, one a line, each perhaps with a weight; ConfigError naming the place of what is wrong."""
+    values: list[int] = []
+    weights: list[float] = []
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        words = line.partition("#")[0].replace(",", " ").split()
+        if not words:
+            continue
+        try:
+            value, weight = (words[0], "1") if len(words) == 1 else words
+            values.append(int(value))
+            weights.append(float(weight))
+        except ValueError as error:
+            raise ConfigError(
+                f"{path}:{number}: not a count of tokens, nor one and a weight: {line!r}"
+            ) from error
+    found = EmpiricalLength(tuple(values), () if set(weights) == {1.0} else tuple(weights))
+    try:
+        checked(found)
+    except UsageError as error:
+        raise ConfigError(f"{path}: has no counts of tokens that can be used") from error
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"cannot read '{path}': {reason}") from error
 
 
 def _entries(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -72,20 +108,31 @@ def _object(place: str, entry: object) -> Mapping[str, Any]:
     return entry
 
 
-def _item(place: str, entry: Mapping[str, Any]) -> Item:
+def _item(place: str, entry: Mapping[str, Any], *, in_turns: bool) -> Item:
     output = entry.get("output_tokens", entry.get("max_tokens"))
     if output is not None and (integer(output) is None or output < 1):
         raise ConfigError(f"{place}: output_tokens is a number of 1 or more, not {output!r}")
-    prompt = entry.get("prompt")
+    prompts = _prompts(entry, in_turns=in_turns)
+    if prompts:
+        return Item(prompts[0], output, later=tuple(prompts[1:]))
+    raise ConfigError(
+        f"{place}: has no 'prompt' text, no 'messages', no 'turns' and no human turn in 'conversations'"
+    )
+
+
+def _prompts(entry: Mapping[str, Any], *, in_turns: bool) -> Sequence[Prompt]:
+    """What an entry's user says, turn by turn; empty when the entry is none."""
+    prompt, turns, messages = entry.get("prompt"), entry.get("turns"), entry.get("messages")
     if isinstance(prompt, str) and prompt:
-        return Item(prompt, output)
-    messages = entry.get("messages")
+        return [prompt]
+    if isinstance(turns, list) and turns and all(isinstance(turn, str) and turn for turn in turns):
+        return turns
     if isinstance(messages, list) and messages and all(isinstance(m, dict) and "role" in m for m in messages):
-        return Item(messages, output)
-    turn = _human_turn(entry)
-    if turn is not None:
-        return Item(turn, output)
-    raise ConfigError(f"{place}: has no 'prompt' text, no 'messages' and no human turn in 'conversations'")
+        return turns_of(messages) if in_turns else [messages]
+    first = _human_turn(entry)
+    if first is None:
+        return []
+    return _human_turns(entry) if in_turns else [first]
 
 
 def _human_turn(entry: Mapping[str, Any]) -> str | None:
@@ -99,6 +146,23 @@ def _human_turn(entry: Mapping[str, Any]) -> str | None:
     ):
         return None
     return first["value"] or None
+
+
+def _human_turns(entry: Mapping[str, Any]) -> list[str]:
+    """The human turns of a conversation; two in a row are one."""
+    turns: list[str] = []
+    answered = True
+    for said in entry["conversations"]:
+        if not isinstance(said, dict) or not isinstance(said.get("value"), str) or not said["value"]:
+            continue
+        if said.get("from") not in HUMAN:
+            answered = True
+        elif answered:
+            turns.append(said["value"])
+            answered = False
+        else:
+            turns[-1] += f"\n{said['value']}"
+    return turns
 
 
 def _trace(path: Path, entries: list[tuple[str, Mapping[str, Any]]]) -> PromptFile:

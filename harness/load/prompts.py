@@ -6,7 +6,8 @@ at spaces count a text word by word, so the cost of a prompt is the sum over its
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,11 @@ VOCABULARY = (
 )  # fmt: skip
 GUESSED_TOKENS_PER_WORD = 1
 GUESSED_OVERHEAD = 8
+# Trials to meet a tokenizer that joins words; some ten are usual.
+FITTING_STEPS = 200
+
+# A tokenizer's count of a text, without special tokens.
+CountTokens = Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +106,40 @@ def synthetic_words(calibration: Calibration, *, tokens: int, rng: np.random.Gen
 def join_prompt(parts: Sequence[Sequence[str]]) -> str:
     """The opening word and all parts' words, separated by single spaces."""
     return " ".join([VOCABULARY[0], *(word for part in parts for word in part)])
+
+
+def fitted_prompt(
+    calibration: Calibration,
+    parts: Sequence[Sequence[str]],
+    *,
+    left: int,
+    tokens: int,
+    rng: np.random.Generator,
+    count: CountTokens | None,
+) -> str:
+    """``parts`` followed by words for the tokens that are ``left`` of ``tokens``.
+
+    With ``count`` words at the end are exchanged until the whole has exactly its tokens, or comes as near as the words
+    were seen to allow. A tokenizer that joins words takes some steps of trial, any other none.
+    """
+    own = synthetic_words(calibration, tokens=left, rng=rng)
+    if count is None:
+        return join_prompt([*parts, own])
+    template = calibration.overhead_tokens - count(VOCABULARY[0])
+    nearest, best = "", math.inf
+    for _ in range(FITTING_STEPS):
+        prompt = join_prompt([*parts, own])
+        missing = tokens - template - count(prompt)
+        if abs(missing) < best:
+            nearest, best = prompt, abs(missing)
+        if missing == 0 or (missing < 0 and not own):
+            break
+        if missing > 0:
+            own += synthetic_words(calibration, tokens=missing, rng=rng) or [_any_word(calibration, rng)]
+        while missing < 0 and own:
+            missing += max(1, count(f" {own.pop()}"))
+    return nearest
+
+
+def _any_word(calibration: Calibration, rng: np.random.Generator) -> str:
+    return calibration.words[int(rng.integers(len(calibration.words)))]

@@ -61,6 +61,7 @@ class RequestRecord:
     request keeps the server busy and its tokens count where they arrive; it is in no latency and no count of
     requests. ``outcome`` is as of the window's end: a request that ended in the drain is unfinished, its token
     counts stay. ``retries`` counts reused connections the server had closed; the clock starts with the last send.
+    ``conversation`` and ``turn`` (from 1) are None where requests do not belong to conversations.
     """
 
     index: int
@@ -93,6 +94,8 @@ class RequestRecord:
     coalesced_reads: int = 0
     token_reads: int = 0
     retries: int = 0
+    conversation: int | None = None
+    turn: int | None = None
 
     @property
     def ttft_s(self) -> float | None:
@@ -109,6 +112,20 @@ class RequestRecord:
         return self.last_token_s - self.sent_s
 
     @property
+    def tpot_s(self) -> float | None:
+        """Time per output token after the first chunk; None where that is less than one token."""
+        if self.completion_tokens is None or self.first_token_s is None or self.last_token_s is None:
+            return None
+        first = max(int(self.chunk_tokens[0]), 1) if len(self.chunk_tokens) else 1
+        divisor = self.completion_tokens - first
+        return (self.last_token_s - self.first_token_s) / divisor if divisor >= 1 else None
+
+    @property
+    def stall_s(self) -> float | None:
+        """The longest gap between chunks; None without any."""
+        return float(np.diff(self.chunk_times_s).max()) if len(self.chunk_times_s) > 1 else None
+
+    @property
     def lateness_s(self) -> float | None:
         """The client's own delay: sent after scheduled."""
         return None if self.sent_s is None else self.sent_s - self.scheduled_s
@@ -118,10 +135,10 @@ class RequestRecord:
 class ClientStats:
     """How the client itself did during a stage: what the verdict rests on.
 
-    ``clock`` is ``kernel`` or ``user``. ``coalesced_read_share`` is the share of token-bearing reads that carried
-    more than one token-bearing event; ``loop_lag_p99_s`` how late the event loop served its timers; ``cpu_share``
-    CPU seconds per wall second of the busiest client process. ``queued`` counts requests held back by the limit on
-    requests in flight, ``retries`` reused connections that the server had closed.
+    ``clock`` is ``kernel``, ``user`` or ``virtual``. ``coalesced_read_share`` is the share of token-bearing reads that
+    carried more than one token-bearing event; ``loop_lag_p99_s`` how late the event loop served its timers;
+    ``cpu_share`` CPU seconds per wall second of the busiest client process. ``queued`` counts requests held back by the
+    limit on requests in flight, ``retries`` reused connections that the server had closed.
     """
 
     clock: str
@@ -143,7 +160,8 @@ class StageResult:
 
     ``window_start_s`` and ``window_end_s`` bound the measurement on the records' clock. ``started_at_unix`` is
     the wall-clock time of the origin. ``stage`` is the stage's own description as plain JSON values, ``probe``
-    what the endpoint was found to support, ``server_metrics`` the endpoint's ``/metrics`` deltas where it has them.
+    what the endpoint was found to support, ``server_metrics`` the endpoint's ``/metrics`` deltas where it has them;
+    ``server_restarted`` is True when those counters went back. ``ended_early`` says why the window was cut short.
     """
 
     label: str
@@ -155,4 +173,6 @@ class StageResult:
     client: ClientStats
     probe: Mapping[str, Any] = field(default_factory=dict)
     server_metrics: Mapping[str, float] | None = None
+    server_restarted: bool = False
+    ended_early: str | None = None
     interrupted: bool = False

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from harness.load.records import Outcome, RequestRecord
 from harness.load.sse import (
     ParsedStream,
+    StreamParser,
     choice_has_text,
     error_text,
     excerpt,
-    parse_steps,
+    take_answer,
     take_finish,
     take_usage,
 )
@@ -42,8 +43,7 @@ class Response:
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: list[tuple[int, bytes]] = field(default_factory=list)
-    body_bytes: int = 0
-    head_bytes: int = 0
+    read_bytes: int = 0
     complete: bool = False
     outcome: Outcome | None = None
     detail: str = ""
@@ -79,6 +79,42 @@ class Response:
         return self.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
+class Reading:
+    """How far a response's stream has been read: it may begin while the response still comes in.
+
+    ``answer``, if there is one, takes the answer's text in pieces.
+    """
+
+    def __init__(self, response: Response, *, origin_ns: int, answer: list[str] | None = None) -> None:
+        self.parsed = ParsedStream(answer=answer)
+        self._response, self._origin_ns = response, origin_ns
+        self._parser = StreamParser(self.parsed)
+        self._read = 0
+        self._step: Iterator[None] = iter(())
+
+    @property
+    def is_stream(self) -> bool:
+        """True once the response is known to be one that can be read as it comes."""
+        return self._response.status == 200 and self._response.content_type == EVENT_STREAM
+
+    def catch_up(self) -> Iterator[None]:
+        """Read what has come so far, in steps; whoever gives up between two steps may go on with a new one."""
+        while True:
+            # Not "yield from": that would end the step with whoever gives up.
+            for _ in self._step:
+                yield
+            if self._read == len(self._response.body):
+                return
+            instant_ns, data = self._response.body[self._read]
+            self._read += 1
+            self._step = self._parser.feed((instant_ns - self._origin_ns) / NS_PER_S, data)
+
+    def finish(self) -> Iterator[None]:
+        """Read the rest of a response that is over."""
+        yield from self.catch_up()
+        self._parser.finish()
+
+
 def complete_record(record: RequestRecord, response: Response, *, streamed: bool, origin_ns: int) -> None:
     """Fill ``record`` with all that ``response`` tells; its outcome is the one class that describes it."""
     for _ in completing(record, response, streamed=streamed, origin_ns=origin_ns):
@@ -86,9 +122,17 @@ def complete_record(record: RequestRecord, response: Response, *, streamed: bool
 
 
 def completing(
-    record: RequestRecord, response: Response, *, streamed: bool, origin_ns: int
+    record: RequestRecord,
+    response: Response,
+    *,
+    streamed: bool,
+    origin_ns: int,
+    reading: Reading | None = None,
 ) -> Iterator[None]:
-    """``complete_record`` in steps of a fraction of a millisecond; the record is whole when they are over."""
+    """``complete_record`` in steps of a fraction of a millisecond; the record is whole when they are over.
+
+    ``reading`` is one of this response that has begun.
+    """
 
     def seconds(instant_ns: int | None) -> float | None:
         return None if instant_ns is None else (instant_ns - origin_ns) / NS_PER_S
@@ -102,13 +146,12 @@ def completing(
     record.status = response.status
     record.kernel_reads, record.user_reads = response.kernel_reads, response.user_reads
     record.retries = response.retries
-    reads = [((instant - origin_ns) / NS_PER_S, data) for instant, data in response.body]
-    is_stream = streamed and response.status == 200 and response.content_type == EVENT_STREAM
-    parsed = ParsedStream()
-    if is_stream:
-        yield from parse_steps(reads, parsed)
+    reading = reading or Reading(response, origin_ns=origin_ns)
+    parsed = reading.parsed
+    if streamed and reading.is_stream:
+        yield from reading.finish()
     else:
-        _parse_whole(reads, response, parsed)
+        _parse_whole(response, parsed, origin_ns=origin_ns)
     _take_parsed(record, parsed)
     record.outcome, record.detail = _classify(response, parsed, streamed=streamed)
 
@@ -129,9 +172,9 @@ def _take_parsed(record: RequestRecord, parsed: ParsedStream) -> None:
     record.token_reads = parsed.token_reads
 
 
-def _parse_whole(reads: list[tuple[float, bytes]], response: Response, parsed: ParsedStream) -> None:
+def _parse_whole(response: Response, parsed: ParsedStream, *, origin_ns: int) -> None:
     """An answer in one JSON body: usage, finish reason, error. It has no first token; its last is its last byte."""
-    if not reads or not response.complete:
+    if not response.body or not response.complete:
         return
     try:
         message = json.loads(response.content)
@@ -149,8 +192,9 @@ def _parse_whole(reads: list[tuple[float, bytes]], response: Response, parsed: P
     choices = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
     for choice in choices:
         take_finish(choice, parsed)
+        take_answer(choice, parsed)
     if parsed.completion_tokens or any(choice_has_text(choice) for choice in choices):
-        parsed.last_token_s = reads[-1][0]
+        parsed.last_token_s = (response.body[-1][0] - origin_ns) / NS_PER_S
 
 
 def _classify(response: Response, parsed: ParsedStream, *, streamed: bool) -> tuple[Outcome, str]:
@@ -160,7 +204,10 @@ def _classify(response: Response, parsed: ParsedStream, *, streamed: bool) -> tu
     if response.status is None:
         return Outcome.TRUNCATED, "the connection closed before a response"
     if response.status != 200:
-        return _status_outcome(response.status), parsed.error or excerpt(response.content)
+        words = [parsed.error or excerpt(response.content)]
+        if "retry-after" in response.headers:
+            words.append(f"retry-after: {excerpt(response.headers['retry-after'].encode('latin-1'))}")
+        return _status_outcome(response.status), "; ".join(filter(None, words))
     if parsed.error is not None:
         return Outcome.ERROR_EVENT, parsed.error
     if streamed and response.content_type != EVENT_STREAM:

@@ -32,14 +32,15 @@ class Trial:
 def judge_level(level: float, metrics: LoadMetrics, slo: Slo) -> Trial:
     """Does a level keep the SLO? By the share of requests within all bounds, against the smallest percentile asked.
 
-    Decided when that share's 95 % interval (Wilson) lies on one side. A level without success, or whose requests pile
-    up, misses.
+    Decided when that share's 95 % interval (Wilson) lies on one side. A level without success, one whose requests pile
+    up, or one that was given up as lost misses.
     """
     target = min((bound.percentile for bound in slo.bounds), default=100.0) / 100
     low, high = metrics.attainment_low, metrics.attainment_high
     if not metrics.succeeded or low is None or high is None:
         return Trial(level, met=False, decided=True)
-    if any(reason.startswith("rate not reached") for reason in metrics.verdict.reasons):
+    piled_up = any(reason.startswith("rate not reached") for reason in metrics.verdict.reasons)
+    if piled_up or metrics.ended_early is not None:
         return Trial(level, met=False, decided=True)
     met = bool(metrics.slo_met) and metrics.verdict.state != VOID
     return Trial(level, met=met, decided=low >= target if met else high < target)
@@ -71,10 +72,20 @@ class RateSearch:
             (trial for trial in self.trials if not trial.met), key=lambda trial: trial.level, default=None
         )
 
+    @property
+    def sure(self) -> tuple[float | None, float | None]:
+        """The highest rate that surely kept the SLO and the lowest that surely missed it, the samples being what they
+        are; None where there is none."""
+        met = [trial.level for trial in self.trials if trial.met and trial.decided]
+        missed = [trial.level for trial in self.trials if not trial.met and trial.decided]
+        lowest = min(missed, default=None)
+        return max((level for level in met if lowest is None or level < lowest), default=None), lowest
+
     def next_level(self) -> float | None:
         """The next rate to measure; None when the bracket is narrow enough or the steps are used up."""
-        if len(self.trials) >= self.most_steps:
-            return None
+        return None if len(self.trials) >= self.most_steps else self._wanted()
+
+    def _wanted(self) -> float | None:
         met, missed = self.highest_met, self.lowest_missed
         if met is None and missed is None:
             return self.start
@@ -86,7 +97,34 @@ class RateSearch:
         assert missed is not None
         if missed.level <= met.level * (1 + self.resolution):
             return None
-        return math.sqrt(met.level * missed.level)
+        middle = math.sqrt(met.level * missed.level)
+        short = float(f"{middle:.3g}")
+        return short if met.level < short < missed.level else middle
+
+    @property
+    def resolved(self) -> bool:
+        """True when the answer has both its ends, close together, and the samples allow no other."""
+        return not self._doubts()
+
+    def _doubts(self) -> list[str]:
+        """What stands against the answer as it is."""
+        met, missed = self.highest_met, self.lowest_missed
+        if met is None:
+            return ["too few requests to be sure"] if missed is not None and not missed.decided else []
+        if missed is None:
+            return ["nothing higher was measured"]
+        unsure = [f"{trial.level:.3g}" for trial in (met, missed) if not trial.decided]
+        above = [f"{trial.level:.3g}" for trial in self.trials if trial.met and trial.level > missed.level]
+        doubts = [f"too few requests to be sure at {' and '.join(unsure)}{self._surely()}"] if unsure else []
+        doubts += [f"yet {' and '.join(above)} req/s did keep it"] if above else []
+        return doubts + (
+            ["the steps ran out before the two were close"] if self._wanted() is not None else []
+        )
+
+    def _surely(self) -> str:
+        kept, lost = self.sure
+        words = [f"kept at {kept:.3g}" if kept else "", f"missed at {lost:.3g}" if lost else ""]
+        return f" (surely {', '.join(filter(None, words))})" if any(words) else ""
 
     def told(self, trial: Trial) -> None:
         """Take the outcome of a level."""
@@ -94,41 +132,38 @@ class RateSearch:
 
     def answer(self) -> str:
         """The finding in words."""
-        met, missed = self.highest_met, self.lowest_missed
+        met, missed, doubts = self.highest_met, self.lowest_missed, self._doubts()
         if met is None:
             lowest = missed.level if missed is not None else self.start
-            return f"no rate down to {lowest:.3g} req/s keeps the SLO"
-        if missed is None:
-            return f"unresolved: {met.level:.3g} req/s keeps the SLO, and nothing higher was measured"
-        text = f"{met.level:.3g} req/s keeps the SLO, {missed.level:.3g} req/s does not"
-        open_ends = [f"{trial.level:.3g}" for trial in (met, missed) if not trial.decided]
-        return (
-            text
-            if not open_ends
-            else f"unresolved: {text}; too few requests to be sure at {' and '.join(open_ends)}"
-        )
+            text = f"no rate down to {lowest:.3g} req/s keeps the SLO"
+        else:
+            text = f"{met.level:.3g} req/s keeps the SLO"
+            text += "" if missed is None else f", {missed.level:.3g} req/s does not"
+        return f"unresolved: {'; '.join([text, *doubts])}" if doubts else text
 
 
 @dataclass(slots=True)
 class KneeSearch:
     """The fewest users that reach most of the throughput: doubling until it stops growing, then bisection."""
 
+    start: int = 1
     most_users: int = 4096
     most_steps: int = MOST_STEPS
     throughputs: dict[int, float] = field(default_factory=dict)
 
     def next_level(self) -> int | None:
         """The next number of users to measure; None when the knee is found or the limits are."""
-        if len(self.throughputs) >= self.most_steps:
-            return None
+        return None if len(self.throughputs) >= self.most_steps else self._wanted()
+
+    def _wanted(self) -> int | None:
         users = sorted(self.throughputs)
         if not users:
-            return 1
+            return self.start
         if not self.saturated:
             return users[-1] * 2 if users[-1] * 2 <= self.most_users else None
         knee = self.knee()
         below = max((count for count in users if count < knee), default=0)
-        return (knee + below) // 2 if knee - below > max(1, knee // 8) and below else None
+        return (knee + below) // 2 if knee - below > max(1, knee // 8) else None
 
     @property
     def saturated(self) -> bool:
@@ -138,6 +173,11 @@ class KneeSearch:
             return False
         best_before = max(self.throughputs[count] for count in users[:-1])
         return self.throughputs[users[-1]] < best_before * (1 + LEAST_GAIN)
+
+    @property
+    def resolved(self) -> bool:
+        """True when throughput was seen to stop growing, and the knee is narrowed down."""
+        return self.saturated and self._wanted() is None
 
     def knee(self) -> int:
         """The fewest users measured with nine tenths of the best throughput."""
@@ -154,4 +194,8 @@ class KneeSearch:
             return "no throughput was measured"
         knee, best = self.knee(), max(self.throughputs.values())
         text = f"{knee} users reach {self.throughputs[knee]:.4g} tok/s, the best seen is {best:.4g}"
-        return text if self.saturated else f"unresolved: {text}, and it still grew"
+        if not self.saturated:
+            return f"unresolved: {text}, and it still grew"
+        return (
+            text if self.resolved else f"unresolved: {text}, and the steps ran out before the knee was close"
+        )

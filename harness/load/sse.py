@@ -88,7 +88,10 @@ def event_data(block: bytes) -> bytes | None:
 
 @dataclass(slots=True)
 class ParsedStream:
-    """What a stream said. Times are on the reads' clock; None means it never happened."""
+    """What a stream said. Times are on the reads' clock; None means it never happened.
+
+    ``answer`` takes the pieces of the first choice's text, for a caller that puts a list there.
+    """
 
     role_s: float | None = None
     first_token_s: float | None = None
@@ -105,6 +108,7 @@ class ParsedStream:
     malformed: str | None = None
     token_reads: int = 0
     coalesced_reads: int = 0
+    answer: list[str] | None = None
 
 
 @dataclass(slots=True)
@@ -120,24 +124,35 @@ class _Tally:
 def parse_stream(reads: Iterable[tuple[float, bytes]]) -> ParsedStream:
     """Everything a streamed response told, from its body's timed reads."""
     parsed = ParsedStream()
-    for _ in parse_steps(reads, parsed):
-        pass
+    parser = StreamParser(parsed)
+    for time_s, data in reads:
+        for _ in parser.feed(time_s, data):
+            pass
+    parser.finish()
     return parsed
 
 
-def parse_steps(reads: Iterable[tuple[float, bytes]], parsed: ParsedStream) -> Iterator[None]:
-    """``parse_stream`` into ``parsed``, pausing every few dozen events for a caller with other things to do."""
-    splitter, tally = EventSplitter(), _Tally()
-    number, last_s = 0, 0.0
-    for time_s, data in reads:
-        for event in splitter.feed(time_s, data):
-            number, last_s = number + 1, time_s
-            _take_event(event, parsed, tally)
-            if number % EVENTS_PER_STEP == 0:
+class StreamParser:
+    """Reads a stream into ``parsed``, read by read as they come; what is counted is there after ``finish``."""
+
+    def __init__(self, parsed: ParsedStream) -> None:
+        self._parsed, self._tally, self._splitter = parsed, _Tally(), EventSplitter()
+        self._number, self._last_s = 0, 0.0
+
+    def feed(self, time_s: float, data: bytes) -> Iterator[None]:
+        """Take one read, with a pause every few dozen events for a caller with other things to do."""
+        for event in self._splitter.feed(time_s, data):
+            self._number, self._last_s = self._number + 1, time_s
+            _take_event(event, self._parsed, self._tally)
+            if self._number % EVENTS_PER_STEP == 0:
                 yield
-    if number and splitter.rest and event_data(splitter.rest.strip()) == DONE:
-        _take_event(Event(last_s, DONE), parsed, tally)
-    _count(parsed, tally)
+
+    def finish(self) -> None:
+        """No more reads: take a last ``[DONE]`` without its blank line, and count the tokens."""
+        rest = self._splitter.rest
+        if self._number and rest and event_data(rest.strip()) == DONE:
+            _take_event(Event(self._last_s, DONE), self._parsed, self._tally)
+        _count(self._parsed, self._tally)
 
 
 def _take_event(event: Event, parsed: ParsedStream, tally: _Tally) -> None:
@@ -178,6 +193,7 @@ def _take(message: dict[str, Any], time_s: float, parsed: ParsedStream, tally: _
         if isinstance(token_ids, list):
             id_count = (id_count or 0) + len(token_ids)
         take_finish(choice, parsed)
+        take_answer(choice, parsed)
     if parsed.role_s is None and not has_text and not id_count and not tally.times:
         parsed.role_s = time_s
     tally.times.append(time_s)
@@ -191,6 +207,16 @@ def take_finish(choice: dict[str, Any], parsed: ParsedStream) -> None:
     reason = choice.get("finish_reason")
     if isinstance(reason, str) and reason:
         parsed.finish_reason = reason
+
+
+def take_answer(choice: dict[str, Any], parsed: ParsedStream) -> None:
+    """Keep the text of the first choice where it is wanted: what the user is told, so without the reasoning."""
+    if parsed.answer is None or choice.get("index", 0) != 0:
+        return
+    said = choice.get("delta") or choice.get("message")
+    text = said.get("content") if isinstance(said, dict) else choice.get("text")
+    if isinstance(text, str):
+        parsed.answer.append(text)
 
 
 def take_usage(usage: dict[str, Any], parsed: ParsedStream) -> int | None:

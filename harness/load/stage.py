@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.errors import UsageError
-from harness.load.arrivals import KINDS, Arrivals, ClosedLoop, check
+from harness.load.arrivals import KINDS, Arrivals, ClosedLoop, Ramp, StepSeries, check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,9 @@ class Stage:
     (both: whichever comes first). It follows a warm-up of ``warmup_s`` seconds at the same load. After a window
     that ends by time, requests in flight get ``drain_s`` more seconds, so that server and client agree on the token
     counts. ``timeout_s`` bounds one request, connecting included. ``max_in_flight`` holds an open loop's requests
-    back once so many are out; that wait counts as lateness.
+    back once so many are out; that wait counts as lateness. With ``early_stop`` a level that is lost ends early
+    (``harness.load.outlook``), also by the bounds of ``slo``, where one is given. Where the workload has
+    conversations, they are what ``requests`` counts and what arrives.
     """
 
     arrivals: Arrivals
@@ -28,11 +30,15 @@ class Stage:
     drain_s: float = 10.0
     timeout_s: float = 300.0
     max_in_flight: int | None = None
+    early_stop: bool = False
+    slo: str | None = None
 
     def __post_init__(self) -> None:
         check(self.arrivals)
         if self.duration_s is None and self.requests is None:
             raise UsageError("a stage needs a duration or a number of requests")
+        if self.duration_s is None and isinstance(self.arrivals, Ramp | StepSeries):
+            raise UsageError(f"{self.label}: needs a duration for its rates to change over")
         if self.duration_s is not None and not 0 < self.duration_s < float("inf"):
             raise UsageError(f"a stage's duration must be above 0, not {self.duration_s:g} s")
         if self.requests is not None and self.requests < 1:
@@ -59,7 +65,7 @@ class Stage:
         return {"kind": kind, "label": self.label, **asdict(self.arrivals), **rest}
 
 
-LIMITS = ("duration_s", "requests", "warmup_s", "drain_s", "timeout_s", "max_in_flight")
+LIMITS = ("duration_s", "requests", "warmup_s", "drain_s", "timeout_s", "max_in_flight", "early_stop", "slo")
 
 
 def stage_from_json(data: Mapping[str, Any]) -> Stage:

@@ -39,10 +39,9 @@ def open_loop_times(stage: Stage, *, rng: np.random.Generator) -> tuple[Times, i
 
 
 def _measured(arrivals: OpenLoop, stage: Stage, *, rng: np.random.Generator) -> Times:
-    if stage.requests is None:
-        return schedule(arrivals, duration_s=stage.duration_s or 0.0, rng=rng)
     if stage.duration_s is not None:
         return schedule(arrivals, duration_s=stage.duration_s, rng=rng)[: stage.requests]
+    assert stage.requests is not None, "a stage has a duration or a number of requests"
     if isinstance(arrivals, TraceReplay):
         horizon_s = max(arrivals.times_s) * arrivals.stretch + 1.0
         return schedule(arrivals, duration_s=horizon_s, rng=rng)[: stage.requests]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import json
 import os
 import sys
@@ -19,8 +17,7 @@ from harness.load.job import LoadJob, Shard, job_from_json
 from harness.load.monitor import Progress
 from harness.load.pipe import FRAME, PROGRESS, READY, START_TIME, error_frame, frame, result_frames
 from harness.load.records import StageResult
-
-PRIORITY = -10
+from harness.load.steady import steady_process
 
 
 def main() -> None:
@@ -30,13 +27,7 @@ def main() -> None:
         return
     described = json.loads(content)
     job, shard = job_from_json(described["job"]), Shard(*described["shard"])
-    # The reader's delays would be in the figures; most systems let only root ask for this.
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
-    # Full collections would stop the reader for milliseconds, and nothing long-lived here is cyclic.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 1000)
+    steady_process()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             frames = result_frames(runner.run(_run(job, shard)))

@@ -1,30 +1,23 @@
-"""What is sent: lengths, prompts, shared prefixes, isolation from the prefix cache. Pure.
+"""What a stage sends, as a value: lengths, prompts, conversations, isolation from the prefix cache. Pure.
 
-A request's lengths and words depend on the seed and its number alone, not on when it is sent: two runs with one seed
-send the same requests in the same order.
+Also its JSON form, for files and pipes. ``harness.load.source`` makes the requests.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from harness.errors import UsageError
-from harness.load.lengths import FixedLength, Lengths, lengths_from_json, lengths_to_json, sample
-from harness.load.prompts import Calibration, join_prompt, synthetic_words
-from harness.load.request import PATHS, Message
+from harness.load.conversations import Conversations, Prompt, conversations_from_json
+from harness.load.lengths import FixedLength, Lengths, lengths_from_json, lengths_to_json
+from harness.load.request import PATHS
 
 CACHE_MODES = ("isolated", "cold", "warm")
 USUAL_INPUT, USUAL_OUTPUT = FixedLength(256), FixedLength(128)
-# Streams of randomness: a request's lengths, its words, its warm-up twin and its prefix are independent.
-LENGTHS, WORDS, PREFIXES, BLOCKS, WARMUP = 1, 2, 3, 4, 1 << 40
-# What one number of a Mooncake trace stands for.
-BLOCK_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +32,15 @@ class SharedPrefixes:
 class Item:
     """A prompt given by the user: a text or chat messages, and the answer's length if it is wanted exactly.
 
-    Without a prompt, one of ``input_tokens`` tokens is made, whose first blocks of 512 tokens are those that ``blocks``
-    number: requests with the same numbers share them.
+    ``later`` is what the user says in the turns after the first. Without a prompt, one of ``input_tokens`` tokens is
+    made, whose first blocks of 512 tokens are those that ``blocks`` number: requests with the same numbers share them.
     """
 
-    prompt: str | Sequence[Message] | None
+    prompt: Prompt | None
     output_tokens: int | None = None
     input_tokens: int | None = None
     blocks: tuple[int, ...] = ()
+    later: tuple[Prompt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +50,9 @@ class Workload:
     ``cache``: ``isolated`` gives the stage a prefix cache of its own (one salt for all its requests), ``cold`` a salt
     per request, ``warm`` none. ``exact_output`` asks the server not to stop before the wanted length. With ``items``
     the prompts are those, in an order drawn from the seed (``in_order``: in their own), again from the first when
-    they run out; else they are synthetic. ``extra`` is merged into every request's body.
+    they run out; else they are synthetic. With ``conversations`` a user has several turns, and the lengths are those of
+    each turn. ``tokenizer`` is the path of a ``tokenizer.json`` that makes synthetic prompts exact. ``extra`` is
+    merged into every request's body.
     """
 
     input_tokens: Lengths = USUAL_INPUT
@@ -68,6 +64,8 @@ class Workload:
     shared_prefixes: SharedPrefixes | None = None
     items: tuple[Item, ...] = ()
     in_order: bool = False
+    conversations: Conversations | None = None
+    tokenizer: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,6 +76,10 @@ class Workload:
         prefixes = self.shared_prefixes
         if prefixes is not None and (prefixes.groups < 1 or prefixes.tokens < 1):
             raise UsageError("shared prefixes need at least 1 group and 1 token")
+        if self.conversations is not None and self.conversations.turns is None and not self.items:
+            raise UsageError("conversations need a number of turns, or prompts that bring their turns")
+        if self.api != "chat" and any(not isinstance(said, str) for i in self.items for said in _said(i)):
+            raise UsageError(f"prompts given as messages need api 'chat', not {self.api!r}")
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; ``workload_from_json`` reads them back."""
@@ -91,18 +93,35 @@ class Workload:
             "shared_prefixes": None if self.shared_prefixes is None else asdict(self.shared_prefixes),
             "items": [_plain(item) for item in self.items],
             "in_order": self.in_order,
+            "conversations": None if self.conversations is None else self.conversations.to_json(),
+            "tokenizer": self.tokenizer,
             "extra": dict(self.extra),
         }
 
     def described(self) -> dict[str, Any]:
-        """``to_json`` without the prompts themselves, for provenance."""
-        return {**self.to_json(), "items": len(self.items)}
+        """``to_json`` for provenance: of given prompts only how many, their hash, and whether they share blocks."""
+        plain = self.to_json()
+        items = plain["items"]
+        return {
+            **plain,
+            "items": len(items),
+            "items_sha256": hashlib.sha256(json.dumps(items).encode()).hexdigest() if items else None,
+            "shared_blocks": any(item.blocks for item in self.items),
+        }
+
+
+def _said(item: Item) -> tuple[Prompt, ...]:
+    """All that is given of an item's texts and messages."""
+    return item.later if item.prompt is None else (item.prompt, *item.later)
 
 
 def _plain(item: Item) -> dict[str, Any]:
-    prompt = item.prompt
-    plain = prompt if prompt is None or isinstance(prompt, str) else [dict(message) for message in prompt]
-    return {**asdict(item), "prompt": plain, "blocks": list(item.blocks)}
+    prompt, *later = [_plain_prompt(said) for said in (item.prompt, *item.later)]
+    return {**asdict(item), "prompt": prompt, "later": later, "blocks": list(item.blocks)}
+
+
+def _plain_prompt(prompt: Prompt | None) -> str | list[dict[str, Any]] | None:
+    return prompt if prompt is None or isinstance(prompt, str) else [dict(message) for message in prompt]
 
 
 def workload_from_json(data: Mapping[str, Any]) -> Workload:
@@ -114,110 +133,13 @@ def workload_from_json(data: Mapping[str, Any]) -> Workload:
     if figures.get("shared_prefixes") is not None:
         figures["shared_prefixes"] = SharedPrefixes(**figures["shared_prefixes"])
     try:
-        items = figures.get("items") or ()
-        figures["items"] = tuple(Item(**{**item, "blocks": tuple(item.get("blocks", ()))}) for item in items)
+        if figures.get("conversations") is not None:
+            figures["conversations"] = conversations_from_json(figures["conversations"])
+        figures["items"] = tuple(_item(item) for item in figures.get("items") or ())
         return Workload(**figures)
     except TypeError as error:
         raise UsageError(f"not a workload: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSpec:
-    """One request to send. Lengths are what is asked for; None where the prompt's is not known."""
-
-    index: int
-    prompt: str | Sequence[Message]
-    input_tokens: int | None
-    output_tokens: int
-    cache_salt: str | None
-    warmup: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RequestSource:
-    """Makes the requests of one stage, any of them, in any order.
-
-    Without ``salted`` (the endpoint drops ``cache_salt``) the salt changes the words instead, so that no two stages
-    share a prompt.
-    """
-
-    workload: Workload
-    calibration: Calibration
-    seed: int
-    salt: str
-    salted: bool = True
-    _orders: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict, compare=False, repr=False)
-
-    def request(self, index: int, *, warmup: bool = False) -> RequestSpec:
-        """The ``index``-th request; warm-up requests count by themselves and share no prompt with the others."""
-        number = index + WARMUP if warmup else index
-        workload = self.workload
-        lengths = self._rng(LENGTHS, number)
-        output = int(sample(workload.output_tokens, rng=lengths)[0])
-        if workload.items:
-            item = workload.items[self._place_of(number)]
-            wanted = item.output_tokens if item.output_tokens is not None else output
-            if item.prompt is not None:
-                return RequestSpec(index, item.prompt, None, wanted, self._salt_of(number), warmup)
-            made, count = self._in_blocks(item, number)
-            return RequestSpec(index, made, count, wanted, self._salt_of(number), warmup)
-        wanted_input = int(sample(workload.input_tokens, rng=lengths)[0])
-        prompt, tokens = self._synthetic(number, tokens=wanted_input, lengths=lengths)
-        return RequestSpec(index, prompt, tokens, output, self._salt_of(number), warmup)
-
-    def _synthetic(self, number: int, *, tokens: int, lengths: np.random.Generator) -> tuple[str, int]:
-        """A prompt and the count asked for: never less than the template, its opening word and the prefix."""
-        prefixes = self.workload.shared_prefixes
-        words = self._rng(WORDS, number, salted=True)
-        free = tokens - self.calibration.overhead_tokens
-        parts: list[list[str]] = []
-        if prefixes is not None:
-            group = int(lengths.integers(prefixes.groups))
-            rng = self._rng(PREFIXES, group, salted=True)
-            parts.append(
-                synthetic_words(self.calibration, tokens=min(prefixes.tokens, max(free, 0)), rng=rng)
-            )
-            free -= prefixes.tokens
-        parts.append(synthetic_words(self.calibration, tokens=max(free, 0), rng=words))
-        return join_prompt(parts), max(tokens, self.calibration.overhead_tokens)
-
-    def _in_blocks(self, item: Item, number: int) -> tuple[str, int]:
-        """A prompt made of numbered blocks and, after them, words of its own."""
-        tokens = item.input_tokens or 1
-        left = max(tokens - self.calibration.overhead_tokens, 0)
-        parts: list[list[str]] = []
-        for block in item.blocks:
-            rng = self._rng(BLOCKS, block, salted=True)
-            parts.append(synthetic_words(self.calibration, tokens=min(BLOCK_TOKENS, left), rng=rng))
-            left = max(left - BLOCK_TOKENS, 0)
-        own = self._rng(WORDS, number, salted=True)
-        parts.append(synthetic_words(self.calibration, tokens=left, rng=own))
-        return join_prompt(parts), max(tokens, self.calibration.overhead_tokens)
-
-    def _place_of(self, number: int) -> int:
-        """Which item a request takes: a fresh permutation of all items each time round, or their own order."""
-        lap, place = divmod(number, len(self.workload.items))
-        return place if self.workload.in_order else int(self._order(lap)[place])
-
-    def _order(self, lap: int) -> npt.NDArray[np.int64]:
-        """The order of one round; the last two are kept, as warm-up and measured requests alternate."""
-        order = self._orders.get(lap)
-        if order is None:
-            while len(self._orders) >= 2:
-                del self._orders[next(iter(self._orders))]
-            order = self._orders[lap] = self._rng(WORDS, lap).permutation(len(self.workload.items))
-        return order
-
-    def _salt_of(self, number: int) -> str | None:
-        if self.workload.cache == "warm" or not self.salted:
-            return None
-        if self.workload.cache == "cold":
-            return f"{self.salt}-{number}"
-        # Given prompts are the same in the warm-up; only another salt keeps them out of the measured requests' cache.
-        return f"{self.salt}-warmup" if self.workload.items and number >= WARMUP else self.salt
-
-    def _rng(self, stream: int, number: int, *, salted: bool = False) -> np.random.Generator:
-        entropy = [self.seed, stream, number]
-        if salted and not self.salted and self.workload.cache != "warm":
-            entropy.append(int.from_bytes(hashlib.sha256(self.salt.encode()).digest()[:8], "big"))
-        return np.random.Generator(np.random.PCG64(entropy))
+def _item(data: Mapping[str, Any]) -> Item:
+    return Item(**{**data, **{name: tuple(data.get(name, ())) for name in ("blocks", "later")}})

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.plan.pruning import PruneRule
 from harness.plan.spans import LocatedText, Source, Span
+
+if TYPE_CHECKING:
+    from harness.load.prompt_files import PromptFile
 
 AXES = ("gpu-type", "gpu-count", "replicas", "engine-version", "model", "parameters")
 
@@ -53,43 +56,66 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class LengthConfig:
-    """How many tokens: ``fixed`` uses ``mean`` alone, ``uniform`` needs ``minimum`` and ``maximum``."""
+    """How many tokens: ``fixed`` uses ``mean`` alone, ``uniform`` needs ``minimum`` and ``maximum``.
+
+    ``empirical`` has ``values`` and perhaps their ``weights``, from ``file`` where that is named.
+    """
 
     distribution: str
     mean: float | None = None
     stddev: float | None = None
     minimum: int | None = None
     maximum: int | None = None
+    values: tuple[int, ...] = ()
+    weights: tuple[float, ...] = ()
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadConfig:
-    """What is asked of each endpoint. ``extra`` goes into every request body."""
+    """What is asked of each endpoint. ``extra`` goes into every request body.
+
+    ``in_turns`` says that conversations are held, of ``turns`` turns (None: all that the prompts have), with
+    ``think_time_ms`` between them. ``prompts`` is the path of a file, ``prompt_file`` what ``load_config`` found in it.
+    """
 
     input_tokens: LengthConfig = LengthConfig("fixed", mean=512)
     output_tokens: LengthConfig = LengthConfig("fixed", mean=128)
+    prompts: str | None = None
+    turns: LengthConfig | None = None
+    in_turns: bool = False
+    think_time_ms: LengthConfig | None = None
     api: str = "chat"
+    stream: bool = True
     seed: int = 1
     cache: str = "isolated"
     prefix_tokens: int = 0
     prefix_groups: int = 1
     extra: Mapping[str, Any] = field(default_factory=dict)
+    prompt_file: PromptFile | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadLevel:
-    """One level of load: ``concurrency`` (closed loop) or ``rate_per_s`` with its ``arrivals`` (open loop).
+    """One level of load: ``concurrency`` (closed loop), or an open loop.
 
-    It lasts ``duration_s`` or ``requests``, exactly one of them, after ``warmup_s`` (None: the load client's own).
+    That is ``rate_per_s`` with its ``arrivals``, a ``ramp`` from one rate to another, ``steps`` of rates, or the
+    ``trace`` that the prompts bring, its times multiplied by ``stretch``. It lasts ``duration_s`` or ``requests``,
+    exactly one of them (a trace neither: all of it), after ``warmup_s`` (None: the load client's own).
     """
 
     concurrency: int | None = None
     rate_per_s: float | None = None
+    ramp: tuple[float, ...] = ()
+    steps: tuple[float, ...] = ()
+    trace: bool = False
+    stretch: float = 1.0
     arrivals: str = "poisson"
     burstiness: float = 1.0
     duration_s: float | None = None
     requests: int | None = None
     warmup_s: float | None = None
+    max_in_flight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +163,10 @@ class SweepConfig:
 
 
 def load_config(path: str) -> SweepConfig:
-    """Reads and checks a sweep file (``-``: standard input); ConfigError with every finding's place otherwise."""
+    """Reads and checks a sweep file (``-``: standard input) and its workload's files.
+
+    ConfigError with every finding's place otherwise.
+    """
     from harness.plan.config_reader import read_config
     from harness.plan.findings import Findings
     from harness.plan.source import parse, read_source
@@ -148,4 +177,6 @@ def load_config(path: str) -> SweepConfig:
     config = read_config(source, documents, findings)
     if config is None or findings.has_errors:
         raise findings.failure()
-    return config
+    from harness.plan.workload_files import with_files
+
+    return with_files(config)

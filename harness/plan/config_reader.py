@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.plan.config import (
     AXES,
-    LengthConfig,
     LoadLevel,
     SweepConfig,
     Timeouts,
@@ -16,25 +16,25 @@ from harness.plan.config import (
 )
 from harness.plan.findings import Findings
 from harness.plan.matrix_reader import read_matrix
-from harness.plan.nodes import Entries, Items, Node, Scalar, plain
+from harness.plan.nodes import Entries, Items, Node
 from harness.plan.pruning import read_prune
 from harness.plan.reader import Reader
 from harness.plan.spans import Source
+from harness.plan.workload_reader import existing_file, read_workload
 
 KEYS = (
     "name", "question", "zone", *AXES, "models", "matrix", "exclude", "include",
     "workload", "load", "repeats", "slo", "prune", "timeouts", "engines", "engine-environment",
 )  # fmt: skip
-WORKLOAD_KEYS = (
-    "input-tokens", "output-tokens", "api", "seed", "cache", "prefix-tokens", "prefix-groups", "extra",
+LOADS = ("concurrency", "rate", "ramp", "steps", "trace")
+OPEN_LOADS = LOADS[1:]
+LEVEL_KEYS = (
+    *LOADS, "arrivals", "burstiness", "stretch", "max-in-flight", "duration", "requests", "warmup",
 )  # fmt: skip
-LENGTH_KEYS = ("distribution", "mean", "stddev", "min", "max")
-LEVEL_KEYS = ("concurrency", "rate", "arrivals", "burstiness", "duration", "requests", "warmup")
+# Keys that mean something beside some loads only.
+BESIDE = {"arrivals": ("rate",), "burstiness": ("rate",), "stretch": ("trace",), "max-in-flight": OPEN_LOADS}
 TIMEOUT_KEYS = ("ready", "operation", "delete", "request")
-APIS = ("chat", "completions")
-CACHES = ("isolated", "cold", "warm")
 ARRIVALS = ("poisson", "constant", "gamma")
-DISTRIBUTIONS = ("fixed", "uniform", "normal", "lognormal")
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -96,65 +96,6 @@ def _name(reader: Reader, top: Mapping[str, Node], source: Source) -> str:
     return name or "sweep"
 
 
-def read_workload(reader: Reader, node: Node) -> WorkloadConfig:
-    """What is asked of each endpoint, defaults filled in."""
-    entries = reader.entries(node, "workload", WORKLOAD_KEYS)
-    default = WorkloadConfig()
-
-    def word(key: str, allowed: Sequence[str], otherwise: str) -> str:
-        return (reader.word(entries[key], key, allowed) or otherwise) if key in entries else otherwise
-
-    def integer(key: str, otherwise: int, minimum: int) -> int:
-        read = reader.integer(entries[key], key, minimum=minimum) if key in entries else None
-        return otherwise if read is None else read
-
-    extra = entries.get("extra")
-    if extra is not None and not isinstance(extra, Entries):
-        reader.wrong(extra, "extra", "a mapping")
-    lengths = {
-        key: read_length(reader, entries[key], key) or getattr(default, key.replace("-", "_"))
-        for key in ("input-tokens", "output-tokens")
-        if key in entries
-    }
-    return WorkloadConfig(
-        input_tokens=lengths.get("input-tokens", default.input_tokens),
-        output_tokens=lengths.get("output-tokens", default.output_tokens),
-        api=word("api", APIS, default.api),
-        seed=integer("seed", default.seed, 0),
-        cache=word("cache", CACHES, default.cache),
-        prefix_tokens=integer("prefix-tokens", default.prefix_tokens, 0),
-        prefix_groups=integer("prefix-groups", default.prefix_groups, 1),
-        extra=plain(extra) if isinstance(extra, Entries) else {},
-    )
-
-
-def read_length(reader: Reader, node: Node, name: str) -> LengthConfig | None:
-    """A number of tokens, or a distribution of them."""
-    if isinstance(node, Scalar):
-        fixed = reader.integer(node, name, minimum=1)
-        return None if fixed is None else LengthConfig("fixed", mean=float(fixed))
-    entries = reader.entries(node, name, LENGTH_KEYS)
-    if "distribution" not in entries:
-        if isinstance(node, Entries):
-            reader.error("missing", node, f"{name} needs a distribution: {', '.join(DISTRIBUTIONS)}")
-        return None
-    distribution = reader.word(entries["distribution"], "distribution", DISTRIBUTIONS)
-    if distribution is None:
-        return None
-    numbers = {key: reader.number(entries[key], key, above=0) for key in ("mean", "stddev") if key in entries}
-    limits = {key: reader.integer(entries[key], key, minimum=1) for key in ("min", "max") if key in entries}
-    needed = {"fixed": ("mean",), "uniform": ("min", "max")}.get(distribution, ("mean", "stddev"))
-    lacking = [key for key in needed if key not in entries]
-    if lacking:
-        reader.error("missing", node, f"a {distribution} length needs {' and '.join(lacking)}")
-        return None
-    low, high = limits.get("min"), limits.get("max")
-    if low is not None and high is not None and low > high:
-        reader.error("value", entries["min"], f"min {low} is greater than max {high}")
-        return None
-    return LengthConfig(distribution, numbers.get("mean"), numbers.get("stddev"), low, high)
-
-
 def read_load(reader: Reader, node: Node) -> tuple[LoadLevel, ...]:
     """The levels in order; a list of concurrencies or rates makes one level each."""
     if not isinstance(node, Items) or not node.items:
@@ -167,36 +108,86 @@ def _levels(reader: Reader, node: Node) -> list[LoadLevel]:
     entries = reader.entries(node, "a load level", LEVEL_KEYS)
     if not isinstance(node, Entries):
         return []
-    if ("concurrency" in entries) == ("rate" in entries):
-        reader.error("value", node, "a load level needs either concurrency or rate")
+    loads = [key for key in LOADS if key in entries]
+    if len(loads) != 1:
+        reader.error("value", node, f"a load level needs either {', '.join(LOADS[:-1])} or {LOADS[-1]}")
         return []
-    if ("duration" in entries) == ("requests" in entries):
+    load = loads[0]
+    for key, beside in BESIDE.items():
+        if key in entries and load not in beside:
+            reader.error("value", entries[key], f"{key} goes with {' or '.join(beside)}, not with {load}")
+    if not _has_its_end(reader, node, entries, load):
+        return []
+    shared = _shared(reader, entries)
+    return [LoadLevel(**own, **shared) for own in _own(reader, entries, load)]
+
+
+def _has_its_end(reader: Reader, node: Node, entries: Mapping[str, Node], load: str) -> bool:
+    """True when a level says how long it lasts; a trace may leave it at its own length."""
+    ends = [key for key in ("duration", "requests") if key in entries]
+    if load in ("ramp", "steps") and "duration" not in ends:
+        reader.error("value", node, f"{load} needs a duration, over which the rate changes")
+        return False
+    if len(ends) != 1 and not (load == "trace" and not ends):
         reader.error("value", node, "a load level needs either duration or requests")
-        return []
-    for key in ("arrivals", "burstiness"):
-        if key in entries and "rate" not in entries:
-            reader.error("value", entries[key], f"{key} goes with rate, not with concurrency")
+        return False
+    return True
+
+
+def _shared(reader: Reader, entries: Mapping[str, Node]) -> dict[str, Any]:
+    """What a level has beside its load."""
     arrivals = reader.word(entries["arrivals"], "arrivals", ARRIVALS) if "arrivals" in entries else "poisson"
     burstiness = (
         reader.number(entries["burstiness"], "burstiness", above=0) if "burstiness" in entries else 1.0
     )
     if "burstiness" in entries and arrivals != "gamma":
         reader.error("value", entries["burstiness"], "burstiness goes with arrivals: gamma")
-    duration_s = reader.duration(entries["duration"], "duration") if "duration" in entries else None
-    requests = reader.integer(entries["requests"], "requests", minimum=1) if "requests" in entries else None
-    warmup_s = reader.duration(entries["warmup"], "warmup", zero=True) if "warmup" in entries else None
-    shared = (arrivals or "poisson", burstiness or 1.0, duration_s, requests, warmup_s)
-    if "concurrency" in entries:
-        return [
-            LoadLevel(concurrency, None, *shared)
-            for item in reader.items(entries["concurrency"], "concurrency")
-            if (concurrency := reader.integer(item, "concurrency", minimum=1, maximum=100_000)) is not None
-        ]
-    return [
-        LoadLevel(None, rate, *shared)
-        for item in reader.items(entries["rate"], "rate")
-        if (rate := reader.number(item, "rate", above=0)) is not None
-    ]
+    limits = {
+        key: reader.integer(entries[key], key, minimum=1)
+        for key in ("requests", "max-in-flight")
+        if key in entries
+    }
+    return {
+        "arrivals": arrivals or "poisson",
+        "burstiness": burstiness or 1.0,
+        "duration_s": reader.duration(entries["duration"], "duration") if "duration" in entries else None,
+        "requests": limits.get("requests"),
+        "warmup_s": reader.duration(entries["warmup"], "warmup", zero=True) if "warmup" in entries else None,
+        "max_in_flight": limits.get("max-in-flight"),
+    }
+
+
+def _own(reader: Reader, entries: Mapping[str, Node], load: str) -> list[dict[str, Any]]:
+    """Each level's load: one for every value of a list, one for a ramp or steps."""
+    node = entries[load]
+    if load == "concurrency":
+        users = [reader.integer(item, load, minimum=1, maximum=100_000) for item in reader.items(node, load)]
+        return [{"concurrency": count} for count in users if count is not None]
+    if load == "rate":
+        rates = [reader.number(item, load, above=0) for item in reader.items(node, load)]
+        return [{"rate_per_s": rate} for rate in rates if rate is not None]
+    if load == "trace":
+        if reader.switch(node, load) is False:
+            reader.error("value", node, "trace is true, or left out")
+        stretches = reader.items(entries["stretch"], "stretch") if "stretch" in entries else ()
+        factors = [reader.number(item, "stretch", above=0) for item in stretches] or [1.0]
+        return [{"trace": True, "stretch": factor} for factor in factors if factor is not None]
+    return _varying(reader, node, load)
+
+
+def _varying(reader: Reader, node: Node, load: str) -> list[dict[str, Any]]:
+    """The rates of a ramp or of steps; some of them may be 0."""
+    rates = [reader.number(item, load, least=0) for item in reader.items(node, load)]
+    known = tuple(rate for rate in rates if rate is not None)
+    if len(known) < len(rates):
+        return []
+    if load == "ramp" and len(known) != 2:
+        reader.error("value", node, "ramp is two rates: [from, to]")
+        return []
+    if not any(known):
+        reader.error("value", node, f"{load} needs a rate above 0")
+        return []
+    return [{load: known}]
 
 
 def _timeouts(reader: Reader, node: Node) -> Timeouts:
@@ -210,15 +201,12 @@ def _models(reader: Reader, node: Node) -> dict[str, str]:
     paths: dict[str, str] = {}
     for model, value in reader.entries(node, "models").items():
         entry = reader.entries(value, f"models.{model}", ("config",))
-        path = reader.text(entry["config"], "config") if "config" in entry else None
+        path = existing_file(reader, entry["config"], "config") if "config" in entry else None
         if path is None:
             if isinstance(value, Entries) and "config" not in entry:
                 reader.error("missing", value, f"models.{model} needs config: the path of its config.json")
             continue
-        place = Path(reader.source.path).parent / path
-        if not place.is_file():
-            reader.error("value", entry["config"], f"no such file: {path!r}", note=f"looked for {place}")
-        paths[model] = str(place)
+        paths[model] = path
     return paths
 
 

@@ -64,6 +64,18 @@ def engine_with(cell: Cell, model: ModelFacts) -> CellEngine | UnknownEngine:
     gpu = gpu_of(cell.gpu_type)
     if gpu is None:
         return UnknownEngine(f"no facts of GPU '{cell.gpu_type}'")
+    asked = _asked(cell)
+    return asked if isinstance(asked, UnknownEngine) else CellEngine(model, gpu, *asked)
+
+
+def settings_of(cell: Cell) -> EngineSettings | UnknownEngine:
+    """What the cell's parameters come to, whatever the model and the GPU."""
+    asked = _asked(cell)
+    return asked if isinstance(asked, UnknownEngine) else asked[0]
+
+
+def _asked(cell: Cell) -> tuple[EngineSettings, tuple[tuple[str, str], ...]] | UnknownEngine:
+    """The settings, and the arguments that the equations do not take in."""
     reading = read(cell.parameters, knowledge_of(cell.engine_version).grammar)
     if reading.problems:
         return UnknownEngine("its parameters are refused; run `harness lint`")
@@ -74,7 +86,7 @@ def engine_with(cell: Cell, model: ModelFacts) -> CellEngine | UnknownEngine:
     settings = from_values(values, engine_version=cell.engine_version, gpu_count=cell.gpu_count)
     if values.get("speculative-config") and settings.speculation is None:
         return UnknownEngine("--speculative-config does not say how many tokens are drafted")
-    return CellEngine(model, gpu, settings, _others(reading.arguments))
+    return settings, _others(reading.arguments)
 
 
 def _others(arguments: Iterable[Argument]) -> tuple[tuple[str, str], ...]:

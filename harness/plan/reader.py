@@ -77,13 +77,6 @@ class Reader:
         self.error("value", node, f"{name} cannot be {shorten(text)!r}", note=note)
         return None
 
-    def switch(self, node: Node, name: str) -> bool | None:
-        """true or false."""
-        if not isinstance(node, Scalar) or not isinstance(node.value, bool):
-            self.wrong(node, name, "true or false")
-            return None
-        return node.value
-
     def integer(
         self, node: Node, name: str, *, minimum: int | None = None, maximum: int | None = None
     ) -> int | None:
@@ -97,8 +90,10 @@ class Reader:
             return None
         return node.value
 
-    def number(self, node: Node, name: str, *, above: float | None = None) -> float | None:
-        """A finite number, greater than ``above``."""
+    def number(
+        self, node: Node, name: str, *, above: float | None = None, least: float | None = None
+    ) -> float | None:
+        """A finite number, greater than ``above``, not less than ``least``."""
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.wrong(node, name, "a number")
@@ -107,11 +102,20 @@ class Reader:
             result = float(value)
         except OverflowError:
             result = math.inf
-        if not math.isfinite(result) or (above is not None and result <= above):
+        too_low = (above is not None and result <= above) or (least is not None and result < least)
+        if not math.isfinite(result) or too_low:
             limit = "finite" if above is None else f"above {above:g}"
+            limit = limit if least is None else f"{least:g} or more"
             self.error("value", node, f"{name} must be {limit}, not {describe(node)}")
             return None
         return result
+
+    def switch(self, node: Node, name: str) -> bool | None:
+        """True or false."""
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        self.wrong(node, name, "true or false")
+        return None
 
     def duration(self, node: Node, name: str, *, zero: bool = False) -> float | None:
         """Seconds of a duration: ``30s``, ``5m``, ``1h30m``, or a number of seconds."""

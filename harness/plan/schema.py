@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.plan.config_reader import APIS, ARRIVALS, CACHES, DISTRIBUTIONS
+from harness.plan.config_reader import ARRIVALS, LOADS
 from harness.plan.matrix_reader import MAX_GPUS
+from harness.plan.workload_reader import ALL_TURNS, APIS, CACHES, DISTRIBUTIONS, SHAPES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -159,33 +160,56 @@ def _models() -> Schema:
 
 def _length(description: str) -> Schema:
     number = {"type": "number", "exclusiveMinimum": 0}
+    count = {"type": "integer", "minimum": 1}
     distribution = _closed(
-        "A distribution of token counts.",
+        "A distribution of counts.",
         {
             "distribution": {"enum": list(DISTRIBUTIONS)},
             "mean": number,
             "stddev": number,
-            "min": {"type": "integer", "minimum": 1},
-            "max": {"type": "integer", "minimum": 1},
+            "min": count,
+            "max": count,
+            "values": {"description": "Observed counts.", "type": "array", "minItems": 1, "items": count},
+            "weights": {"description": "How likely each value is.", "type": "array", "items": number},
+            "file": _text("A file with a count a line, each perhaps with a weight, relative to this file."),
         },
         required=["distribution"],
     )
-    return {"description": description, "anyOf": [{"type": "integer", "minimum": 1}, distribution]}
+    return {"description": description, "anyOf": [count, distribution]}
+
+
+def _think_time() -> Schema:
+    times = dict.fromkeys(("mean", "stddev", "min", "max"), DURATION)
+    distribution = _closed(
+        "A distribution of pauses.",
+        {"distribution": {"enum": list(SHAPES)}, **times},
+        required=["distribution"],
+    )
+    description = "Pause between an answer and the next turn."
+    return {"description": description, "anyOf": [*DURATION["anyOf"], distribution]}
 
 
 def _workload() -> Schema:
+    turns = _length(
+        "Requests of a conversation, each with all that was said before; all: as many as prompts have."
+    )
     return _closed(
         "What is asked of each endpoint.",
         {
-            "input-tokens": _length("Tokens of a prompt."),
+            "input-tokens": _length("Tokens of a prompt; in conversations, of what a turn adds."),
             "output-tokens": _length("Tokens of an answer."),
+            "prompts": _text("File of prompts (JSONL, ShareGPT, Mooncake trace), relative to this file."),
+            "turns": {**turns, "anyOf": [*turns["anyOf"], {"const": ALL_TURNS}]},
+            "think-time": _think_time(),
             "api": {"description": "Which route is asked.", "enum": list(APIS)},
+            "stream": {"description": "Streamed answers; without, no TTFT.", "type": "boolean"},
             "seed": _integer("Seed of prompts and arrival times.", minimum=0),
             "cache": {"description": "What prompts may find in the prefix cache.", "enum": list(CACHES)},
             "prefix-tokens": _integer("Tokens that prompts of a group share.", minimum=0),
             "prefix-groups": _integer("Groups of prompts that share a prefix.", minimum=1),
             "extra": {"description": "Added to every request body.", "type": "object"},
         },
+        dependentRequired={"think-time": ["turns"]},
     )
 
 
@@ -218,23 +242,53 @@ def _level() -> Schema:
         return {"anyOf": [value, {"type": "array", "minItems": 1, "items": value}]}
 
     positive = {"type": "number", "exclusiveMinimum": 0}
+    rates = {"type": "array", "items": {"type": "number", "minimum": 0}}
     concurrency = {"type": "integer", "minimum": 1, "maximum": 100_000}
     return _closed(
-        "A level of load; a list of concurrencies or rates makes one level each.",
+        "A level of load; a list of concurrencies, rates or stretches makes one level each.",
         {
             "concurrency": {"description": "Requests in flight.", **one_or_many(concurrency)},
             "rate": {"description": "Requests a second.", **one_or_many(positive)},
+            "ramp": {
+                "description": "Two rates: it goes from one to the other over the duration.",
+                **rates,
+                "minItems": 2,
+                "maxItems": 2,
+            },
+            "steps": {
+                "description": "Rates, each for an equal part of the duration.",
+                **rates,
+                "minItems": 1,
+            },
+            "trace": {"description": "Replay the times that the prompts' trace has.", "const": True},
             "arrivals": {"description": "How requests at a rate are spread.", "enum": list(ARRIVALS)},
             "burstiness": {
                 "description": "Shape of gamma arrivals; 1 is Poisson, less is burstier.",
                 **positive,
             },
+            "stretch": {
+                "description": "Factor on a trace's times; 2 is half speed.",
+                **one_or_many(positive),
+            },
+            "max-in-flight": _integer(
+                "Hold an open loop's requests back above so many; told in the report.", minimum=1
+            ),
             "duration": DURATION,
-            "requests": _integer("How many requests, instead of a duration.", minimum=1),
+            "requests": _integer(
+                "How many requests (of conversations: how many of them), instead of a duration.", minimum=1
+            ),
             "warmup": DURATION,
         },
-        allOf=[
-            {"oneOf": [{"required": ["concurrency"]}, {"required": ["rate"]}]},
-            {"oneOf": [{"required": ["duration"]}, {"required": ["requests"]}]},
-        ],
+        allOf=[{"oneOf": [{"required": [load]} for load in LOADS]}, *_ends()],
     )
+
+
+def _ends() -> list[Schema]:
+    """How a level ends: a trace may do so by itself, rates that change need a duration for it."""
+    both: Schema = {"required": ["duration", "requests"]}
+    one: Schema = {"oneOf": [{"required": ["duration"]}, {"required": ["requests"]}]}
+    changing: Schema = {"anyOf": [{"required": ["ramp"]}, {"required": ["steps"]}]}
+    return [
+        {"if": {"required": ["trace"]}, "then": {"not": both}, "else": one},
+        {"if": changing, "then": {"required": ["duration"]}},
+    ]

@@ -9,8 +9,7 @@ from enum import StrEnum
 from harness.plan.cells import Cell
 from harness.results.journal import Event
 from harness.results.prices import PriceTable
-
-SECONDS_PER_HOUR = 3600.0
+from harness.results.spending import Paid, Spent, paid_stretches, spent
 
 
 class State(StrEnum):
@@ -31,7 +30,6 @@ class RunAccount:
     ``phase`` is where a failed run failed; ``time_to_ready_s`` is from the create to a working completion, None when
     it never came to that; ``points`` are the load levels whose records were finished; ``deleted`` is False while a
     deployment may still be alive, None when none was ever intended; ``rule`` is the lint rule that catches the failure.
-    ``paid_s`` is how long its deployments existed, from create or hand-over to the proof of deletion or the next one's.
     """
 
     run_id: str
@@ -46,8 +44,6 @@ class RunAccount:
     log_file: str | None = None
     deleted: bool | None = None
     rule: str | None = None
-    paid_s: float = 0.0
-    paid_since_unix: float | None = None
 
     @property
     def reason(self) -> str | None:
@@ -62,6 +58,7 @@ class SweepAccount:
     """Every planned run in the plan's order, repeats together. ``finished`` is False for a partial sweep.
 
     ``interrupted_by`` names the signal that ended it, ``started_unix`` and ``ended_unix`` are the first and last event.
+    ``paid`` is for how long deployments had GPUs, those of runs that are in no plan any more included.
     """
 
     runs: tuple[RunAccount, ...]
@@ -69,25 +66,11 @@ class SweepAccount:
     interrupted_by: str | None
     started_unix: float | None
     ended_unix: float | None
+    paid: tuple[Paid, ...] = ()
 
-    def gpu_hours(self, cells: Iterable[Cell]) -> float:
-        """GPU-hours of all deployments that are gone, every GPU of every replica counted."""
-        gpus = {cell.id: cell.gpus for cell in cells}
-        return sum(run.paid_s * gpus.get(run.cell_id, 0) for run in self.runs) / SECONDS_PER_HOUR
-
-    def cost(self, cells: Iterable[Cell], prices: PriceTable) -> float | None:
-        """What those deployments cost by the price table; None when it lacks a price for one of them."""
-        known = {cell.id: cell for cell in cells}
-        total = 0.0
-        for run in self.runs:
-            cell = known.get(run.cell_id)
-            if cell is None or not run.paid_s:
-                continue
-            hourly = prices.per_replica_hour(cell.gpu_type, cell.gpu_count)
-            if hourly is None:
-                return None
-            total += hourly * cell.replicas * run.paid_s / SECONDS_PER_HOUR
-        return total
+    def spent(self, prices: PriceTable | None = None) -> Spent:
+        """GPU-hours and cost of all deployments, those that may still be alive up to the last event."""
+        return spent(self.paid, prices, now_unix=self.ended_unix or 0.0)
 
     def counts(self) -> dict[str, int]:
         """Number of runs in each state that occurs, in the order of State."""
@@ -129,6 +112,7 @@ def account(cells: Iterable[Cell], *, repeats: int, events: Iterable[Event]) -> 
         interrupted_by=interrupted_by,
         started_unix=events[0].at_unix if events else None,
         ended_unix=events[-1].at_unix if events else None,
+        paid=tuple(paid_stretches(events, cells)),
     )
 
 
@@ -155,25 +139,16 @@ def _after(run: RunAccount, event: Event) -> RunAccount:
         )
     if event.kind in BEGINNING and run.state in (State.NOT_STARTED, State.FAILED, State.SKIPPED):
         run = replace(run, state=State.INTERRUPTED, cause=None, detail=None, phase=None)
-    if event.kind == "ready":
+    if event.kind == "ready" and not data.get("resumed"):
         run = replace(run, time_to_ready_s=data.get("time_to_ready_s"))
     elif event.kind == "point-finished":
         run = replace(run, points=tuple(sorted({*run.points, int(data["point"])})))
     elif event.kind == "engine-log":
         run = replace(run, log_file=data.get("file"))
     elif event.kind == "invalidated":
-        run = RunAccount(run.run_id, run.cell_id, run.repeat, deleted=run.deleted, paid_s=run.paid_s)
-    return _paid(run, event)
-
-
-def _paid(run: RunAccount, event: Event) -> RunAccount:
-    """The run with what the event says of its deployment's life."""
-    if event.kind in ("create-intended", "adopted", "found-late"):
-        return replace(run, deleted=False, paid_since_unix=event.at_unix)
-    if event.kind == "created":
-        return replace(run, deleted=False)
-    if event.kind in ("deleted", "handed-over"):
-        since = None if event.data.get("never_created") else run.paid_since_unix
-        lasted = 0.0 if since is None else event.at_unix - since
-        return replace(run, deleted=True, paid_s=run.paid_s + lasted, paid_since_unix=None)
+        run = RunAccount(run.run_id, run.cell_id, run.repeat, deleted=run.deleted)
+    elif event.kind in ("create-intended", "adopted", "found-late", "created"):
+        run = replace(run, deleted=False)
+    elif event.kind in ("deleted", "handed-over"):
+        run = replace(run, deleted=True)
     return run

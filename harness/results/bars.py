@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from harness.results.canvas import COLOURS, HATCHES, Plot, blank, finish
 
@@ -40,10 +42,11 @@ def time_to_ready(runs: pd.DataFrame, labels: Sequence[str], *, simulated: bool)
 
 
 def request_outcomes(levels: pd.DataFrame, *, simulated: bool) -> Plot | None:
-    """A stacked bar per level: the shares of requests that succeeded, failed and were unfinished."""
+    """A stacked bar per level: the shares of requests that succeeded, failed and were unfinished; best cell first."""
     if levels.empty:
         return None
-    shown = levels.sort_values(["label", "point"]).head(MOST_ROWS)
+    places = {label: place for place, label in enumerate(dict.fromkeys(levels["label"]))}
+    shown = levels.assign(place=levels["label"].map(places)).sort_values(["place", "point"]).head(MOST_ROWS)
     total = shown["requests_sent"].where(shown["requests_sent"] > 0)
     figure, axes = blank("Request outcomes", simulated=simulated, height=1.8 + 0.24 * len(shown))
     left = np.zeros(len(shown))
@@ -92,8 +95,16 @@ def cost_bars(levels: pd.DataFrame, *, currency: str, simulated: bool) -> Plot |
     return finish(figure, "cost", axes.get_title(), words)
 
 
-def heatmap(table: pd.DataFrame, *, rows: str, columns: str, words: str, simulated: bool) -> Plot | None:
-    """A figure over two factors, the number in every field; an empty field was not measured."""
+def heatmap(
+    table: pd.DataFrame,
+    *,
+    rows: str,
+    columns: str,
+    words: str,
+    simulated: bool,
+    lower_is_better: bool = False,
+) -> Plot | None:
+    """A figure over two factors, the number in every field and the best one framed; an empty field was not measured."""
     if table.empty or table.size > MOST_GRID or not np.isfinite(table.to_numpy()).any():
         return None
     height = 1.6 + 0.45 * len(table)
@@ -102,20 +113,26 @@ def heatmap(table: pd.DataFrame, *, rows: str, columns: str, words: str, simulat
     )
     axes.grid(visible=False)
     values = table.to_numpy(np.float64)
-    image = axes.imshow(values, cmap="cividis", aspect="auto")
+    image = axes.imshow(values, cmap="cividis_r" if lower_is_better else "cividis", aspect="auto")
     middle = (np.nanmin(values) + np.nanmax(values)) / 2
+    decimals = 0 if np.nanmax(np.abs(values)) >= 100 else 2
     for (row, column), value in np.ndenumerate(values):
-        ink = "black" if value > middle else "white"
-        text, ink = (f"{value:,.0f}", ink) if np.isfinite(value) else ("not measured", "black")
+        ink = "black" if (value > middle) != lower_is_better else "white"
+        text, ink = (f"{value:,.{decimals}f}", ink) if np.isfinite(value) else ("not measured", "black")
         axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=9)
     axes.set_xticks(range(table.shape[1]), [str(value) for value in table.columns], fontsize=8)
     axes.set_yticks(range(table.shape[0]), [str(value) for value in table.index], fontsize=8)
     axes.set_xlabel(_plain(columns))
     axes.set_ylabel(_plain(rows))
-    figure.colorbar(image, ax=axes, label=words)
-    best_row, best_column = divmod(int(np.nanargmax(values)), values.shape[1])
-    told = f"Highest: {np.nanmax(values):,.0f} with {table.index[best_row]} and {table.columns[best_column]}."
-    return finish(figure, "heatmap", axes.get_title(), told)
+    figure.colorbar(image, ax=axes)
+    place = int(np.nanargmin(values) if lower_is_better else np.nanargmax(values))
+    row, column = divmod(place, values.shape[1])
+    axes.add_patch(
+        Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, fill=False, edgecolor="#D55E00", linewidth=3)
+    )
+    told = f"Best: {values[row, column]:,.{decimals}f} with {table.index[row]} and {table.columns[column]}."
+    stem = "-".join(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") for name in (rows, columns))
+    return finish(figure, f"heatmap-{stem}", axes.get_title(), told)
 
 
 def _beside(axes: Axes, text: str, x: float, row: int) -> None:

@@ -6,6 +6,7 @@ Figures are matplotlib objects of their own, never pyplot's, so drawing leaves n
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +14,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 # Okabe and Ito's colours, which people with any common colour blindness tell apart; ordered by darkness contrast.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
-MOST_NAMED = 2 * len(MARKERS)  # filled, then hollow
+MOST_NAMED = len(COLOURS)  # more lines than that nobody tells apart
+OTHERS = {"color": "#C0C0C0", "linewidth": 0.8, "zorder": 1}
 WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.8, 110
+NOTE_PT = 7.5
+PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,40 +57,50 @@ def blank(title: str, *, simulated: bool, height: float = HEIGHT_IN) -> tuple[Fi
 
 
 def style(order: int) -> dict[str, Any]:
-    """Colour, marker, fill and line of the n-th cell, no two alike; grey and unmarked past those the legend names."""
+    """Colour, marker and line of the n-th of the things told apart; grey and unmarked past those."""
     if order >= MOST_NAMED:
-        return {"color": "#C0C0C0", "linewidth": 0.8, "zorder": 1}
-    colour = COLOURS[order % len(COLOURS)]
-    hollow = order >= len(MARKERS)
+        return dict(OTHERS)
     return {
-        "color": colour,
-        "marker": MARKERS[order % len(MARKERS)],
+        "color": COLOURS[order],
+        "marker": MARKERS[order],
         "linestyle": LINES[order % len(LINES)],
         "markersize": 7,
-        "linewidth": 1.2,
-        "markerfacecolor": "white" if hollow else colour,
-        "markeredgecolor": colour if hollow else "black",
-        "markeredgewidth": 1.5 if hollow else 0.5,
+        "linewidth": 1.4,
+        "markeredgecolor": "black",
+        "markeredgewidth": 0.5,
     }
 
 
-def legend_name(order: int, label: str, *, cells: int) -> str | None:
-    """The cell's label; one entry for all the cells past those that are named; None for the rest of them."""
-    if order < MOST_NAMED:
-        return label
-    return f"{cells - MOST_NAMED} other cells" if order == MOST_NAMED else None
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How cells are drawn: a cell looks the same in every plot. ``ranks`` are places by cell_id, the best at 0."""
 
+    ranks: Mapping[str, int]
 
-def by_cell(frame: pd.DataFrame, *, by: str) -> list[tuple[str, pd.DataFrame]]:
-    """Label and rows of each cell, the one with the highest ``by`` first."""
-    groups = [(str(rows["label"].iloc[0]), rows) for _, rows in frame.groupby("cell_id", sort=False)]
-    return sorted(groups, key=lambda item: -float(item[1][by].max()))
+    @classmethod
+    def of(cls, levels: pd.DataFrame) -> Looks:
+        """The cells of ranked levels, in their order."""
+        return cls({str(cell_id): rank for rank, cell_id in enumerate(dict.fromkeys(levels["cell_id"]))})
 
+    def style(self, cell_id: str) -> dict[str, Any]:
+        """``style`` of the cell's rank."""
+        return style(self.ranks[cell_id])
 
-def load_axis(frame: pd.DataFrame) -> tuple[list[str], dict[str, int]]:
-    """The load levels in the order they were run, and the place of each on the axis."""
-    ticks = list(dict.fromkeys(frame.sort_values("point")["load"]))
-    return ticks, {load: place for place, load in enumerate(ticks)}
+    def legend_name(self, cell_id: str, label: str) -> str | None:
+        """The cell's label; one entry for all the cells past those that are named; None for the rest of them."""
+        rank = self.ranks[cell_id]
+        if rank < MOST_NAMED:
+            return label
+        return f"{len(self.ranks) - MOST_NAMED} other cells" if rank == MOST_NAMED else None
+
+    def cells(self, frame: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
+        """cell_id, name for the legend, and rows in the order they were run, of each cell, the best first."""
+        groups = {str(cell_id): rows.sort_values("point") for cell_id, rows in frame.groupby("cell_id")}
+        ordered = sorted(groups, key=lambda cell_id: self.ranks[cell_id])
+        return [
+            (cell_id, self.legend_name(cell_id, str(groups[cell_id]["label"].iloc[0])), groups[cell_id])
+            for cell_id in ordered
+        ]
 
 
 def mark_void(axes: Axes, xs: pd.Series, ys: pd.Series, path: pd.DataFrame) -> None:
@@ -95,11 +110,30 @@ def mark_void(axes: Axes, xs: pd.Series, ys: pd.Series, path: pd.DataFrame) -> N
         axes.plot(xs[void], ys[void], linestyle="none", marker="x", markersize=13, color="black")
 
 
-def note_levels(axes: Axes, xs: pd.Series, ys: pd.Series, loads: list[str], *, few: bool) -> None:
-    """The load level beside each point, unless there are too many to read."""
-    if few:
-        for x, y, load in zip(xs, ys, loads, strict=True):
-            axes.annotate(load, (x, y), xytext=(8, -10), textcoords="offset points", fontsize=7)
+def note_points(axes: Axes, xs: Sequence[float], ys: Sequence[float], texts: Sequence[str]) -> None:
+    """A text beside each point, where there is room for it beside no other and inside the axes; else none.
+
+    Call it when the limits of the axes are final.
+    """
+    taken: list[Bbox] = []
+    inside = axes.get_window_extent()
+    for x, y, text in zip(xs, ys, texts, strict=True):
+        at_x, at_y = axes.transData.transform((x, y))
+        wide, high = len(text) * NOTE_PT * 0.6 * axes.figure.dpi / 72, NOTE_PT * 1.4 * axes.figure.dpi / 72
+        for right, up in ((True, True), (True, False), (False, True), (False, False)):
+            left, low = at_x + (12 if right else -12 - wide), at_y + (6 if up else -6 - high)
+            box = Bbox.from_bounds(left, low, wide, high)
+            if (
+                box.x0 >= inside.x0
+                and box.x1 <= inside.x1
+                and not any(box.overlaps(other) for other in taken)
+            ):
+                taken.append(box)
+                offset = (left - at_x, low - at_y)
+                axes.annotate(
+                    text, (x, y), xytext=offset, textcoords="offset pixels", fontsize=NOTE_PT, bbox=PAPER
+                )
+                break
 
 
 def legend(axes: Axes, figure: Figure) -> None:

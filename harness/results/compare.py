@@ -1,7 +1,7 @@
 """Two runs or sweeps compared: the relative change of each figure, with an interval and an honest verdict. Pure.
 
-With repeats, the pairs (same seed, same arrivals) give the interval; with one run each, a block bootstrap within
-the runs does, which knows nothing of what varies between runs, and the comparison says so.
+With repeats, the pairs (same seed, same arrivals) give the interval; with one run each, how each wandered over its
+window does, which knows nothing of what varies between runs, and the comparison says so.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.errors import UsageError
 from harness.results.stats import (
+    LEVEL,
+    Figure,
     Floats,
     Interval,
-    bootstrap_interval,
-    mean_replicates,
+    Window,
+    difference_interval,
+    family_level,
+    mean_figure,
     paired_interval,
-    quantile_replicates,
-    resampled_blocks,
-    total_replicates,
+    quantile_figure,
+    total_figure,
 )
 
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
@@ -46,16 +48,15 @@ class Verdict(StrEnum):
 class Sample:
     """One measured point of one run, as a comparison needs it.
 
-    ``estimates`` maps a metric of METRICS to its figure; a missing one was not measured. ``latencies`` maps ttft,
-    tpot, itl, e2e to values and the time block of each; ``totals`` maps a rate to its count in each block.
-    ``blocks`` is their number, None when the window is too short for any.
+    ``estimates`` maps a metric of METRICS to its figure; a missing one was not measured. ``events`` maps ttft, tpot,
+    itl, e2e to values, and a rate to what it counts (tokens, requests), each with times from the window's start.
+    ``window`` is None where only pairs are to be compared.
     """
 
     repeat: int
     estimates: Mapping[str, float]
-    blocks: int | None = None
-    latencies: Mapping[str, tuple[Floats, npt.NDArray[np.int64]]] = field(default_factory=dict)
-    totals: Mapping[str, Floats] = field(default_factory=dict)
+    window: Window | None = None
+    events: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Subject:
 class Change:
     """How one figure of one subject changed from A to B. ``relative`` is b/a - 1, likewise the interval's ends.
 
-    ``method`` is ``paired repeats``, ``within one run`` or ``none``.
+    ``method`` is ``paired repeats``, ``within one run`` or ``none``; the interval holds at ``level``.
     """
 
     subject: str
@@ -84,6 +85,7 @@ class Change:
     interval: Interval | None
     method: str
     verdict: Verdict
+    level: float = LEVEL
 
 
 def higher_is_better(metric: str) -> bool:
@@ -92,28 +94,53 @@ def higher_is_better(metric: str) -> bool:
 
 
 def compare(
-    subjects: Sequence[Subject], *, rng: np.random.Generator, metrics: Sequence[str] = METRICS
+    subjects: Sequence[Subject], *, metrics: Sequence[str] = METRICS, together: bool = False
 ) -> list[Change]:
-    """The change of every metric that both sides measured, subject by subject."""
+    """The change of every metric that both sides measured, subject by subject.
+
+    Each interval holds at 95 %; with ``together`` all of them at once do (Bonferroni), so that one change in twenty
+    sweeps, not in twenty intervals, is found where there is none.
+    """
     for metric in metrics:
         if metric not in METRICS:
             raise UsageError(f"unknown metric '{metric}'; one of: {', '.join(METRICS)}")
-    changes = []
-    for subject in subjects:
-        changes += [change for metric in metrics if (change := _change(subject, metric, rng=rng)) is not None]
-    return changes
+
+    def changes(level: float) -> list[Change]:
+        pairs = ((subject, metric) for subject in subjects for metric in metrics)
+        return [change for pair in pairs if (change := _change(*pair, level)) is not None]
+
+    found = changes(LEVEL)
+    count = sum(change.interval is not None for change in found)
+    return changes(family_level(count)) if together else found
 
 
-def _change(subject: Subject, metric: str, *, rng: np.random.Generator) -> Change | None:
+def multiplicity(changes: Sequence[Change]) -> str:
+    """What the number of comparisons means for the reader."""
+    levels = [change.level for change in changes if change.interval is not None]
+    if not levels:
+        return "no interval: with one run a side the window is too short; run repeats, or longer windows"
+    if min(levels) > LEVEL:
+        return (
+            f"{len(levels)} intervals that hold together at {LEVEL:.0%}, each at {levels[0] * 100:.4g} % "
+            "(Bonferroni)"
+        )
+    return f"{len(levels)} intervals at 95 %: about {len(levels) / 20:.1f} would exclude 0 by chance alone"
+
+
+def _change(subject: Subject, metric: str, level: float) -> Change | None:
     a, b = _mean(subject.a, metric), _mean(subject.b, metric)
     if a is None or b is None or a <= 0 or b <= 0:
         return None
     logs = _paired_logs(subject, metric)
     if len(logs) >= 2:
-        relative, interval, method = math.expm1(float(np.mean(logs))), paired_interval(logs), "paired repeats"
+        relative, interval, method = (
+            math.expm1(float(np.mean(logs))),
+            paired_interval(logs, level=level),
+            "paired repeats",
+        )
     else:
         relative, method = b / a - 1, "within one run"
-        interval = _within(subject, metric, math.log(b / a), rng=rng)
+        interval = _within(subject, metric, level)
     if interval is None:
         return Change(subject.name, subject.load, metric, a, b, relative, None, "none", Verdict.NO_INTERVAL)
     return Change(
@@ -126,6 +153,7 @@ def _change(subject: Subject, metric: str, *, rng: np.random.Generator) -> Chang
         interval=Interval(math.expm1(interval.low), math.expm1(interval.high)),
         method=method,
         verdict=_verdict(interval, relative, metric),
+        level=level,
     )
 
 
@@ -147,36 +175,26 @@ def _paired_logs(subject: Subject, metric: str) -> list[float]:
     return [math.log(b / a) for a, b in pairs if a and b and a > 0 and b > 0]
 
 
-def _within(subject: Subject, metric: str, estimate: float, *, rng: np.random.Generator) -> Interval | None:
-    """The interval of log(b/a) from one run a side, the two resampled independently."""
+def _within(subject: Subject, metric: str, level: float) -> Interval | None:
+    """The interval of log(b/a) from one run a side."""
     if len(subject.a) != 1 or len(subject.b) != 1:
         return None
-    a = _replicates(subject.a[0], metric, rng=rng)
-    b = _replicates(subject.b[0], metric, rng=rng)
-    if a is None or b is None:
-        return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(b / a)
-    return bootstrap_interval(estimate, logs, blocks=min(subject.a[0].blocks or 0, subject.b[0].blocks or 0))
+    a, b = _figure(subject.a[0], metric), _figure(subject.b[0], metric)
+    return None if a is None or b is None else difference_interval(a, b, level=level)
 
 
-def _replicates(sample: Sample, metric: str, *, rng: np.random.Generator) -> Floats | None:
-    if sample.blocks is None:
+def _figure(sample: Sample, metric: str) -> Figure | None:
+    """The metric with what its run says of how sure it is; None where the run does not say."""
+    events = sample.events.get(metric if metric in RATES else metric.rsplit("_", 1)[0])
+    if sample.window is None or events is None:
         return None
-    weights = resampled_blocks(sample.blocks, rng=rng)
+    values, times = events
     if metric in RATES:
-        totals = sample.totals.get(metric)
-        if totals is None or metric not in sample.estimates or totals.sum() <= 0:
-            return None
-        per_count = sample.estimates[metric] / float(totals.sum())
-        return total_replicates(totals * per_count, weights=weights)
-    name, part = metric.rsplit("_", 1)
-    if name not in sample.latencies:
-        return None
-    values, blocks = sample.latencies[name]
+        return total_figure(times, values, window=sample.window)
+    part = metric.rsplit("_", 1)[1]
     if part == "mean":
-        return mean_replicates(values, blocks, weights=weights)
-    return quantile_replicates(values, blocks, weights=weights, quantile=QUANTILES[part])
+        return mean_figure(values, times, window=sample.window)
+    return quantile_figure(values, times, window=sample.window, quantile=QUANTILES[part])
 
 
 _BAR = re.compile(r"\s*(?P<metric>[a-z0-9_]+)\s*(?P<sign>[<>])\s*(?P<limit>[+-]?\d+(?:\.\d*)?)\s*%\s*")

@@ -7,6 +7,7 @@ from its first value to another over all pairs of levels that agree in every oth
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.errors import UsageError
 from harness.load.verdict import VOID
 from harness.results.stats import Interval, paired_interval
 
@@ -118,19 +120,32 @@ def _effect(factor: str, base: str, value: str, column: str, table: pd.DataFrame
     )
 
 
-def grid(levels: pd.DataFrame, *, rows: str, columns: str, figure: str) -> pd.DataFrame:
-    """The best ``figure`` over loads and all other factors, for each pair of values of two factors."""
+def grid(
+    levels: pd.DataFrame, *, rows: str, columns: str, figure: str, lower_is_better: bool = False
+) -> pd.DataFrame:
+    """The best ``figure`` over loads and all other factors, for each pair of values of two factors.
+
+    UsageError for a factor that does not vary, or a figure the levels do not have.
+    """
     believed = levels[levels["verdict"] != VOID]
     factors = factor_frame(believed)
+    for name in (rows, columns):
+        if name not in factors:
+            raise UsageError(
+                f"'{name}' does not vary here; what does: {', '.join(map(str, factors)) or 'nothing'}"
+            )
+    if figure not in believed:
+        raise UsageError(f"no figure is called '{figure}'; they are the columns of run.levels")
     frame = pd.DataFrame({"row": factors[rows], "column": factors[columns], "figure": believed[figure]})
-    table = frame.pivot_table(index="row", columns="column", values="figure", aggfunc="max")
+    fields = frame.groupby(["row", "column"])["figure"]
+    table = (fields.min() if lower_is_better else fields.max()).unstack()
     return table.reindex(index=factors[rows].unique(), columns=factors[columns].unique())
 
 
-def strongest_pair(effects: Sequence[Effect]) -> tuple[str, str] | None:
-    """The two factors with the largest effects, the larger first; None below two."""
+def factor_pairs(effects: Sequence[Effect]) -> list[tuple[str, str]]:
+    """Every pair of factors, those with the largest effects first; the larger effect's factor leads its pair."""
     sizes: dict[str, float] = {}
     for effect in effects:
         sizes[effect.factor] = max(sizes.get(effect.factor, 0.0), abs(math.log1p(effect.relative)))
     ranked = sorted(sizes, key=lambda factor: -sizes[factor])
-    return (ranked[0], ranked[1]) if len(ranked) > 1 else None
+    return sorted(itertools.combinations(ranked, 2), key=lambda pair: -(sizes[pair[0]] + sizes[pair[1]]))

@@ -35,6 +35,9 @@ def metrics_of(point: Point, *, slo: Slo | None = None, ceiling_tok_s: float | N
         window=(meta.window_start_s, meta.window_end_s),
         stage=meta.stage,
         client=meta.client,
+        probe=meta.probe,
+        ended_early=meta.ended_early,
+        server_restarted=meta.server_restarted,
         slo=slo,
         ceiling_tok_s=ceiling_tok_s,
     )

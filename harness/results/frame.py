@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ from harness.results.point import Point
 from harness.results.prices import PriceTable
 from harness.results.resolved import Resolved
 from harness.results.store import RunFolder, read_records
+
+if TYPE_CHECKING:
+    from harness.results.canvas import Plot
 
 VERDICTS = (VALID, SUSPECT, VOID)
 POINT_KEYS = ("run_id", "cell_id", "repeat", "point")
@@ -144,9 +148,13 @@ class Run:
 
     @cached_property
     def chunks(self) -> pd.DataFrame:
-        """One row a token-bearing chunk: run_id, point, index of its request, time_s, tokens. Very large."""
+        """One row a token-bearing chunk of a request (run_id, point, warmup, index). Very large; see ``chunks_of``."""
         frames = [chunk_frame(point) for point in self.stored_points()]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run_id", "point"])
+
+    def chunks_of(self, run_id: str, point: int) -> pd.DataFrame:
+        """The chunks of one point alone; ConfigError when it has no records."""
+        return chunk_frame(read_records(self.folder.records_path(run_id, point)))
 
     @cached_property
     def levels(self) -> pd.DataFrame:
@@ -194,6 +202,20 @@ class Run:
             useful = useful * (levels["goodput_req_s"] / levels["request_throughput_req_s"])
         levels["cost_per_mtok"] = (levels["price_per_h"] / (useful.where(useful > 0) * 3600)) * 1e6
         return levels
+
+    def plots(self) -> dict[str, Plot]:
+        """Every plot of the report by its name (``throughput-ttft``, ``main-effects``, …); shown by a notebook."""
+        from harness.results.gallery import all_plots  # matplotlib takes its time to import
+
+        return {plot.name: plot for plot in all_plots(self)}
+
+    def heatmap(self, rows: str, columns: str, figure: str | None = None) -> Plot | None:
+        """A figure (a column of ``levels`` or ``cost_per_mtok``) over any two factors that vary: axes such as
+        ``gpu_type``, flags such as ``--max-num-seqs``. UsageError says which there are. None when nothing is known."""
+        from harness.results.gallery import heatmap
+        from harness.results.ranking import ranked_levels
+
+        return heatmap(self, ranked_levels(self), rows=rows, columns=columns, figure=figure)
 
     def __repr__(self) -> str:
         return f"<Run {self.title}: {len(self.cells)} cells, {len(self.points)} points>"
@@ -281,8 +303,15 @@ def request_frame(point: Point) -> pd.DataFrame:
 def chunk_frame(point: Point) -> pd.DataFrame:
     """One row a chunk of the point."""
     columns = point.columns
-    owner = np.repeat(columns.integers["index"], np.diff(columns.offsets))
-    frame = pd.DataFrame({"index": owner, "time_s": columns.chunk_times_s, "tokens": columns.chunk_tokens})
+    owner = np.repeat(np.arange(len(columns)), np.diff(columns.offsets))
+    frame = pd.DataFrame(
+        {
+            "warmup": columns.flags["warmup"][owner],
+            "index": columns.integers["index"][owner],
+            "time_s": columns.chunk_times_s,
+            "tokens": columns.chunk_tokens,
+        }
+    )
     frame.insert(0, "run_id", point.meta.run_id)
     frame.insert(1, "point", point.meta.point)
     return frame

@@ -12,13 +12,13 @@ import json
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from harness.errors import ConfigError, HarnessError, InternalError, UsageError
+from harness.results.clock import steady_unix
 from harness.results.files import plain_json
 
 SCHEMA_VERSION = 1
@@ -29,7 +29,7 @@ KINDS = frozenset(
         "sweep-started", "cell-refused", "create-intended", "created", "provisioning", "ready", "engine-log",
         "measuring-started", "point-finished", "measured", "failed", "skipped", "delete-intended", "delete-sent",
         "delete-refused", "retried", "model-create-intended", "model-created", "model-deleted",
-        "adopted", "handed-over", "invalidated", "found-late",
+        "adopted", "handed-over", "invalidated", "found-late", "scale-intended", "scaled",
         "deleted", "sweep-interrupted", "sweep-finished",
     }
 )  # fmt: skip
@@ -80,7 +80,7 @@ class Journal:
         self._closed = False
 
     @classmethod
-    def create(cls, path: Path, *, clock: Callable[[], float] = time.time) -> Journal:
+    def create(cls, path: Path, *, clock: Callable[[], float] | None = None) -> Journal:
         """A new, empty journal; UsageError when the file exists already."""
         lock = _take_lock(path)
         try:
@@ -92,10 +92,10 @@ class Journal:
         except (OSError, sqlite3.Error) as error:
             os.close(lock)
             raise JournalError(f"cannot create the journal '{path}': {error}") from error
-        return cls(connection, path=path, lock=lock, clock=clock)
+        return cls(connection, path=path, lock=lock, clock=clock or steady_unix())
 
     @classmethod
-    def open(cls, path: Path, *, clock: Callable[[], float] = time.time) -> Journal:
+    def open(cls, path: Path, *, clock: Callable[[], float] | None = None) -> Journal:
         """The journal at ``path``, to be continued; ConfigError when it is missing or not a journal."""
         if not path.is_file():
             raise ConfigError(f"no journal at '{path}'")
@@ -109,7 +109,7 @@ class Journal:
         except HarnessError:
             os.close(lock)
             raise
-        return cls(connection, path=path, lock=lock, clock=clock)
+        return cls(connection, path=path, lock=lock, clock=clock or steady_unix())
 
     def append(self, kind: str, *, run_id: str | None = None, data: Mapping[str, Any] | None = None) -> None:
         """Add one event; on disk when this returns. ``data`` is plain JSON values; a Secret in it is refused."""

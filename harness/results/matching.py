@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from harness.errors import UsageError
@@ -13,14 +15,13 @@ from harness.load.figures import RequestFigures
 from harness.load.goodput import meets
 from harness.load.records import Outcome
 from harness.load.slo import Slo
-from harness.results.compare import LATENCIES, METRICS, Change, Sample, Subject, compare
+from harness.results.compare import LATENCIES, METRICS, Change, Sample, Subject, compare, multiplicity
 from harness.results.frame import Run, load
 from harness.results.parquet import read_records
-from harness.results.point import Point
-from harness.results.stats import Floats, blocks_of
+from harness.results.point import Point, PointMeta
+from harness.results.stats import Floats, Window
 
 IDENTITY = ("gpu_type", "gpu_count", "replicas", "engine_version", "model", "parameter_set", "parameters")
-SEED = 20260101
 COLUMNS: Mapping[str, str] = {
     "output_throughput": "output_throughput_tok_s",
     "request_throughput": "request_throughput_req_s",
@@ -29,16 +30,27 @@ COLUMNS: Mapping[str, str] = {
 MOST_GAPS = 200_000
 
 
+class Comparison(pd.DataFrame):
+    """The changes as a frame that says in a notebook what it is; parts of it are plain frames."""
+
+    def _repr_html_(self) -> str:
+        """The table under its title and what the number of intervals means."""
+        title, note = (html.escape(str(self.attrs.get(name, ""))) for name in ("title", "note"))
+        return f"<h3>{title}</h3><p>{note}</p>{pd.DataFrame(self)._repr_html_()}"  # type: ignore[operator]  # IPython's hook is not in the stubs
+
+
 def compare_runs(
     a: Run | str,
     b: Run | str,
     *,
     where_a: Mapping[str, str] | None = None,
     where_b: Mapping[str, str] | None = None,
-) -> pd.DataFrame:
-    """Every change from A to B as a frame; see ``changes_between``."""
-    changes = changes_between(_run(a), _run(b), where_a=where_a or {}, where_b=where_b or {})
-    return pd.DataFrame(
+    together: bool = False,
+) -> Comparison:
+    """Every change from A to B as a frame; see ``changes_between``. Its columns: ``results/README.md``."""
+    left, right = _run(a), _run(b)
+    changes = changes_between(left, right, where_a=where_a or {}, where_b=where_b or {}, together=together)
+    frame = Comparison(
         [
             {
                 "subject": change.subject,
@@ -49,12 +61,15 @@ def compare_runs(
                 "relative": change.relative,
                 "low": np.nan if change.interval is None else change.interval.low,
                 "high": np.nan if change.interval is None else change.interval.high,
+                "level": change.level,
                 "method": change.method,
                 "verdict": change.verdict.value,
             }
             for change in changes
         ]
     )
+    frame.attrs = {"title": f"{left.title} → {right.title}", "note": multiplicity(changes)}
+    return frame
 
 
 def changes_between(
@@ -64,11 +79,13 @@ def changes_between(
     where_a: Mapping[str, str] | None = None,
     where_b: Mapping[str, str] | None = None,
     metrics: Sequence[str] = METRICS,
+    together: bool = False,
 ) -> list[Change]:
     """The changes from A to B of every cell and load level that both measured, in A's order.
 
     Cells match when they agree in everything in which the two sides have any value in common: two sweeps over engine
     versions 0.12.0 and 0.15.1 are matched by the rest. UsageError when nothing matches, or one matches several.
+    ``together`` widens the intervals so that all of them hold at once at 95 %.
     """
     left, right = _chosen(a, where_a or {}, "A"), _chosen(b, where_b or {}, "B")
     keys = [key for key in IDENTITY if set(left[key]) & set(right[key])]
@@ -82,7 +99,7 @@ def changes_between(
             subjects += _subjects(a, b, *pair, name=_name(left, right, pair))
     if not subjects:
         raise UsageError("no cell and load level was measured in both runs")
-    return compare(subjects, rng=np.random.default_rng(SEED), metrics=metrics)
+    return compare(subjects, metrics=metrics, together=together)
 
 
 def _run(given: Run | str) -> Run:
@@ -132,15 +149,15 @@ def _subjects(a: Run, b: Run, cell_a: str, cell_b: str, *, name: str) -> list[Su
         Subject(
             name=name,
             load=str(load),
-            a=tuple(_samples(a, left[left["load"] == load])),
-            b=tuple(_samples(b, right[right["load"] == load])),
+            a=tuple(samples_of(a, left[left["load"] == load])),
+            b=tuple(samples_of(b, right[right["load"] == load])),
         )
         for load in loads
     ]
 
 
-def _samples(run: Run, points: pd.DataFrame) -> list[Sample]:
-    """A sample for each repeat; with several, the intervals come from pairs and the records are not read."""
+def samples_of(run: Run, points: pd.DataFrame) -> list[Sample]:
+    """A sample for each of a level's points; with several, the intervals come from pairs and no records are read."""
     alone = len(points) == 1
     samples = []
     for _, row in points.iterrows():
@@ -163,19 +180,17 @@ def _estimates(row: pd.Series[Any]) -> dict[str, float]:
 
 
 def sample_of(point: Point, *, estimates: Mapping[str, float], slo: Slo | None = None) -> Sample:
-    """The point with its requests and counts laid into time blocks, for the interval within the run.
+    """The point with its requests, tokens and their times, for the interval within the run.
 
-    The blocks have goodput's counts only where an SLO is given.
+    What goodput counts is there only where an SLO is given.
     """
     meta, columns = point.meta, point.columns
-    figures = RequestFigures.of(columns)
-    starts = columns.floats["sent_s"] - meta.window_start_s
-    mean_e2e_s = estimates.get("e2e_mean", float("nan"))
-    found = blocks_of(np.nan_to_num(starts), window_s=meta.window_s, mean_e2e_s=mean_e2e_s)
-    if found is None:
+    window = Window(meta.window_s, estimates.get("e2e_mean", float("nan")))
+    if window.components is None:
         return Sample(meta.repeat, estimates)
-    labels, count = found
-    latencies: dict[str, tuple[Floats, Any]] = {}
+    figures = RequestFigures.of(columns)
+    sent = columns.floats["sent_s"] - meta.window_start_s
+    events = _counted(point, figures, slo=slo)
     for name in LATENCIES:
         values, owners = (
             (figures.gaps, figures.gap_owner)
@@ -183,29 +198,33 @@ def sample_of(point: Point, *, estimates: Mapping[str, float], slo: Slo | None =
             else (getattr(figures, name), np.arange(len(columns)))
         )
         keep = figures.good[owners] & np.isfinite(values)
-        latencies[name] = _thinned(values[keep], labels[owners[keep]])
-    totals = _block_totals(point, figures, count=count, slo=slo)
-    return Sample(meta.repeat, estimates, blocks=count, latencies=latencies, totals=totals)
+        events[name] = _thinned(values[keep], sent[owners[keep]])
+    return Sample(meta.repeat, estimates, window=window, events=events)
 
 
-def _block_totals(point: Point, figures: RequestFigures, *, count: int, slo: Slo | None) -> dict[str, Floats]:
-    """Tokens that arrived and requests that finished (and kept the SLO) in each block of the window."""
-    columns = point.columns
-    edges = np.linspace(point.meta.window_start_s, point.meta.window_end_s, count + 1)
+def _counted(point: Point, figures: RequestFigures, *, slo: Slo | None) -> dict[str, tuple[Floats, Floats]]:
+    """Tokens that arrived and requests that finished (and kept the SLO) in the window, and when."""
+    columns, meta = point.columns, point.meta
     finished = columns.outcomes == Outcome.SUCCEEDED.value
     ended = columns.floats["ended_s"]
-    totals = {
-        "output_throughput": np.histogram(columns.chunk_times_s, edges, weights=columns.chunk_tokens)[0],
-        "request_throughput": np.histogram(ended[finished], edges)[0],
+    found = {
+        "output_throughput": _in_window(meta, columns.chunk_times_s, columns.chunk_tokens),
+        "request_throughput": _in_window(meta, ended, finished),
     }
     if slo is not None:
         kept = finished & np.logical_and.reduce([meets(bound, figures) for bound in slo.bounds])
-        totals["goodput"] = np.histogram(ended[kept], edges)[0]
-    return {name: values.astype(np.float64) for name, values in totals.items()}
+        found["goodput"] = _in_window(meta, ended, kept)
+    return found
 
 
-def _thinned(values: Floats, labels: Any) -> tuple[Floats, Any]:
-    """Values in order; of very many every n-th, which leaves the quantiles where they are."""
-    order = np.argsort(values, kind="stable")
-    order = order[:: max(1, len(order) // MOST_GAPS)]
-    return values[order], labels[order]
+def _in_window(meta: PointMeta, times_s: Floats, weights: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+    inside = (times_s >= meta.window_start_s) & (times_s <= meta.window_end_s) & (weights > 0)
+    return weights[inside].astype(np.float64), times_s[inside] - meta.window_start_s
+
+
+def _thinned(values: Floats, times_s: Floats) -> tuple[Floats, Floats]:
+    """Of very many values every n-th by size, which leaves the quantiles where they are."""
+    if len(values) <= MOST_GAPS:
+        return values, times_s
+    order = np.argsort(values, kind="stable")[:: len(values) // MOST_GAPS]
+    return values[order], times_s[order]

@@ -17,7 +17,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.errors import ConfigError
-from harness.load.columns import ABSENT, FLAGS, FLOATS, INTEGERS, TEXTS, Columns, columns_of
+from harness.load.columns import (
+    ABSENT,
+    FLAGS,
+    FLOATS,
+    INTEGERS,
+    LATER_INTEGERS,
+    TEXTS,
+    Columns,
+    Integers,
+    columns_of,
+)
 from harness.load.records import ClientStats, StageResult
 from harness.results.files import plain_json, whole_file
 from harness.results.point import Point, PointMeta
@@ -77,7 +87,7 @@ def _columns(table: pa.Table) -> Columns:
     tokens = table.column("chunk_tokens").combine_chunks()
     return Columns(
         floats={name: table.column(name).to_numpy().astype(np.float64) for name in FLOATS},
-        integers={name: pc.fill_null(table.column(name), ABSENT).to_numpy() for name in INTEGERS},
+        integers={name: _integers(table, name) for name in INTEGERS},
         flags={name: table.column(name).to_numpy() for name in FLAGS},
         outcomes=np.array(table.column("outcome").to_pylist(), dtype=np.str_),
         details=table.column("detail").to_pylist(),
@@ -86,6 +96,13 @@ def _columns(table: pa.Table) -> Columns:
         chunk_times_s=times.values.to_numpy(),
         chunk_tokens=tokens.values.to_numpy(),
     )
+
+
+def _integers(table: pa.Table, name: str) -> Integers:
+    if name in LATER_INTEGERS and name not in table.column_names:
+        return np.full(len(table), ABSENT, np.int64)
+    found: Integers = pc.fill_null(table.column(name), ABSENT).to_numpy()
+    return found
 
 
 def _table(columns: Columns) -> pa.Table:
@@ -119,6 +136,8 @@ def _meta(result: StageResult, metadata: Mapping[str, Any]) -> PointMeta:
         client=result.client,
         probe=dict(result.probe),
         server_metrics=None if result.server_metrics is None else dict(result.server_metrics),
+        server_restarted=result.server_restarted,
+        ended_early=result.ended_early,
         interrupted=result.interrupted,
     )
 

@@ -1,30 +1,32 @@
-"""The report's plots, each from a run's frames; None where there is nothing to show. Pure.
+"""The report's plots of every level: trade-offs, and figures against load; None where there is nothing to show. Pure.
 
 Every figure says SIMULATED in its title where the run is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.load.search import NEAR_BEST
 from harness.results.canvas import (
     HEIGHT_IN,
     WIDTH_IN,
+    Looks,
     Plot,
     blank,
-    by_cell,
     finish,
     legend,
-    legend_name,
-    load_axis,
     mark_void,
-    note_levels,
-    style,
+    note_points,
     titled,
 )
+
+FEWEST_FOR_KNEE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,15 @@ class Quantity:
     factor: float = 1.0
     limit: float | None = None
 
+    @property
+    def short(self) -> str:
+        """The words without what stands in parentheses."""
+        return self.words.split(" (")[0]
+
+    def of(self, frame: pd.DataFrame) -> pd.Series:
+        """The column in the unit of the axis."""
+        return frame[self.column] * self.factor
+
 
 OUTPUT = Quantity("output_throughput_tok_s", "output tokens/s")
 PER_GPU = Quantity("output_throughput_tok_s_per_gpu", "output tokens/s per GPU")
@@ -43,26 +54,32 @@ PER_USER = Quantity("per_user_throughput_tok_s", "tokens/s per user (1 / median 
 
 
 def trade_off(
-    levels: pd.DataFrame, x: Quantity, y: Quantity, *, name: str, front: set[tuple[str, int]], simulated: bool
+    levels: pd.DataFrame,
+    x: Quantity,
+    y: Quantity,
+    *,
+    name: str,
+    front: set[tuple[str, int]],
+    looks: Looks,
+    simulated: bool,
 ) -> Plot | None:
     """A scatter of all levels, a line a cell; ``front`` holds the (cell_id, point) of the levels to ring."""
     shown = levels.dropna(subset=[x.column, y.column])
     if shown.empty:
         return None
-    title = f"{_short(y.words)} against {_short(x.words)}"
+    title = f"{y.short} against {x.short}"
     figure, axes = blank(title[0].upper() + title[1:], simulated=simulated)
-    cells = by_cell(shown, by=y.column)
-    for order, (label, cell) in enumerate(cells):
-        path = cell.sort_values("point")
-        xs, ys = path[x.column] * x.factor, path[y.column] * y.factor
-        axes.plot(xs, ys, label=legend_name(order, label, cells=len(cells)), **style(order))
+    cells = looks.cells(shown)
+    for cell_id, label, path in cells:
+        xs, ys = x.of(path), y.of(path)
+        axes.plot(xs, ys, label=label, **looks.style(cell_id))
         mark_void(axes, xs, ys, path)
-        note_levels(axes, xs, ys, path["load"].to_list(), few=len(shown) <= 16)
-    on_front = shown[[(c, p) in front for c, p in zip(shown["cell_id"], shown["point"], strict=True)]]
+    on_front = shown[[key in front for key in zip(shown["cell_id"], shown["point"], strict=True)]]
     axes.plot(
-        on_front[x.column] * x.factor, on_front[y.column] * y.factor, linestyle="none", marker="o", markersize=15,
+        x.of(on_front), y.of(on_front), linestyle="none", marker="o", markersize=15,
         markerfacecolor="none", markeredgecolor="black", markeredgewidth=1.4, label="Pareto front",
     )  # fmt: skip
+    _mark_knees(axes, [path for _, _, path in cells], x, y)
     if x.limit is not None:
         axes.axvline(x.limit * x.factor, color="black", linewidth=1.2, linestyle=(0, (1, 1)), label="SLO")
     axes.set_xlabel(x.words)
@@ -70,21 +87,56 @@ def trade_off(
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     legend(axes, figure)
+    figure.draw_without_rendering()  # the texts beside the points need the final places
+    notes = [f"{label} · {load}" for label, load in zip(on_front["label"], on_front["load"], strict=True)]
+    note_points(axes, x.of(on_front).to_list(), y.of(on_front).to_list(), notes)
     best = shown.iloc[int(shown[y.column].argmax())]
     words = (
-        f"{len(shown)} load levels of {len(cells)} cells. Highest {_short(y.words)}: {best['label']} at "
+        f"{len(shown)} load levels of {len(cells)} cells. Highest {y.short}: {best['label']} at "
         f"{best['load']}, {best[y.column] * y.factor:,.0f} at {best[x.column] * x.factor:,.0f} {x.words}. "
         f"{len(on_front)} levels are on the Pareto front."
     )
     return finish(figure, name, axes.get_title(), words)
 
 
-def _short(words: str) -> str:
-    return words.split(" (")[0]
+def knee(path: pd.DataFrame) -> int | None:
+    """The row of a cell's closed-loop levels from which more users bring little: the fewest users with nine tenths of
+    the best throughput, as ``harness load --find knee`` has it. None below three levels, or while it still grew."""
+    users = path.dropna(subset=["concurrency"]).sort_values("concurrency")
+    if len(users) < FEWEST_FOR_KNEE:
+        return None
+    reached = users[OUTPUT.column]
+    first = int((reached >= NEAR_BEST * reached.max()).to_numpy().argmax())
+    return None if first == len(users) - 1 else int(users.index[first])
 
 
-def latency_against_load(levels: pd.DataFrame, metric: str, *, simulated: bool) -> Plot | None:
-    """The p50, p95 and p99 of one latency (``ttft``, ``tpot``, ``e2e``) against load, one line a cell."""
+def _mark_knees(axes: Axes, paths: list[pd.DataFrame], x: Quantity, y: Quantity) -> None:
+    """A tick through the knee of each cell that has one; only where throughput is on the y axis."""
+    if y.column != OUTPUT.column:
+        return
+    rows = [(path, row) for path in paths if "concurrency" in path and (row := knee(path)) is not None]
+    if rows:
+        xs = [x.of(path)[row] for path, row in rows]
+        ys = [y.of(path)[row] for path, row in rows]
+        axes.plot(
+            xs,
+            ys,
+            linestyle="none",
+            marker="|",
+            markersize=20,
+            markeredgewidth=2,
+            color="black",
+            label="knee",
+        )
+
+
+def latency_against_load(
+    levels: pd.DataFrame, metric: str, *, looks: Looks, limits: Mapping[str, float], simulated: bool
+) -> Plot | None:
+    """The p50, p95 and p99 of one latency (``ttft``, ``tpot``, ``e2e``) against load, one line a cell.
+
+    ``limits`` are the SLO's bounds in seconds by percentile column.
+    """
     parts = [part for part in ("p50", "p95", "p99") if f"{metric}_{part}_s" in levels]
     shown = levels.dropna(subset=[f"{metric}_{part}_s" for part in parts])
     if shown.empty or not parts:
@@ -93,25 +145,18 @@ def latency_against_load(levels: pd.DataFrame, metric: str, *, simulated: bool) 
     figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
     figure.suptitle(titled(title, simulated=simulated), fontsize=11)
     grid = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
-    ticks, position = load_axis(shown)
-    cells = by_cell(shown, by="output_throughput_tok_s")
     for axes, part in zip(grid, parts, strict=True):
-        for order, (label, cell) in enumerate(cells):
-            path = cell.sort_values("point")
-            xs = [position[load] for load in path["load"]]
-            axes.plot(
-                xs,
-                path[f"{metric}_{part}_s"] * 1000,
-                label=legend_name(order, label, cells=len(cells)),
-                **style(order),
+        column = f"{metric}_{part}_s"
+        _against_load(axes, shown, column, looks=looks, factor=1000)
+        if column in limits:
+            axes.axhline(
+                limits[column] * 1000, color="black", linewidth=1.2, linestyle=(0, (1, 1)), label="SLO"
             )
         axes.set_title(part, fontsize=10)
-        axes.set_xticks(range(len(ticks)), ticks, rotation=45 if max(map(len, ticks)) > 4 else 0)
         axes.grid(alpha=0.3)
-        axes.set_xlabel("load")
     grid[0].set_ylim(bottom=0)
     grid[0].set_ylabel(f"{metric.upper()} (ms)")
-    legend(grid[0], figure)
+    legend(max(grid, key=lambda axes: len(axes.get_legend_handles_labels()[1])), figure)
     low, high = shown[f"{metric}_{parts[0]}_s"].min() * 1000, shown[f"{metric}_{parts[-1]}_s"].max() * 1000
     count = shown["cell_id"].nunique()
     words = (
@@ -120,25 +165,47 @@ def latency_against_load(levels: pd.DataFrame, metric: str, *, simulated: bool) 
     return finish(figure, f"{metric}-load", titled(title, simulated=simulated), words)
 
 
-def goodput_against_load(levels: pd.DataFrame, *, simulated: bool) -> Plot | None:
+def goodput_against_load(levels: pd.DataFrame, *, looks: Looks, simulated: bool) -> Plot | None:
     """Requests per second that kept the SLO, against load, one line a cell; only with an SLO."""
     shown = levels.dropna(subset=["goodput_req_s"])
     if shown.empty:
         return None
     figure, axes = blank("Goodput against load", simulated=simulated)
-    ticks, position = load_axis(shown)
-    cells = by_cell(shown, by="goodput_req_s")
-    for order, (label, cell) in enumerate(cells):
-        path = cell.sort_values("point")
-        xs = [position[load] for load in path["load"]]
-        axes.plot(
-            xs, path["goodput_req_s"], label=legend_name(order, label, cells=len(cells)), **style(order)
-        )
-    axes.set_xticks(range(len(ticks)), ticks)
+    _against_load(axes, shown, "goodput_req_s", looks=looks)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("load")
     axes.set_ylabel("requests/s within the SLO")
     legend(axes, figure)
     best = shown.iloc[int(shown["goodput_req_s"].argmax())]
     words = f"Highest goodput: {best['label']} at {best['load']}, {best['goodput_req_s']:.2f} requests/s."
     return finish(figure, "goodput-load", axes.get_title(), words)
+
+
+def _against_load(
+    axes: Axes, levels: pd.DataFrame, column: str, *, looks: Looks, factor: float = 1.0
+) -> None:
+    """One line a cell over its load levels: users or requests per second where all are of one kind, else by name."""
+    places, words, ticks = _load_axis(levels)
+    for cell_id, label, path in looks.cells(levels.assign(place=places)):
+        path = path.sort_values("place")
+        axes.plot(path["place"], path[column] * factor, label=label, **looks.style(cell_id))
+    axes.set_xlabel(words)
+    if ticks is not None:
+        axes.set_xticks(range(len(ticks)), ticks, rotation=45 if max(map(len, ticks)) > 4 else 0)
+    elif words == USERS:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+    else:
+        axes.set_xlim(left=0)
+
+
+USERS, RATE = "users (concurrency)", "requests/s offered"
+
+
+def _load_axis(levels: pd.DataFrame) -> tuple[pd.Series, str, list[str] | None]:
+    """The place of each level on the axis, the axis's words, and its ticks where the places are mere order."""
+    for column, words in (("concurrency", USERS), ("rate_req_s", RATE)):
+        if column in levels and levels[column].notna().all():
+            return levels[column].astype(float), words, None
+    ticks = list(dict.fromkeys(levels.sort_values("point")["load"]))
+    places = {load: place for place, load in enumerate(ticks)}
+    return levels["load"].map(places), "load", ticks

@@ -27,6 +27,8 @@ class PointMeta:
     client: ClientStats
     probe: Mapping[str, Any] = field(default_factory=dict)
     server_metrics: Mapping[str, float] | None = None
+    server_restarted: bool = False
+    ended_early: str | None = None
     interrupted: bool = False
 
     @property
@@ -58,5 +60,7 @@ class Point:
             client=meta.client,
             probe=meta.probe,
             server_metrics=meta.server_metrics,
+            server_restarted=meta.server_restarted,
+            ended_early=meta.ended_early,
             interrupted=meta.interrupted,
         )

@@ -7,7 +7,7 @@ and ``plots/``. Each is whole or not there.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,21 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from harness.results.document import Document, Section, Table, build
-from harness.results.export import vllm_bench
-from harness.results.factors import Effect, main_effects
-from harness.results.files import plain_json, write_bytes, write_json, write_text
+from harness.results.document import Document, Section
+from harness.results.files import write_bytes, write_json, write_text
 from harness.results.frame import Run
-from harness.results.gallery import best_points, draw
+from harness.results.gallery import Gallery, best_points, report_effects
+from harness.results.markdown import markdown
+from harness.results.ranking import ranked_levels
 from harness.results.sections import (
-    FIGURES,
     definitions_section,
-    factor_section,
-    failure_section,
+    factor_sections,
+    failure_tables,
     reproduction_section,
 )
+from harness.results.statements import DEFINITIONS, answers, provenance, warnings
 from harness.results.store import RunFolder
+from harness.results.tables import doubt_tables, identity_table, levels_table, outcome_table
 
 SUMMARY_SCHEMA_VERSION = 1
 
@@ -50,10 +51,7 @@ def build_reports(folder: RunFolder) -> Reports:
     """The reports of the run; ConfigError when the folder cannot be read."""
     run = Run(folder)
     levels = ranked_levels(run)
-    effects = {} if levels.empty else {name: main_effects(run.levels, name) for name in FIGURES}
-    plots = draw(run, levels, effects=effects.get("output_throughput_tok_s", []))
-    sections = make_sections(run, levels, [effect for found in effects.values() for effect in found])
-    document = build(run, levels=levels, plots=plots, sections=sections)
+    document = build(run, levels)
     return Reports(
         document=document,
         markdown=markdown(document, plots_prefix=f"plots/{_prefix(document)}"),
@@ -68,68 +66,63 @@ def write_reports(folder: RunFolder | Path) -> list[Path]:
     """Write every report of the run; the paths written. A partial run is reported as far as it went."""
     opened = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
     reports, root = build_reports(opened), opened.path
-    for plot in reports.document.plots:
-        write_bytes(opened.plots / f"{_prefix(reports.document)}{plot.name}.png", plot.png)
+    drawn = {opened.plots / f"{_prefix(reports.document)}{p.name}.png": p.png for p in reports.document.plots}
+    for path, png in drawn.items():
+        write_bytes(path, png)
+    for stale in set(opened.plots.glob("*.png")) - set(drawn):
+        stale.unlink()
     write_text(root / "points.csv", reports.points_csv)
     write_text(root / "cells.csv", reports.cells_csv)
     write_json(root / "summary.json", reports.summary)
     write_text(root / "report.md", reports.markdown)
     write_text(root / "report.html", reports.html)
     names = ("report.html", "report.md", "summary.json", "points.csv", "cells.csv")
-    drawn = [opened.plots / f"{_prefix(reports.document)}{plot.name}.png" for plot in reports.document.plots]
-    return [root / name for name in names] + drawn
-
-
-def write_vllm_results(folder: RunFolder, target: Path) -> list[Path]:
-    """A folder a cell below ``target``, each with the summary.json that ``vllm bench sweep`` plots; the paths."""
-    run = Run(folder)
-    found: dict[str, list[dict[str, Any]]] = {}
-    rows = {(row["run_id"], row["point"]): row for row in run.points.to_dict("records")}
-    for point in run.stored_points():
-        row = {str(k): v for k, v in rows[point.meta.run_id, point.meta.point].items()}
-        found.setdefault(point.meta.cell_id, []).append(vllm_bench(point, row))
-    paths = [target / cell_id / "summary.json" for cell_id in found]
-    for path, results in zip(paths, found.values(), strict=True):
-        write_text(path, plain_json(results, indent=2) + "\n")
-    return paths
+    return [root / name for name in names] + list(drawn)
 
 
 def _prefix(document: Document) -> str:
     return "simulated-" if document.simulated else ""
 
 
-def ranked_levels(run: Run) -> pd.DataFrame:
-    """The levels, best first: void last, within the SLO first, then by cost where known, else by throughput."""
-    levels = run.levels
-    if levels.empty:
-        return levels
-    if run.resolved.prices is not None:
-        levels = run.cost(run.resolved.prices)
-    keys = pd.DataFrame(index=levels.index)
-    keys["void"] = levels["verdict"] == "void" if "verdict" in levels else False
-    keys["outside"] = ~levels["meets_slo"].astype(bool) if "meets_slo" in levels else False
-    keys["cost"] = levels["cost_per_mtok"].fillna(np.inf) if "cost_per_mtok" in levels else 0.0
-    keys["slow"] = -levels["output_throughput_tok_s"]
-    return levels.loc[keys.sort_values(["void", "outside", "cost", "slow"]).index].reset_index(drop=True)
+def build(run: Run, levels: pd.DataFrame) -> Document:
+    """The report of a run; ``levels`` are its levels, ranked. Sections without anything to show are left out."""
+    gallery = Gallery(run, levels)
+    sections = (
+        Section("What trades for what", plots=gallery.trade_offs()),
+        Section("Cells", plots=(), tables=(outcome_table(run, levels), identity_table(run))),
+        *_measured_sections(run, levels, gallery),
+        Section("Time to ready", plots=gallery.deployments()),
+        Section("Provenance", facts=tuple(provenance(run))),
+        Section("Definitions", facts=DEFINITIONS),
+    )
+    return Document(
+        title=run.title,
+        simulated=run.resolved.simulated,
+        question=run.resolved.question,
+        answers=tuple(answers(run, levels)),
+        warnings=tuple(warnings(run, levels)),
+        sections=tuple(section for section in sections if not section.is_empty),
+    )
 
 
-def make_sections(run: Run, levels: pd.DataFrame, effects: Sequence[Effect]) -> list[Section]:
-    """The sections on factors, other tools' definitions and reproduction, where something was measured."""
+def _measured_sections(run: Run, levels: pd.DataFrame, gallery: Gallery) -> Iterator[Section]:
+    """What there is to say once something was measured."""
     if levels.empty:
-        return []
-    best = best_points(run, levels.head(1))[0]
-    found = [
-        failure_section(levels),
-        factor_section(effects),
-        definitions_section(*best),
-        reproduction_section(run.resolved),
-    ]
-    return [section for section in found if section is not None]
+        return
+    effects = report_effects(run)
+    yield from factor_sections(effects, gallery.factors(effects))
+    yield Section("Under load", plots=gallery.under_load(), tables=(levels_table(levels),))
+    yield Section(
+        "May it be believed?", (), gallery.trust(), (*doubt_tables(levels), *failure_tables(levels))
+    )
+    yield definitions_section(*best_points(run, levels, most=1)[0])
+    yield reproduction_section(run.resolved)
 
 
 def summary(run: Run, levels: pd.DataFrame, document: Document) -> dict[str, Any]:
     """What a script wants to know of the run (``results/README.md``); absent figures are null."""
     cells = [{"cell_id": str(cell_id), **_plain(row)} for cell_id, row in run.cells.iterrows()]
+    total = run.account.spent(run.resolved.prices)
     return {
         "schema_version": SUMMARY_SCHEMA_VERSION,
         "name": run.resolved.name,
@@ -140,6 +133,10 @@ def summary(run: Run, levels: pd.DataFrame, document: Document) -> dict[str, Any
         "finished": run.account.finished,
         "counts": run.account.counts(),
         "config_sha256": run.resolved.config_sha256,
+        "gpu_hours": total.gpu_hours,
+        "cost": None if run.resolved.prices is None else total.cost,
+        "currency": None if run.resolved.prices is None else run.resolved.prices.currency,
+        "may_be_alive": [paid.run_id for paid in total.open],
         "cells": cells,
         "levels": [_plain(row) for _, row in levels.iterrows()],
     }
@@ -166,57 +163,3 @@ def as_html(document: Document) -> str:
     )
     environment.filters["b64"] = lambda data: base64.b64encode(data).decode()
     return environment.get_template("report.html.j2").render(document=document)
-
-
-def markdown(document: Document, *, plots_prefix: str) -> str:
-    """The report as Markdown that reads well in a pull request; plots by relative path."""
-    lines = [f"# {_md(document.title)}", ""]
-    if document.question:
-        lines += [f"_{_md(document.question)}_", ""]
-    lines += [f"* **{_md(line)}**" for line in document.answers]
-    lines += ["", *(f"> {_md(line)}  " for line in document.warnings), ""]
-    lines += [
-        "## Cells",
-        "",
-        *_md_table(document.cells),
-        "",
-        "## Load levels",
-        "",
-        *_md_table(document.levels),
-        "",
-    ]
-    if document.verdicts is not None:
-        lines += ["## Doubts", "", *_md_table(document.verdicts), ""]
-    for section in document.sections:
-        lines += [f"## {section.title}", "", *(f"{_md(text)}\n" for text in section.text)]
-        for table in section.tables:
-            lines += [*_md_table(table), ""]
-    if document.plots:
-        lines += ["## Plots", ""]
-        for plot in document.plots:
-            lines += [f"![{_md(plot.title)}. {_md(plot.description)}]({plots_prefix}{plot.name}.png)", ""]
-    lines += ["## Provenance", "", *(f"* {name}: {_md(value)}" for name, value in document.provenance), ""]
-    lines += ["## Definitions", "", *(f"* **{name}**: {value}" for name, value in document.definitions), ""]
-    return "\n".join(lines)
-
-
-def _md_table(table: Table) -> list[str]:
-    numeric: Mapping[int, bool] = (
-        {i: cell.number for i, cell in enumerate(table.rows[0])} if table.rows else {}
-    )
-    rule = ["---:" if numeric.get(i) else "---" for i in range(len(table.heads))]
-    lines = [f"{_md(table.caption)}:", "", f"| {' | '.join(table.heads)} |", f"| {' | '.join(rule)} |"]
-    for row in table.rows:
-        fields = [_md(cell.text) + ("\\*" if cell.faint else "") for cell in row]
-        lines.append(f"| {' | '.join(fields)} |")
-    if any(cell.faint for row in table.rows for cell in row):
-        lines += ["", "\\* too few requests for this percentile"]
-    return lines
-
-
-def _md(text: str) -> str:
-    """Text that means itself in Markdown, on one line."""
-    flat = " ".join(text.split())
-    for mark in ("\\", "|", "*", "_", "`", "<", "["):
-        flat = flat.replace(mark, f"\\{mark}" if mark != "<" else "&lt;")
-    return flat

@@ -19,9 +19,10 @@ class Resolved:
     """The resolved sweep.
 
     ``started_at`` is ISO 8601 in UTC; ``deployer`` is ``exoscale``, ``local`` or ``existing``; ``simulated`` is
-    True when no real hardware was used; ``slo``, ``workload`` and ``load`` are as the file gave them; ``models`` holds
-    what the forecast knows of each model it covers, as ``ModelFacts.to_json`` has it; ``prune`` is the
-    rule by which cells were left out, ``pruned`` the reason of each, by cell id.
+    True when no real hardware was used, ``virtual`` when no real time passed either; ``slo``, ``workload`` and
+    ``load`` are as the file gave them; ``models`` holds what the forecast knows of each model it covers, as
+    ``ModelFacts.to_json`` has it; ``prune`` is the rule by which cells were left out, ``pruned`` the reason of each,
+    by cell id.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Resolved:
     repeats: int = 1
     config_sha256: str | None = None
     prices: PriceTable | None = None
+    virtual: bool = False
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     prune: str | None = None
     pruned: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class Resolved:
             "question": self.question,
             "started_at": self.started_at,
             "simulated": self.simulated,
+            "virtual": self.virtual,
             "deployer": self.deployer,
             "zone": self.zone,
             "seed": self.seed,
@@ -92,6 +95,7 @@ class Resolved:
                 repeats=document.get("repeats", 1),
                 config_sha256=document.get("config_sha256"),
                 prices=None if prices is None else PriceTable.parse(prices, source=source),
+                virtual=document.get("virtual", False),
                 models=document.get("models") or {},
                 prune=document.get("prune"),
                 pruned=document.get("pruned") or {},

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from harness.errors import UsageError
 from harness.load.definitions import variants_of_columns
+from harness.load.lengths import lengths_from_json, text_of
 from harness.load.summary import LatencySummary
+from harness.results.canvas import Plot
 from harness.results.document import Section, Table, TableCell
 from harness.results.factors import Effect
+from harness.results.gallery import EFFECT_FIGURES
 from harness.results.point import Point
 from harness.results.resolved import Resolved
 
-FIGURES: Mapping[str, str] = {
-    "output_throughput_tok_s": "output tokens/s",
-    "ttft_p95_s": "TTFT p95",
-    "tpot_p50_s": "TPOT p50",
-}
 
-
-def factor_section(effects: Sequence[Effect]) -> Section | None:
-    """What each factor does on its own; None without one that varies between otherwise equal cells."""
+def factor_sections(effects: Sequence[Effect], plots: tuple[Plot, ...]) -> Iterator[Section]:
+    """What each factor does on its own; nothing without one that varies between otherwise equal cells."""
     if not effects:
-        return None
+        return
     rows = tuple(
         (
             TableCell(effect.factor if effect.factor.startswith("--") else effect.factor.replace("_", " ")),
             TableCell(f"{effect.base} → {effect.value}"),
-            TableCell(FIGURES.get(effect.column, effect.column)),
+            TableCell(EFFECT_FIGURES.get(effect.column, effect.column)),
             TableCell(f"{effect.relative * 100:+.1f} %", number=True),
             TableCell(_interval(effect), number=True),
             TableCell("" if effect.distinguished else "not distinguished"),
@@ -44,7 +42,8 @@ def factor_section(effects: Sequence[Effect]) -> Section | None:
         "Mean change over pairs of levels that differ in this factor alone, at the same load. "
         f"{tested} intervals at 95 %: about {tested / 20:.1f} would exclude 0 by chance alone."
     )
-    return Section("Effect of each factor", (text,), (Table("Main effects", heads, rows),))
+    table = Table("Main effects", heads, rows, folded=True)
+    yield Section("Effect of each factor", (text,), plots, (table,))
 
 
 def _interval(effect: Effect) -> str:
@@ -66,7 +65,7 @@ def definitions_section(label: str, point: Point) -> Section:
     )
     heads = ("Tool", "Figure", "Computed as", "p50 (ms)", "p95 (ms)", "p99 (ms)")
     text = f"One run, {label}: the words are the same, what they mean is not."
-    return Section("Other tools' definitions", (text,), (Table("The same requests", heads, rows),))
+    return Section("Other tools' definitions", (text,), tables=(Table("The same requests", heads, rows),))
 
 
 def _milliseconds(summary: LatencySummary, part: str) -> TableCell:
@@ -75,10 +74,10 @@ def _milliseconds(summary: LatencySummary, part: str) -> TableCell:
     return TableCell("–" if value is None else f"{value * 1000:.1f}", number=True, faint=not enough)
 
 
-def failure_section(levels: pd.DataFrame) -> Section | None:
-    """Which levels had failed requests, by class of failure; None when no request failed."""
+def failure_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
+    """Which levels had failed requests, by class of failure; none when no request failed."""
     if "failures" not in levels:
-        return None
+        return ()
     rows = tuple(
         (
             TableCell(str(level["label"])),
@@ -89,18 +88,15 @@ def failure_section(levels: pd.DataFrame) -> Section | None:
         )
         for _, level in levels[levels["requests_failed"] > 0].iterrows()
     )
-    text = "A failed request is in no latency and counts against goodput. Each is of one class:"
-    heads = ("Cell", "Load", "Sent", "Failed", "Classes")
-    return (
-        Section("Failed requests", (text,), (Table("Levels with failed requests", heads, rows),))
-        if rows
-        else None
-    )
+    caption = "Failed requests: each of one class, in no latency, and against goodput"
+    return (Table(caption, ("Cell", "Load", "Sent", "Failed", "Classes"), rows),) if rows else ()
 
 
 def reproduction_section(resolved: Resolved) -> Section:
     """The commands that do it again: the whole sweep, and each load level on any endpoint."""
-    way = {"local": " --local"}.get(resolved.deployer, " --simulate" if resolved.simulated else "")
+    way = {"local": " --local"}.get(
+        resolved.deployer, " --simulate" * resolved.simulated + " --virtual" * resolved.virtual
+    )
     rows = tuple(
         (
             TableCell(str(stage.get("label", f"level {point}"))),
@@ -112,32 +108,63 @@ def reproduction_section(resolved: Resolved) -> Section:
         f"The whole sweep, from the config.yaml in this folder: harness sweep config.yaml{way}",
         "One load level, against an endpoint that runs a cell's parameters; put its address for URL:",
     )
-    return Section("To reproduce", texts, (Table("Each load level", ("Level", "Command"), rows),))
+    return Section("To reproduce", texts, tables=(Table("Each load level", ("Level", "Command"), rows),))
 
 
 def load_command(stage: Mapping[str, Any], resolved: Resolved, *, seed: int) -> str:
     """``harness load`` with this stage's arrivals and the sweep's workload; lengths it cannot say are left out."""
-    words = ["harness", "load", "URL"]
-    if "concurrency" in stage:
-        words += ["--concurrency", f"{stage['concurrency']}"]
-    elif "rate_req_s" in stage:
-        arrivals = str(stage.get("kind", "poisson-rate")).removesuffix("-rate")
-        words += ["--rate", f"{stage['rate_req_s']:g}", "--arrivals", arrivals]
-        words += ["--burstiness", f"{stage['burstiness']:g}"] if "burstiness" in stage else []
-    for option, key in (("--duration", "duration_s"), ("--requests", "requests"), ("--warmup", "warmup_s")):
+    words = ["harness", "load", "URL", *_arrival_options(stage)]
+    for option, key in STAGE_OPTIONS.items():
         if stage.get(key) is not None:
             words += [option, f"{stage[key]:g}"]
-    workload = resolved.workload
-    for option, key in (("--input-tokens", "input_tokens"), ("--output-tokens", "output_tokens")):
-        length = _length(workload.get(key, workload.get(key.replace("_", "-"))))
-        words += [option, length] if length else []
-    words += [f"--{key}={workload[key]}" for key in ("api", "cache") if isinstance(workload.get(key), str)]
+    words += _workload_options(resolved.workload)
     return shlex.join([*words, "--seed", str(seed)])
 
 
+STAGE_OPTIONS = {
+    "--duration": "duration_s",
+    "--requests": "requests",
+    "--warmup": "warmup_s",
+    "--max-in-flight": "max_in_flight",
+}
+
+
+def _arrival_options(stage: Mapping[str, Any]) -> list[str]:
+    if "concurrency" in stage:
+        return ["--concurrency", f"{stage['concurrency']}"]
+    if "start_req_s" in stage:
+        return ["--ramp", f"{stage['start_req_s']:g},{stage['end_req_s']:g}"]
+    if "rates_req_s" in stage:
+        return ["--steps", ",".join(f"{rate:g}" for rate in stage["rates_req_s"])]
+    if "stretch" in stage:
+        return ["--stretch", f"{stage['stretch']:g}"]
+    if "rate_req_s" not in stage:
+        return []
+    arrivals = str(stage.get("kind", "poisson-rate")).removesuffix("-rate")
+    words = ["--rate", f"{stage['rate_req_s']:g}", "--arrivals", arrivals]
+    return [*words, "--burstiness", f"{stage['burstiness']:g}"] if "burstiness" in stage else words
+
+
+def _workload_options(workload: Mapping[str, Any]) -> list[str]:
+    words = ["--prompts", "FILE"] if workload.get("items") else []
+    for option, key in (("--input-tokens", "input_tokens"), ("--output-tokens", "output_tokens")):
+        length = _length(workload.get(key, workload.get(key.replace("_", "-"))))
+        words += [option, length] if length else []
+    conversations = workload.get("conversations")
+    if conversations is not None:
+        words += ["--turns", _length(conversations["turns"]) or "all"]
+        pause = conversations["think_time_ms"]
+        if pause is not None and pause["kind"] == "fixed":
+            words += ["--think-time", f"{pause['tokens']}ms"]
+    words += ["--no-stream"] if workload.get("streamed") is False else []
+    return [
+        *words,
+        *(f"--{key}={workload[key]}" for key in ("api", "cache") if isinstance(workload.get(key), str)),
+    ]
+
+
 def _length(value: object) -> str | None:
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, Mapping) and isinstance(value.get("tokens"), int):
-        return str(value["tokens"])
-    return None
+    try:
+        return text_of(lengths_from_json(value))
+    except UsageError:
+        return None

@@ -10,11 +10,17 @@ import pandas as pd
 
 from harness.load.verdict import SUSPECT, VOID
 from harness.results.frame import Run
+from harness.results.rivals import rivals, told
+from harness.results.spending import Spent
 from harness.units import format_duration
+
+OUTPUT = "output_throughput_tok_s"
+# A trace's times are no reading.
+LONGEST_LIST = 16
 
 
 def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
-    """The best cell by throughput and, where an SLO and prices are known, within the SLO and by cost."""
+    """What to take, by cost within the SLO where both are known, then by requests and by throughput."""
     believed = levels[levels["verdict"] != VOID] if "verdict" in levels else levels
     if levels.empty:
         yield "No answer: nothing was measured."
@@ -22,22 +28,26 @@ def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     if believed.empty:
         yield "No answer: every measured point is void."
         return
-    yield f"Highest output throughput: {_named(_top(believed, 'output_throughput_tok_s'))}."
-    if "meets_slo" not in believed:
-        return
-    within = believed[believed["meets_slo"].astype(bool)]
+    if "meets_slo" in believed:
+        yield from _within(run, believed[believed["meets_slo"].astype(bool)])
+    yield f"Highest output throughput: {_named(_top(believed, OUTPUT))}."
+
+
+def _within(run: Run, within: pd.DataFrame) -> Iterable[str]:
+    """The cheapest and the one with most requests among levels within the SLO."""
     if within.empty:
         yield f"No measured point meets the SLO ({run.resolved.slo})."
         return
-    yield f"Most requests within the SLO ({run.resolved.slo}): {_named(_top(within, 'request_throughput_req_s'))}."
     priced = within.dropna(subset=["cost_per_mtok"]) if "cost_per_mtok" in within else within.head(0)
     if not priced.empty and run.resolved.prices is not None:
-        best = priced.iloc[int(priced["cost_per_mtok"].argmin())]
-        prices = run.resolved.prices
+        best, prices = priced.iloc[int(priced["cost_per_mtok"].argmin())], run.resolved.prices
         yield (
-            f"Cheapest within the SLO: {best['label']} at {best['load']}, {best['cost_per_mtok']:.2f} "
-            f"{prices.currency} per 1M output tokens (prices: {prices.what}, {prices.as_of}){_doubt(best)}."
+            f"Cheapest within the SLO ({run.resolved.slo}): {best['label']} at {best['load']}, "
+            f"{best['cost_per_mtok']:.2f} {prices.currency} per 1M output tokens "
+            f"(prices: {prices.what}, {prices.as_of}){_doubt(best)}."
         )
+        yield from told(rivals(run, priced, best, figure="cost_per_mtok"), best, unit=prices.currency)
+    yield f"Most requests within the SLO ({run.resolved.slo}): {_named(_top(within, 'request_throughput_req_s'))}."
 
 
 def _top(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
@@ -66,7 +76,8 @@ def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     """What limits the answers: simulation, an unfinished sweep, deployments not proven gone, void points."""
     account = run.account
     if run.resolved.simulated:
-        yield "SIMULATED: these figures come from a model of the hardware, not from hardware."
+        when = ", in virtual time and without a network" if run.resolved.virtual else ""
+        yield f"SIMULATED: these figures come from a model of the hardware, not from hardware{when}."
     if not account.finished:
         reason = f"interrupted by {account.interrupted_by}" if account.interrupted_by else "not finished"
         yield f"The sweep is partial ({reason}); what it measured before that is below."
@@ -88,7 +99,7 @@ def provenance(run: Run) -> Iterable[tuple[str, str]]:
     """Where everything came from, as name and value."""
     resolved, account = run.resolved, run.account
     yield "Sweep", resolved.name
-    yield "Started", resolved.started_at
+    yield "Started", resolved.started_at + (" (virtual time)" if resolved.virtual else "")
     if account.started_unix is not None and account.ended_unix is not None:
         yield "Took", format_duration(account.ended_unix - account.started_unix)
     yield "Deployed by", resolved.deployer + (" (SIMULATED)" if resolved.simulated else "")
@@ -96,10 +107,16 @@ def provenance(run: Run) -> Iterable[tuple[str, str]]:
         yield "Zone", resolved.zone
     yield "Engine versions", ", ".join(dict.fromkeys(cell.engine_version for cell in resolved.cells))
     yield "Models", ", ".join(dict.fromkeys(cell.model for cell in resolved.cells))
-    yield "Workload", ", ".join(f"{key} {_plain(value)}" for key, value in resolved.workload.items())
+    yield (
+        "Workload",
+        ", ".join(f"{key} {_plain(value)}" for key, value in resolved.workload.items() if value is not None),
+    )
     yield (
         "Load levels",
-        "; ".join(", ".join(f"{k} {_plain(v)}" for k, v in level.items()) for level in resolved.load),
+        "; ".join(
+            ", ".join(f"{k} {_plain(v)}" for k, v in level.items() if v is not None)
+            for level in resolved.load
+        ),
     )
     yield "Repeats", str(resolved.repeats)
     yield "Seed", str(resolved.seed)
@@ -108,13 +125,23 @@ def provenance(run: Run) -> Iterable[tuple[str, str]]:
     yield "Configuration", f"config.yaml, SHA-256 {resolved.config_sha256 or 'unknown'}"
     yield "Requests", _request_count(run.points)
     scaled = ", as it went here: a simulated cloud hurries its provisioning" if resolved.simulated else ""
-    yield "Deployments took", f"{account.gpu_hours(resolved.cells):.3g} GPU-hours{scaled}"
+    total = account.spent(resolved.prices)
+    yield "Deployments took", f"{total.gpu_hours:.3g} GPU-hours{scaled}{_still(total)}"
     if resolved.prices is not None:
-        cost = account.cost(resolved.cells, resolved.prices)
-        known = "unknown: a price is missing" if cost is None else f"{cost:.2f} {resolved.prices.currency}"
+        known = (
+            "unknown: a price is missing"
+            if total.cost is None
+            else f"{total.cost:.2f} {resolved.prices.currency}"
+        )
         yield "Deployments cost", known
         yield "Prices", f"{resolved.prices.what}, {resolved.prices.currency}, {resolved.prices.as_of}"
     yield "Tool", f"harness {resolved.tool_version}"
+
+
+def _still(total: Spent) -> str:
+    """What is not counted yet, if anything is."""
+    runs = ", ".join(paid.run_id for paid in total.open)
+    return f", and more while what may still be alive is there ({runs})" if runs else ""
 
 
 def _request_count(points: pd.DataFrame) -> str:
@@ -128,7 +155,9 @@ def _request_count(points: pd.DataFrame) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={item}" for key, item in value.items() if item is not None)
+        return " ".join(f"{key}={_plain(item)}" for key, item in value.items() if item is not None)
+    if isinstance(value, list) and len(value) > LONGEST_LIST:
+        return f"[{len(value)} values]"
     return str(value)
 
 

@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +38,19 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: Path, *, config: bytes, resolved: Resolved, replace: bool = False
+        cls,
+        path: Path,
+        *,
+        config: bytes,
+        resolved: Resolved,
+        replace: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> tuple[RunFolder, Journal]:
         """A new folder with its configuration, and the journal open for writing.
 
         UsageError when it holds a run already, unless ``replace``; and even then while that run is being written
-        or its journal shows deployments that may be alive, or when the folder holds files of others.
+        or its journal shows deployments that may be alive, or when the folder holds files of others. ``clock``
+        dates the journal's events.
         """
         folder = cls(path)
         folder._make_room(replace=replace)
@@ -51,7 +59,7 @@ class RunFolder:
             folder.logs.mkdir()
         except OSError as error:
             raise StoreError(f"cannot create '{path}': {error.strerror}") from error
-        journal = Journal.create(folder.journal_path)
+        journal = Journal.create(folder.journal_path, clock=clock)
         write_bytes(path / "config.yaml", config)
         write_json(path / "resolved.json", resolved.to_json())
         return folder, journal

@@ -8,7 +8,10 @@ from collections.abc import Awaitable, Callable
 
 
 class SimulatedClock:
-    """Zone seconds since it was made, and sleeping in them. Only provisioning runs on it, never token streams."""
+    """Zone seconds since it was made, and sleeping in them. Only provisioning runs on it.
+
+    ``real`` is the clock underneath, by which tokens stream.
+    """
 
     def __init__(
         self,
@@ -20,13 +23,13 @@ class SimulatedClock:
         if scale <= 0:
             raise ValueError(f"the time scale must be above 0, not {scale}")
         self.scale = scale
-        self._clock = clock
+        self.real = clock
         self._sleep = sleep
         self._origin = clock()
 
     def now(self) -> float:
         """Zone seconds since the start."""
-        return (self._clock() - self._origin) * self.scale
+        return (self.real() - self._origin) * self.scale
 
     async def sleep(self, seconds: float) -> None:
         """Waits that many zone seconds."""

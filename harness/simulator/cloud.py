@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +46,7 @@ class Ledger:
 
 
 class Cloud:
-    """One zone. ``base_url`` is where deployments' URLs begin: scheme, host and port."""
+    """One zone. ``base_url`` is where deployments' URLs begin: scheme, host and port; ``make_id`` gives ids."""
 
     def __init__(
         self,
@@ -57,8 +57,10 @@ class Cloud:
         documents: Mapping[str, dict[str, Any]],
         faults: FaultPlan,
         inventory: Inventory | None = None,
+        make_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self.settings = settings
+        self._make_id = make_id
         self.clock = clock
         self.documents = documents
         self.faults = faults
@@ -96,7 +98,7 @@ class Cloud:
         """Begins a deployment once everything about it holds: model, GPUs, names of parameters, quota, capacity."""
         model = self._admission.check_create(request, self.models.values())
         record = DeploymentRecord(
-            id=str(uuid.uuid4()),
+            id=self._make_id(),
             name=request.name,
             model_id=model.id,
             model_name=model.name,
@@ -108,6 +110,10 @@ class Cloud:
             api_key=Secret(secrets.token_urlsafe(24)),
         )
         self.inventory.take(record.gpu_type, record.gpus)
+        late = self.faults.draw(
+            Fault.UNLISTED, operation="create-deployment", subjects=(record.name, record.gpu_type)
+        )
+        record.listed_from = self.clock.now() + late.seconds if late else 0.0
         self.deployments[record.id] = record
         self.ledger.created.append(record.name)
         operation = self._begin(record, "create-deployment")
@@ -243,13 +249,13 @@ class Cloud:
 
     def _operation(self, command: str, subject_id: str, link: str) -> OperationRecord:
         operation = OperationRecord(
-            id=str(uuid.uuid4()), command=command, subject_id=subject_id, link=link + subject_id
+            id=self._make_id(), command=command, subject_id=subject_id, link=link + subject_id
         )
         self.operations[operation.id] = operation
         return operation
 
     def _add_model(self, name: str, *, state: str, size_bytes: int) -> ModelRecord:
-        model = ModelRecord(id=str(uuid.uuid4()), name=name, state=state, size_bytes=size_bytes)
+        model = ModelRecord(id=self._make_id(), name=name, state=state, size_bytes=size_bytes)
         self.models[model.id] = model
         return model
 
@@ -257,7 +263,7 @@ class Cloud:
         """A ready deployment of somebody else in the same organisation, without an engine behind it."""
         model = next(iter(self.models.values()))
         record = DeploymentRecord(
-            id=str(uuid.uuid4()),
+            id=self._make_id(),
             name=name,
             model_id=model.id,
             model_name=model.name,

@@ -18,6 +18,7 @@ MEANINGS: Mapping[Fault, str] = {
     Fault.BUSY: "409: another operation is in progress",
     Fault.NO_CAPACITY: "412 on create or scale; subject may be a GPU family",
     Fault.NO_REFERENCE: "the operation does not say what it is about",
+    Fault.UNLISTED: "the deployment is missing from the list for seconds after its create",
     Fault.OPERATION_UNKNOWN: "the operation's id is 404 for seconds",
     Fault.OPERATION_STUCK: "the operation stays pending for seconds, then ends in timeout",
     Fault.OPERATION_FAILED: "the operation ends in failure with message",

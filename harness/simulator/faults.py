@@ -44,6 +44,7 @@ class Fault(StrEnum):
 
     NO_CAPACITY = "no-capacity"
     NO_REFERENCE = "no-reference"
+    UNLISTED = "unlisted"
     OPERATION_UNKNOWN = "operation-unknown"
     OPERATION_STUCK = "operation-stuck"
     OPERATION_FAILED = "operation-failed"

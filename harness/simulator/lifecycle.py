@@ -144,7 +144,7 @@ class Lifecycle:
             if operation.state == "pending":
                 operation.end(failure=started.state_details)
             return
-        record.endpoint = await _started(spec)
+        record.endpoint = await self._started(spec)
         record.url = f"{self._cloud.base_url}/deployments/{record.id}/v1"
         late = self._draw(record, Fault.URL_UNAVAILABLE)
         record.url_from = clock.now() + (late.seconds if late else 0.0)
@@ -176,7 +176,7 @@ class Lifecycle:
 
     async def _revive(self, record: DeploymentRecord, spec: EndpointSpec, down_s: float) -> None:
         await self._cloud.clock.sleep(down_s)
-        record.endpoint = await _started(spec)
+        record.endpoint = await self._started(spec)
 
     async def _delete(self, record: DeploymentRecord, operation: OperationRecord) -> None:
         await self._cloud.clock.sleep(self._generator(record).uniform(*DELETE_S))
@@ -199,6 +199,16 @@ class Lifecycle:
         await self._cloud.clock.sleep(model.size_bytes / DOWNLOAD_BYTES_PER_S)
         model.state = "ready"
         operation.end()
+
+    async def _started(self, spec: EndpointSpec) -> VllmEndpoint:
+        """A serving engine; none is left behind when the wait for it is cancelled."""
+        endpoint = VllmEndpoint(spec, clock=self._cloud.clock.real)
+        try:
+            await endpoint.start()
+        except asyncio.CancelledError:
+            await endpoint.stop()
+            raise
+        return endpoint
 
     async def _stop_engine(self, record: DeploymentRecord) -> None:
         endpoint, record.endpoint = record.endpoint, None
@@ -236,17 +246,6 @@ class Lifecycle:
 
     def _generator(self, record: DeploymentRecord) -> random.Random:
         return random.Random(f"{self._cloud.settings.seed}:{record.name}:{record.version}:{record.replicas}")
-
-
-async def _started(spec: EndpointSpec) -> VllmEndpoint:
-    """A serving engine; none is left behind when the wait for it is cancelled."""
-    endpoint = VllmEndpoint(spec)
-    try:
-        await endpoint.start()
-    except asyncio.CancelledError:
-        await endpoint.stop()
-        raise
-    return endpoint
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:

@@ -35,7 +35,9 @@ def _get(call: Call) -> Any:
 
 def _list(call: Call) -> Any:
     dialect = call.cloud.settings.dialect
-    entries = [record.entry(dialect) for record in call.cloud.deployments.values()]
+    now = call.cloud.clock.now()
+    shown = [record for record in call.cloud.deployments.values() if record.listed_from <= now]
+    entries = [record.entry(dialect) for record in shown]
     if dialect is Dialect.RFC9457:
         if call.query.get("visibility") not in (None, "private", "public"):
             raise Refusal(400, "The visibility must be private or public.")

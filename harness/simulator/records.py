@@ -83,7 +83,7 @@ class DeploymentRecord:
     """A deployment. ``log`` holds (zone second at which the line appears, node, text), in order of time.
 
     ``endpoint`` serves while the deployment is ready with at least one replica. ``url_from`` and ``key_from`` are
-    the zone seconds from which the URL and the key are there.
+    the zone seconds from which the URL and the key are there, ``listed_from`` those from which a list shows it.
     """
 
     id: str
@@ -108,6 +108,7 @@ class DeploymentRecord:
     log: list[tuple[float, str, str]] = field(default_factory=list)
     url_from: float = 0.0
     key_from: float = 0.0
+    listed_from: float = 0.0
     shown_parameters: tuple[str, ...] | None = None
 
     @property

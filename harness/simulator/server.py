@@ -14,7 +14,9 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +31,7 @@ from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from harness.errors import HarnessError, UsageError
+from harness.load.steady import steady_process
 from harness.secret import Secret
 from harness.simulator.api import Api
 from harness.simulator.clock import SimulatedClock
@@ -85,13 +88,8 @@ async def _serve(
     base_url = f"http://{HOST}:{listener.getsockname()[1]}"
     key, secret = f"EXO{secrets.token_hex(12)}", Secret(secrets.token_urlsafe(32))
     cloud = make_cloud(options, faults, base_url=base_url)
-    api = Api(cloud, keys={key: secret})
-    control = Starlette(
-        routes=[*api.routes(), Route("/simulator/state", _state_of(api), methods=["GET"])],
-        exception_handlers={404: _no_route, 405: _no_route},
-    )
     config = uvicorn.Config(
-        Gate(cloud, control),
+        make_application(cloud, keys={key: secret}),
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -115,14 +113,31 @@ async def _serve(
         await cloud.close()
 
 
-def make_cloud(options: Options, faults: FaultFile, *, base_url: str) -> Cloud:
-    """A zone as the options and the fault file describe it."""
+def make_application(cloud: Cloud, *, keys: Mapping[str, Secret]) -> Gate:
+    """Everything the zone answers: its API and, behind their URLs, its deployments."""
+    api = Api(cloud, keys=keys)
+    control = Starlette(
+        routes=[*api.routes(), Route("/simulator/state", _state_of(api), methods=["GET"])],
+        exception_handlers={404: _no_route, 405: _no_route},
+    )
+    return Gate(cloud, control)
+
+
+def make_cloud(
+    options: Options,
+    faults: FaultFile,
+    *,
+    base_url: str,
+    clock: Callable[[], float] = time.monotonic,
+    make_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+) -> Cloud:
+    """A zone as the options and the fault file describe it; ``clock`` is what its seconds are made of."""
     inventory = Inventory()
     for name, family in inventory.families.items():
         quota, stock = faults.quotas.get(name, family.quota), faults.stock.get(name, family.stock)
         inventory.families[name] = replace(family, quota=quota, stock=stock)
     seed = options.seed if faults.seed is None else faults.seed
-    clock = SimulatedClock(options.time_scale)
+    zone_clock = SimulatedClock(options.time_scale, clock=clock)
     return Cloud(
         Settings(
             seed=options.seed,
@@ -131,10 +146,11 @@ def make_cloud(options: Options, faults: FaultFile, *, base_url: str) -> Cloud:
             foreign=options.foreign,
         ),
         base_url=base_url,
-        clock=clock,
+        clock=zone_clock,
         documents=packaged_documents(),
-        faults=FaultPlan(faults.faults, seed=seed, clock=clock.now),
+        faults=FaultPlan(faults.faults, seed=seed, clock=zone_clock.now),
         inventory=inventory,
+        make_id=make_id,
     )
 
 
@@ -233,6 +249,7 @@ def print_line(line: str) -> None:
 
 def main() -> None:
     """Entry point of the module; an error of ours is one line and its exit code."""
+    steady_process()
     try:
         run(parse_arguments(), announce=print_line)
     except HarnessError as error:

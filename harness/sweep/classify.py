@@ -1,8 +1,7 @@
-"""From a deployment's log lines to why it did not start, and the lint rule that would have said so. Pure."""
+"""Why a run failed: the class of an error, and of what a deployment's log says. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,12 +19,24 @@ from harness.errors import (
     PlatformError,
     RateLimitedError,
 )
+from harness.sweep.failures import (
+    BAD_ARGUMENT,
+    CHATTER,
+    GONE,
+    MODEL_MISSING,
+    NO_CAPACITY,
+    PATTERNS,
+    PREFIX,
+    SOURCE,
+    STYLE,
+    UNKNOWN,
+)
 
 # The cause in the report for an error of the platform or of the endpoint, most particular class first.
 CAUSES: tuple[tuple[type[HarnessError], str], ...] = (
-    (CapacityError, "no-capacity"),
+    (CapacityError, NO_CAPACITY),
     (InvalidError, "refused-request"),
-    (NotFoundError, "model-missing"),
+    (NotFoundError, GONE),
     (ForbiddenError, "forbidden"),
     (ConflictError, "conflict"),
     (RateLimitedError, "rate-limited"),
@@ -34,13 +45,7 @@ CAUSES: tuple[tuple[type[HarnessError], str], ...] = (
     (PlatformError, "platform"),
     (EndpointError, "endpoint"),
 )
-
-
-def cause_of(error: HarnessError) -> str:
-    """The class of failure that a run's error belongs to; the engine's own errors know theirs."""
-    if isinstance(error, EngineStartError):
-        return error.cause
-    return next((cause for kind, cause in CAUSES if isinstance(error, kind)), "harness")
+NOT_ALLOWED = "is not allowed for vLLM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,40 +60,29 @@ class Failure:
     rule: str | None = None
 
 
-# Looked for in this order: the engine prints its root cause before its wrapper lines.
-PATTERNS: tuple[tuple[re.Pattern[str], str, str | None], ...] = (
-    (re.compile(r"unrecognized arguments: .*"), "bad-argument", "unknown-flag"),
-    (re.compile(r"invalid choice: .*"), "bad-argument", "value-not-allowed"),
-    (re.compile(r"error: argument .*"), "bad-argument", "wrong-type"),
-    (re.compile(r"ambiguous option: .*"), "bad-argument", "ambiguous-abbreviation"),
-    (re.compile(r"To serve at least one request with .*"), "out-of-memory", "gpu-memory"),
-    (re.compile(r"No available memory for the cache blocks.*"), "out-of-memory", "gpu-memory"),
-    (re.compile(r"Failed to load model - not enough GPU memory.*"), "out-of-memory", "gpu-memory"),
-    (re.compile(r"Free memory on device .* is less than desired.*"), "out-of-memory", None),
-    (re.compile(r"(?:torch\.)?(?:cuda\.)?OutOfMemoryError.*|CUDA out of memory.*"), "out-of-memory", "gpu-memory"),
-    (re.compile(r"User-specified max_model_len .*"), "bad-argument", "sequence-length"),
-    (re.compile(r"max_num_batched_tokens \(\d+\) .*"), "bad-argument", "batched-tokens"),
-    (re.compile(r"Total number of attention heads .*"), "bad-argument", "heads-not-divisible"),
-    (re.compile(r"Tensor parallel size .*|World size .*"), "bad-argument", "too-few-gpus"),
-    (re.compile(r"Bfloat16 is only supported .*"), "bad-argument", "dtype-not-supported"),
-    (re.compile(r"Unknown quantization method.*"), "bad-argument", "unknown-quantization"),
-    (re.compile(r".*is not supported for quantization.*"), "bad-argument", "quantization-dtype"),
-    (re.compile(r"(?:OSError|HFValidationError|RepositoryNotFoundError|GatedRepoError).*"), "model-missing", None),
-    (re.compile(r"Invalid repository ID or local directory.*"), "model-missing", None),
-    (re.compile(r".*(?:took too long|timed out).*", re.IGNORECASE), "timeout", None),
-    (re.compile(r"ImagePullBackOff.*|ErrImagePull.*|manifest unknown.*"), "image", None),
-    (re.compile(r"(?:not enough|insufficient) (?:GPU|nvidia\.com/gpu).*", re.IGNORECASE), "no-capacity", None),
-    (re.compile(r"(?:ValueError|KeyError|TypeError|AssertionError|ModuleNotFoundError|NotImplementedError): .*"),
-     "bad-argument", None),
-)  # fmt: skip
+def classify_error(error: HarnessError) -> Failure:
+    """The class of failure that a run's error belongs to; the engine's own errors know theirs."""
+    if isinstance(error, EngineStartError):
+        return Failure(error.cause, str(error), error.rule)
+    if isinstance(error, NotFoundError) and error.operation == "create-deployment":
+        return Failure(MODEL_MISSING, str(error))  # the one thing a create refers to
+    if isinstance(error, InvalidError) and any(NOT_ALLOWED in each for each in error.errors):
+        return Failure(BAD_ARGUMENT, str(error), "not-offered")
+    cause = next((cause for kind, cause in CAUSES if isinstance(error, kind)), "harness")
+    return Failure(cause, str(error))
 
 
 def classify_log(lines: Sequence[str]) -> Failure:
-    """The first cause in the order of the table that any line shows; ``unknown`` with the last line otherwise."""
+    """The first cause in the order of the table that the log shows; ``unknown`` with the last line otherwise.
+
+    Lines that only inform or warn are passed over: an engine warns of much that does not end it.
+    """
+    plain = (STYLE.sub("", line) for line in lines)
+    bare = (PREFIX.sub("", line) for line in plain if not CHATTER.match(line))
+    serious = "\n".join(line for line in bare if not SOURCE.match(line))
     for pattern, cause, rule in PATTERNS:
-        for line in lines:
-            found = pattern.search(line)
-            if found is not None:
-                return Failure(cause, found[0].strip(), rule)
+        found = pattern.search(serious)
+        if found is not None:
+            return Failure(cause, " ".join(found[0].split()), rule)
     said = [line for line in lines if line.strip()]
-    return Failure("unknown", said[-1].strip() if said else "it said nothing")
+    return Failure(UNKNOWN, said[-1].strip() if said else "it said nothing")

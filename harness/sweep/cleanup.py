@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, NetworkError
-from harness.results.journal import Journal
+from harness.results.journal import Event, Journal
 from harness.sweep.deployers import Deployer
 from harness.sweep.lifecycle import Lifecycle, Patience
 from harness.sweep.states import Ledger, leftovers, replay, unproven
@@ -19,11 +19,22 @@ CloudFor = Callable[[Path, Mapping[str, Any]], AbstractAsyncContextManager[tuple
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """One folder's clean-up: what was deleted, what remains and why."""
+    """One folder's clean-up: what was deleted, what remains and why.
+
+    ``unfound`` are names of creates without an answer that are not there: not yet, or never.
+    """
 
     folder: Path
     deleted: tuple[Ledger, ...]
     remaining: tuple[tuple[Ledger, str], ...]
+    unfound: tuple[str, ...] = ()
+
+
+def first_start(events: Iterable[Event]) -> dict[str, Any]:
+    """What the journal says of the cloud it was written against, and under ``keys`` whose keys were used."""
+    starts = [event.data for event in events if event.kind == "sweep-started"]
+    keys = sorted({str(start["key"]) for start in starts if start.get("key")})
+    return {**starts[0], "keys": keys} if starts else {}
 
 
 async def clean_folder(folder: Path, cloud_for: CloudFor) -> Cleaned:
@@ -34,7 +45,7 @@ async def clean_folder(folder: Path, cloud_for: CloudFor) -> Cleaned:
         alive = leftovers(ledgers.values())
         if not alive and not unproven(events):
             return Cleaned(folder, (), ())
-        started = next((event.data for event in events if event.kind == "sweep-started"), {})
+        started = first_start(events)
         async with cloud_for(folder, started) as (deployer, patience):
             lifecycle = Lifecycle(deployer, journal, ledgers=ledgers, patience=patience)
             embedded = bool(started.get("embedded"))
@@ -44,11 +55,12 @@ async def clean_folder(folder: Path, cloud_for: CloudFor) -> Cleaned:
                 if (trouble := await _end(lifecycle, ledger.run_id, embedded=embedded))
             ]
             late, more = await _look_again(lifecycle, unproven(events).values(), embedded=embedded)
+        unfound = () if embedded else tuple(unproven(journal.events()))
     told = {ledger.run_id for ledger, _ in remaining}
     remaining += [(ledger, trouble) for ledger, trouble in more if ledger.run_id not in told]
     kept = {ledger.run_id for ledger, _ in remaining}
     ended = tuple(ledger for ledger in (*alive, *late) if ledger.run_id not in kept)
-    return Cleaned(folder, ended, tuple(remaining))
+    return Cleaned(folder, ended, tuple(remaining), unfound)
 
 
 async def _look_again(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,37 +18,49 @@ from harness.plan.cells import Cell
 from harness.plan.config import SweepConfig
 from harness.plan.engine import facts_of
 from harness.plan.matrix import expand
+from harness.results.clock import elapsed_s
 from harness.results.files import write_bytes
-from harness.results.journal import Journal
+from harness.results.journal import Journal, JournalError
 from harness.results.prices import PriceTable
 from harness.results.resolved import Resolved
 from harness.results.store import RunFolder
 from harness.sweep.budget import Budget, Meter
 from harness.sweep.deployers import Deployer, Run, run_id
+from harness.sweep.estimates import Timing
 from harness.sweep.interrupts import Interrupts, StopRequested, race
 from harness.sweep.lifecycle import Lifecycle, Notice, Patience
 from harness.sweep.loads import stages, workload
 from harness.sweep.measure import Instruments, LoadPlan, Measurer, OnProgress
+from harness.sweep.pacing import Pacing
 from harness.sweep.preflight import Preflight, read_model_configs
 from harness.sweep.runner import Limits, SweepOutcome, SweepRunner
-from harness.sweep.states import Ledger, Result, leftovers
+from harness.sweep.states import Ledger, Result, leftovers, unproven
 
 NAME_PREFIX = "harness"
+WATCH_S = 10.0  # how often the time limit is looked at: an event loop's own timers stand still while a machine sleeps
 
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """How a sweep is carried out. ``where`` goes into the journal so that a clean-up finds the same cloud again."""
+    """How a sweep is carried out. ``where`` goes into the journal so that a clean-up finds the same cloud again.
+
+    With a budget and ``times`` deployments are made when their load test's turn is near. ``ttl_s`` is for this
+    attempt as a whole: it was begun ``running_s`` ago. ``token`` is what the names of this attempt's deployments have
+    in common; None draws one.
+    """
 
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     budget: Budget | None = None
+    times: Timing | None = None
     ttl_s: float | None = None
+    running_s: float = 0.0
     where: Mapping[str, Any] = field(default_factory=dict)
     notice: Notice = lambda run_id, kind, data: None
     on_progress: OnProgress = lambda run_id, point, progress: None
     on_interrupt: Callable[[str], None] = lambda name: None
     instruments: Instruments = field(default_factory=Instruments)
+    token: str | None = None
 
 
 def plan_runs(cells: Sequence[Cell], repeats: int, *, token: str) -> list[Run]:
@@ -59,13 +73,20 @@ def plan_runs(cells: Sequence[Cell], repeats: int, *, token: str) -> list[Run]:
 
 
 def resolve(
-    config: SweepConfig, plan: Preflight, deployer: Deployer, *, prices: PriceTable | None
+    config: SweepConfig,
+    plan: Preflight,
+    deployer: Deployer,
+    *,
+    prices: PriceTable | None,
+    unix_s: Callable[[], float] = time.time,
+    virtual: bool = False,
 ) -> Resolved:
     """What this sweep was asked to do, for ``resolved.json``; refused cells are in it too."""
     return Resolved(
         name=config.name,
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        started_at=datetime.fromtimestamp(unix_s(), UTC).isoformat(timespec="seconds"),
         simulated=deployer.simulated,
+        virtual=virtual,
         deployer=deployer.kind,
         cells=(
             *plan.accepted,
@@ -76,7 +97,7 @@ def resolve(
         zone=config.zone,
         seed=config.workload.seed,
         slo=config.slo,
-        workload=workload(config.workload).to_json(),
+        workload=workload(config.workload).described(),
         load=tuple(stage.to_json() for stage in stages(config)),
         repeats=config.repeats,
         config_sha256=config.sha256,
@@ -96,11 +117,17 @@ def _facts(config: SweepConfig) -> dict[str, Mapping[str, Any]]:
 
 
 def start_folder(
-    path: Path, config: SweepConfig, plan: Preflight, resolved: Resolved, *, replace: bool
+    path: Path,
+    config: SweepConfig,
+    plan: Preflight,
+    resolved: Resolved,
+    *,
+    replace: bool,
+    unix_s: Callable[[], float] = time.time,
 ) -> tuple[RunFolder, Journal]:
     """A new run folder with every refused cell accounted for."""
     folder, journal = RunFolder.create(
-        path, config=config.source.text.encode(), resolved=resolved, replace=replace
+        path, config=config.source.text.encode(), resolved=resolved, replace=replace, clock=unix_s
     )
     refuse(journal, plan, repeats=config.repeats)
     return folder, journal
@@ -130,7 +157,7 @@ async def conduct(
     ledgers: Mapping[str, Ledger] | None = None,
 ) -> SweepOutcome:
     """Carry out the accepted cells; every deployment is gone or named in the outcome when this returns."""
-    token = secrets.token_hex(4)
+    token = how.token or secrets.token_hex(4)
     runs = plan_runs(plan.accepted, config.repeats, token=token)
     started = {"token": token, "runs": len(runs), "deployer": deployer.kind, "simulated": deployer.simulated}
     journal.append("sweep-started", data={**started, **how.where})
@@ -151,8 +178,10 @@ async def conduct(
         interrupts=interrupts,
         limits=how.limits,
         admit=_admission(how.budget),
+        pacing=_pacing(how),
     )
-    with interrupts.installed(), _Watchdog(interrupts, how.ttl_s):
+    left_s = None if how.ttl_s is None else how.ttl_s - how.running_s
+    with interrupts.installed(), _Watchdog(interrupts, left_s):
         trouble = await _end_leftovers(lifecycle, interrupts)
         if trouble is None:
             _take_up_again(lifecycle, runs)
@@ -160,20 +189,29 @@ async def conduct(
         else:
             known = dict(lifecycle.ledgers)
             outcome = SweepOutcome(known, leftovers(known.values()), interrupts.first_signal, trouble)
-    journal.append("sweep-finished", data={"counts": counts(outcome.ledgers.values(), runs)})
+    outcome.unfound = tuple(unproven(journal.events()))
+    try:
+        journal.append("sweep-finished", data={"counts": counts(outcome.ledgers.values(), runs)})
+    except JournalError as error:
+        outcome.ended_by = outcome.ended_by or error
     return outcome
 
 
 async def _end_leftovers(lifecycle: Lifecycle, interrupts: Interrupts) -> HarnessError | None:
-    """Delete what an earlier, dead attempt left alive; the error that kept one from going, if any did."""
-    for ledger in leftovers(lifecycle.ledgers.values()):
-        try:
-            await race(lifecycle.tear_down(ledger.run_id), interrupts.abandon, StopRequested)
-        except StopRequested:
-            return LeftRunningError("told to let go before everything of the last attempt was gone")
-        except HarnessError as error:
-            return error
-    return None
+    """Delete all that an earlier, dead attempt left alive; the first error that kept one from going, if any did."""
+    left = [ledger.run_id for ledger in leftovers(lifecycle.ledgers.values())]
+
+    async def end_all() -> list[BaseException | None]:
+        return await asyncio.gather(*(lifecycle.tear_down(run) for run in left), return_exceptions=True)
+
+    try:
+        ended = await race(end_all(), interrupts.abandon, StopRequested)
+    except StopRequested:
+        return LeftRunningError("told to let go before everything of the last attempt was gone")
+    for error in ended:
+        if isinstance(error, BaseException) and not isinstance(error, HarnessError):
+            raise error
+    return next((error for error in ended if isinstance(error, HarnessError)), lifecycle.journal_trouble)
 
 
 async def _looked_again(lifecycle: Lifecycle, outcome: SweepOutcome, interrupts: Interrupts) -> SweepOutcome:
@@ -199,21 +237,36 @@ def _take_up_again(lifecycle: Lifecycle, runs: Sequence[Run]) -> None:
 
 def _journaled(journal: Journal, then: Callable[[str], None]) -> Callable[[str], None]:
     def on_first(name: str) -> None:
-        journal.append("sweep-interrupted", data={"signal": name})
+        with contextlib.suppress(JournalError):  # what cannot be written there is told by the outcome
+            journal.append("sweep-interrupted", data={"signal": name})
         then(name)
 
     return on_first
 
 
 def _admission(budget: Budget | None) -> Callable[[Run], str | None]:
-    return lambda run: None if budget is None else budget.admit(run.id)
+    return lambda run: None if budget is None else budget.admit(run.id, now_s=elapsed_s())
+
+
+def _pacing(how: Conduct) -> Pacing | None:
+    """The timetable of the load tests, by what the budget expects of them."""
+    if how.budget is None or how.times is None:
+        return None
+    return Pacing(
+        {run_id: estimate.load_s for run_id, estimate in how.budget.estimates.items()},
+        cold=how.times.cold,
+        warm=how.times.warm,
+        down_s=how.times.down_s,
+        clock=elapsed_s,
+        slots=how.limits.parallel_measurements,
+    )
 
 
 def _metered(how: Conduct) -> Notice:
     """The caller's notice, told after the budget has heard the event."""
     if how.budget is None:
         return how.notice
-    meter = Meter(how.budget, clock=asyncio.get_running_loop().time)
+    meter = Meter(how.budget, clock=elapsed_s)
 
     def notice(run_id: str, kind: str, data: Mapping[str, Any]) -> None:
         meter(run_id, kind, data)
@@ -232,17 +285,25 @@ def _log_writer(folder: RunFolder) -> Callable[[str, Sequence[str]], str]:
 
 
 class _Watchdog:
-    """Asks to stop after ``ttl_s``, as a signal would."""
+    """Asks to stop after ``left_s``, as a signal would; time for which the machine slept counts."""
 
-    def __init__(self, interrupts: Interrupts, ttl_s: float | None) -> None:
+    def __init__(self, interrupts: Interrupts, left_s: float | None) -> None:
         self._interrupts = interrupts
-        self._ttl_s = ttl_s
+        self._ends_s = None if left_s is None else elapsed_s() + left_s
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
-        if self._ttl_s is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._ttl_s, self._interrupts.notice, "the time limit")
+        self._look()
+
+    def _look(self) -> None:
+        if self._ends_s is None:
+            return
+        left_s = self._ends_s - elapsed_s()
+        if left_s <= 0:
+            self._interrupts.notice("the time limit")
+        else:
+            again_s = min(left_s, WATCH_S)
+            self._timer = asyncio.get_running_loop().call_later(again_s, self._look)
 
     def __exit__(self, *_: object) -> None:
         if self._timer is not None:

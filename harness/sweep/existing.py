@@ -48,6 +48,13 @@ class ExistingEndpoint:
         """What is somebody else's is not changed."""
         raise InvalidError("move-endpoint", status=400, detail="an existing endpoint is not ours to change")
 
+    async def scale(self, deployment_id: str, *, replicas: int) -> None:
+        """Refused, as ``move`` is."""
+        raise InvalidError("scale-endpoint", status=400, detail="an existing endpoint is not ours to change")
+
+    async def check(self, run: Run, deployment_id: str) -> None:
+        """What it runs is its keeper's word."""
+
     async def logs(self, deployment_id: str) -> Sequence[str]:
         """None to be had."""
         return []

@@ -2,58 +2,49 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import httpx
 
-from harness.errors import EngineStartError, NotFoundError, OperationFailed, PlatformError
+from harness.errors import (
+    EngineStartError,
+    ForbiddenError,
+    NotFoundError,
+    OperationFailed,
+    PlatformError,
+    QuotaError,
+)
 from harness.exoscale.client import ExoscaleClient
-from harness.exoscale.urls import check_deployment_url
 from harness.exoscale.waiting import (
-    Polling,
     StillPending,
     created_deployment_id,
     find_deployment,
-    poll_interval_s,
     wait_for_operation,
-    wait_until_settled,
 )
-from harness.exoscale.wire import ERROR, Deployment, Operation
-from harness.load.records import Endpoint
+from harness.exoscale.wire import ERROR, READY, Deployment, Operation
+from harness.secret import Secret
 from harness.sweep.classify import classify_log
 from harness.sweep.deployers import Ready, Run, StateCallback
-from harness.sweep.readiness import COMPLETION_TIMEOUT_S, NotAnswering, complete_once
-from harness.sweep.running import differences, running_arguments
+from harness.sweep.exoscale_ready import (
+    CloudTiming,
+    answering,
+    engine_differences,
+    settled,
+    shape_differences,
+    without_keys,
+)
+from harness.sweep.failures import GONE, NOT_AS_ASKED, TIMEOUT, UNKNOWN
+from harness.sweep.readiness import NotAnswering
 
 LOG_TAIL = 200
 
 
-@dataclass(frozen=True, slots=True)
-class CloudTiming:
-    """Deadlines in seconds, and real seconds per second of the cloud: below 1 for a simulated one that hurries.
-
-    Polling is paced by it, and the time to ready is told in the cloud's seconds.
-    """
-
-    ready_s: float = 1800.0
-    operation_s: float = 600.0
-    pace: float = 1.0
-
-    def polling(self, deadline_s: float) -> Polling:
-        """The polling of one wait."""
-        return Polling(deadline_s, interval=self.interval_s)
-
-    def interval_s(self, elapsed_s: float) -> float:
-        """The pause after ``elapsed_s`` of waiting."""
-        return poll_interval_s(elapsed_s / self.pace) * self.pace
-
-
 class ExoscaleDeployer:
-    """Creates one deployment per run, by a unique name, and proves each deletion by a 404."""
+    """Creates one deployment per run, by a unique name, and proves each deletion by a 404.
+
+    ``transport`` stands in for the network on the way to a deployment's own URL.
+    """
 
     kind = "exoscale"
 
@@ -63,34 +54,50 @@ class ExoscaleDeployer:
         *,
         simulated: bool,
         timing: CloudTiming | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.simulated = simulated
         self._client = client
         self._timing = timing or CloudTiming()
-        self._clock = clock
+        self._clock = self._timing.clock
+        self._transport = transport
         self._created_at: dict[str, float] = {}
         self._creations: dict[str, Operation] = {}
         self._deletions: dict[str, Operation] = {}
+        self._asked_before: dict[str, tuple[str, ...]] = {}
+        self._keys: set[Secret] = set()
 
     async def create(self, run: Run) -> str:
         """Ask for the deployment; its id, from the operation's reference or by its name."""
         cell, started = run.cell, self._clock()
-        operation = await self._client.create_deployment(
-            name=run.name,
-            model=cell.model,
-            gpu_type=cell.gpu_type,
-            gpu_count=cell.gpu_count,
-            replicas=cell.replicas,
-            engine_version=cell.engine_version,
-            parameters=cell.parameters,
-        )
+        try:
+            operation = await self._client.create_deployment(
+                name=run.name,
+                model=cell.model,
+                gpu_type=cell.gpu_type,
+                gpu_count=cell.gpu_count,
+                replicas=cell.replicas,
+                engine_version=cell.engine_version,
+                parameters=cell.parameters,
+            )
+        except ForbiddenError as refusal:
+            raise await self._told_apart(refusal) from refusal
         identity = await created_deployment_id(
             self._client, operation, name=run.name, polling=self._timing.polling(self._timing.operation_s)
         )
         self._created_at[identity] = started
         self._creations[identity] = operation
         return identity
+
+    async def _told_apart(self, refusal: ForbiddenError) -> ForbiddenError:
+        """The refusal itself when the key is good for nothing any more, else QuotaError: it is of this request."""
+        try:
+            await self._client.list_ai_instance_types()
+        except PlatformError:
+            return refusal
+        return QuotaError(
+            refusal.operation, status=refusal.status, detail=refusal.detail, errors=refusal.errors
+        )
 
     async def find(self, name: str) -> str | None:
         """The id of the deployment of exactly this name."""
@@ -102,110 +109,105 @@ class ExoscaleDeployer:
         started = self._created_at.get(deployment_id, self._clock())
         deadline = started + self._timing.ready_s
         try:
-            deployment = await self._settled(deployment_id, on_state, left_s=deadline - self._clock())
+            deployment = await settled(
+                self._client,
+                deployment_id,
+                on_state,
+                creation=self._creations.get(deployment_id),
+                polling=self._timing.polling(max(1e-3, deadline - self._clock())),
+            )
         except StillPending as error:
-            raise await self._failure(deployment_id, "timeout", str(error)) from error
+            raise await self._failure(deployment_id, TIMEOUT, str(error)) from error
         except OperationFailed as error:
             raise await self._failure(deployment_id, None, str(error)) from error
         if deployment.state == ERROR:
             raise await self._failure(
                 deployment_id, None, deployment.state_details or "the deployment is in error"
             )
-        await self._check_what_runs(run, deployment_id, deployment)
-        endpoint = await self._answering(run, deployment_id, deployment, deadline=deadline)
+        says_what_it_runs = await self._refuse_otherwise(run, deployment_id, deployment)
+        try:
+            endpoint = await answering(
+                self._client,
+                run,
+                deployment_id,
+                deployment,
+                timing=self._timing,
+                deadline=deadline,
+                clock=self._clock,
+                on_key=self._keys.add,
+                transport=self._transport,
+            )
+        except NotAnswering as trouble:
+            raise await self._failure(deployment_id, TIMEOUT, f"ready, but {trouble}") from trouble
         facts = {
             "engine_version": deployment.inference_engine_version,
             "parameters": list(deployment.inference_engine_parameters or ()),
             "service_level": deployment.service_level,
+            "log_checked": says_what_it_runs,
         }
         return Ready(endpoint, (self._clock() - started) / self._timing.pace, facts)
 
+    async def _refuse_otherwise(self, run: Run, deployment_id: str, deployment: Deployment) -> bool:
+        """EngineStartError when the answer or the engine's log says it runs something else; True if the log spoke."""
+        before = self._asked_before.get(deployment_id, ())
+        told = await engine_differences(self._client, run.cell, deployment_id, before=before)
+        otherwise = [*shape_differences(run.cell, deployment), *(told or ())]
+        if otherwise:
+            raise EngineStartError("; ".join(otherwise), cause=NOT_AS_ASKED)
+        return told is not None
+
+    async def check(self, run: Run, deployment_id: str) -> None:
+        """Still there, ready, and what was asked: nobody took it away or changed it meanwhile."""
+        try:
+            deployment = await self._client.get_deployment(deployment_id)
+        except NotFoundError as error:
+            raise EngineStartError(
+                "the deployment was deleted by somebody else meanwhile", cause=GONE
+            ) from error
+        otherwise = shape_differences(run.cell, deployment)
+        if deployment.state != READY:
+            otherwise.append(f"it is {deployment.state!r}, not ready")
+        if otherwise:
+            raise EngineStartError(f"changed meanwhile: {'; '.join(otherwise)}", cause=NOT_AS_ASKED)
+
     async def move(self, run: Run, deployment_id: str) -> None:
         """Change parameters and version by PATCH, replicas by scale, whichever differ; waits for each operation."""
-        cell, polling = run.cell, self._timing.polling(self._timing.ready_s)
-        self._created_at[deployment_id] = self._clock()
-        self._creations.pop(deployment_id, None)
+        cell = run.cell
         now = await self._client.get_deployment(deployment_id)
+        self._starts_anew(deployment_id)
         asked = (cell.engine_version, cell.parameters)
         if (now.inference_engine_version, now.inference_engine_parameters) != asked:
+            self._asked_before[deployment_id] = tuple(now.inference_engine_parameters or ())
             operation = await self._client.update_deployment(
                 deployment_id, engine_version=cell.engine_version, parameters=cell.parameters
             )
-            await wait_for_operation(self._client, operation, polling=polling)
+            await self._done(operation)
         if now.replicas != cell.replicas:
-            scaling = await self._client.scale_deployment(deployment_id, replicas=cell.replicas)
-            await wait_for_operation(self._client, scaling, polling=polling)
+            await self.scale(deployment_id, replicas=cell.replicas)
 
-    async def _settled(self, deployment_id: str, on_state: StateCallback, *, left_s: float) -> Deployment:
-        """The deployment in ``ready`` or ``error``; OperationFailed as soon as its creation is known to have failed."""
-        polling = self._timing.polling(max(1e-3, left_s))
-        settled = asyncio.ensure_future(
-            wait_until_settled(self._client, deployment_id, polling=polling, on_state=on_state)
-        )
-        operation = self._creations.get(deployment_id)
-        waits: set[asyncio.Future[Any]] = {settled}
-        if operation is not None and operation.id is not None:
-            waits.add(asyncio.ensure_future(wait_for_operation(self._client, operation, polling=polling)))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits - {settled}:
-                if wait.done() and not settled.done():
-                    wait.result()
-            return await settled
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+    async def scale(self, deployment_id: str, *, replicas: int) -> None:
+        """Change the number of replicas; waits for the operation."""
+        self._starts_anew(deployment_id)
+        await self._done(await self._client.scale_deployment(deployment_id, replicas=replicas))
 
-    async def _check_what_runs(self, run: Run, deployment_id: str, deployment: Deployment) -> None:
-        """Refuse a deployment that says, in its answer or in its engine's log, that it runs something else."""
-        version, parameters = deployment.inference_engine_version, deployment.inference_engine_parameters
-        if version is not None and version != run.cell.engine_version:
-            what = f"asked for vLLM {run.cell.engine_version}, got {version}"
-            raise await self._failure(deployment_id, "not-as-asked", what)
-        if parameters is not None and tuple(parameters) != run.cell.parameters:
-            what = f"asked for parameters {list(run.cell.parameters)}, got {list(parameters)}"
-            raise await self._failure(deployment_id, "not-as-asked", what)
-        try:
-            running = running_arguments(await self.logs(deployment_id))
-        except PlatformError:
-            running = None  # logs may be out of reach while all is well
-        otherwise = [] if running is None else differences(run.cell, running)
-        if otherwise:
-            raise await self._failure(deployment_id, "not-as-asked", "; ".join(otherwise))
+    def _starts_anew(self, deployment_id: str) -> None:
+        """From now on its deadline and its time to ready are counted, and its creation says nothing any more."""
+        self._created_at[deployment_id] = self._clock()
+        self._creations.pop(deployment_id, None)
 
-    async def _answering(
-        self, run: Run, deployment_id: str, deployment: Deployment, *, deadline: float
-    ) -> Endpoint:
-        """The endpoint once a real one-token completion came back; a late key or a 503 is waited through."""
-        trouble = "it has no deployment-url"
-        async with httpx.AsyncClient(timeout=COMPLETION_TIMEOUT_S) as http:
-            while True:
-                if deployment.deployment_url:
-                    await asyncio.to_thread(
-                        check_deployment_url,
-                        deployment.deployment_url,
-                        endpoint=self._client.credentials.endpoint,
-                    )
-                    try:
-                        key = await self._client.reveal_deployment_api_key(deployment_id)
-                        endpoint = Endpoint(deployment.deployment_url, run.cell.model, key)
-                        await complete_once(http, endpoint)
-                        return endpoint
-                    except (NotFoundError, NotAnswering) as error:
-                        trouble = str(error)
-                if self._clock() >= deadline:
-                    raise await self._failure(deployment_id, "timeout", f"ready, but {trouble}")
-                await asyncio.sleep(self._timing.interval_s(0.0))
-                deployment = await self._client.get_deployment(deployment_id)
+    async def _done(self, operation: Operation) -> None:
+        polling = self._timing.polling(self._timing.ready_s)
+        await wait_for_operation(self._client, operation, polling=polling)
 
     async def _failure(self, deployment_id: str, cause: str | None, what: str) -> EngineStartError:
-        """What went wrong, with the class and the words of the engine's own log."""
+        """What went wrong, with the class and the words of the engine's own log, or else of the platform."""
         try:
             lines = list(await self.logs(deployment_id))
         except PlatformError:
             lines = []
-        found = classify_log(lines or [what])
+        found = classify_log(lines)
+        if found.cause == UNKNOWN:
+            found = replace(classify_log([what]), message=found.message)
         said = f"; the engine said: {found.message}" if lines and found.message not in what else ""
         return EngineStartError(
             f"{what}{said}", cause=cause or found.cause, log_tail=lines[-20:], rule=found.rule
@@ -214,7 +216,7 @@ class ExoscaleDeployer:
     async def logs(self, deployment_id: str) -> Sequence[str]:
         """The last log lines' messages."""
         entries = await self._client.get_deployment_logs(deployment_id, tail=LOG_TAIL)
-        return [entry.message for entry in entries]
+        return [without_keys(entry.message, tuple(self._keys)) for entry in entries]
 
     async def delete(self, deployment_id: str) -> None:
         """Send the deletion."""

@@ -13,7 +13,7 @@ from harness.load.lengths import mean_length
 from harness.plan.cells import Cell
 from harness.plan.config import LoadLevel, SweepConfig
 from harness.plan.engine import CellEngine, UnknownEngine, engine_of
-from harness.sweep.loads import lengths
+from harness.sweep.loads import arrivals, lengths
 
 ARRIVALS = {"constant": Arrivals.CONSTANT}
 
@@ -66,7 +66,10 @@ def forecast_cells(
     config: SweepConfig, cells: Iterable[Cell], models: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, CellForecast]:
     """The forecast of each cell, by cell id."""
-    loads = [load_of(level, config) for level in config.load]
+    reason = unforecast(config)
+    if reason is not None:
+        return {cell.id: CellForecast(None, reason) for cell in cells}
+    loads = [load for level in config.load if (load := load_of(level, config)) is not None]
     return {
         cell.id: forecast(cell, loads, models.get(cell.model), seed=config.workload.seed) for cell in cells
     }
@@ -93,14 +96,35 @@ def forecast(
     return CellForecast(found, engine=engine)
 
 
-def load_of(level: LoadLevel, config: SweepConfig) -> Load:
-    """A load level in the forecast's terms, its lengths by their means."""
-    arrivals, amount = Arrivals.CLOSED, float(level.concurrency or 0)
+def unforecast(config: SweepConfig) -> str | None:
+    """Why nothing can be forecast of a sweep's workload or of any of its levels; None when something can."""
+    workload = config.workload
+    if workload.in_turns or (workload.prompt_file is not None and workload.prompt_file.has_turns):
+        return "conversations are not in the forecast's model"
+    if workload.prompts is not None:
+        return "the lengths of given prompts are known to the engine alone"
+    if all(load_of(level, config) is None for level in config.load):
+        return "its model has one rate a level, and here they change"
+    return None
+
+
+def left_out(config: SweepConfig) -> list[str]:
+    """The labels of levels that are not forecast where others are: their rate changes."""
+    if unforecast(config) is not None:
+        return []
+    return [arrivals(level).label for level in config.load if load_of(level, config) is None]
+
+
+def load_of(level: LoadLevel, config: SweepConfig) -> Load | None:
+    """A load level in the forecast's terms, its lengths by their means; None where its rate changes."""
+    if level.ramp or level.steps or level.trace:
+        return None
+    shape, amount = Arrivals.CLOSED, float(level.concurrency or 0)
     if level.rate_per_s is not None:
-        arrivals, amount = ARRIVALS.get(level.arrivals, Arrivals.POISSON), level.rate_per_s
+        shape, amount = ARRIVALS.get(level.arrivals, Arrivals.POISSON), level.rate_per_s
     workload = config.workload
     return Load(
-        arrivals,
+        shape,
         amount,
         mean_length(lengths(workload.input_tokens)) + workload.prefix_tokens,
         mean_length(lengths(workload.output_tokens)),

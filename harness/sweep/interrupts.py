@@ -71,3 +71,21 @@ async def race(work: Awaitable[T], event: asyncio.Event, error: type[Exception])
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({task})
+
+
+async def finish_first(work: Awaitable[T]) -> T:
+    """Await ``work`` to its end even when this task is cancelled meanwhile; the cancellation follows after."""
+    task = asyncio.ensure_future(work)
+    # Cancelled a second time, nobody waits for the task any more, and its failure is nobody's news.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is None:
+            raise CreatedWhileStopping(task.result()) from None
+        raise
+
+
+class CreatedWhileStopping(asyncio.CancelledError):
+    """A cancellation that arrived during a create which went through; carries what it returned."""

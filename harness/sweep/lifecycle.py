@@ -1,7 +1,7 @@
 """One deployment from intent to proof of its end, every step journaled before and after.
 
 The rule of this file: nothing is created before its intent is on disk, and nothing created is forgotten before
-a lookup by id has said that it is gone.
+a lookup by id has said that it is gone. A journal that cannot be written keeps nothing from being deleted.
 """
 
 from __future__ import annotations
@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from harness.errors import (
     ApiError,
+    EngineStartError,
     HarnessError,
     InternalError,
     NotFoundError,
+    OperationFailed,
     PlatformError,
 )
-from harness.results.journal import Journal
+from harness.plan.cells import Cell
+from harness.results.journal import Journal, JournalError
 from harness.sweep.deployers import Deployer, Ready, Run
+from harness.sweep.interrupts import CreatedWhileStopping, finish_first
 from harness.sweep.states import Action, Ledger, Life, apply, next_action, unproven
 
-T = TypeVar("T")
 Notice = Callable[[str, str, Mapping[str, Any]], None]
 
 
@@ -62,6 +65,7 @@ class Lifecycle:
         self.deployer = deployer
         self.ledgers: dict[str, Ledger] = dict(ledgers or {})
         self.patience = patience or Patience()
+        self.journal_trouble: JournalError | None = None
         self._journal = journal
         self._notice = notice
         self._sleep = sleep
@@ -71,8 +75,22 @@ class Lifecycle:
         return self.ledgers.get(run_id) or Ledger(run_id)
 
     def record(self, run_id: str, kind: str, **data: Any) -> None:
-        """Journal one event, then let it move the ledger, then say so."""
+        """Journal one event, then let it move the ledger, then say so. JournalError when it is not on disk."""
         self._journal.append(kind, run_id=run_id, data=data)
+        self._moved(run_id, kind, data)
+
+    def note(self, run_id: str, kind: str, **data: Any) -> None:
+        """Record what has happened already: the ledger moves even when the journal cannot be written any more.
+
+        What the journal then lacks is at worst a deployment's end, which a clean-up finds out.
+        """
+        try:
+            self._journal.append(kind, run_id=run_id, data=data)
+        except JournalError as error:
+            self.journal_trouble = self.journal_trouble or error
+        self._moved(run_id, kind, data)
+
+    def _moved(self, run_id: str, kind: str, data: Mapping[str, Any]) -> None:
         self.ledgers[run_id] = apply(self.ledger(run_id), Entry(kind, run_id, data))
         self._notice(run_id, kind, data)
 
@@ -93,12 +111,54 @@ class Lifecycle:
         owner = self.ledger(owner_id)
         if owner.life is not Life.ALIVE or owner.deployment_id is None:
             raise InternalError(f"run {owner_id} has no deployment to hand over")
-        self.record(run.id, "adopted", name=owner.name, deployment_id=owner.deployment_id, owner=owner_id)
-        self.record(owner_id, "handed-over", to=run.id)
+        handed = {"name": owner.name, "deployment_id": owner.deployment_id, "owner": owner_id}
+        self.record(run.id, "adopted", **handed, **shape(run.cell), paused=owner.paused)
+        self.note(owner_id, "handed-over", to=run.id)
+        if owner.paused:
+            self.record(run.id, "scale-intended", replicas=run.cell.replicas)
         await self.deployer.move(run, owner.deployment_id)
         return await self._wait_ready(run, owner.deployment_id)
 
-    async def _wait_ready(self, run: Run, deployment_id: str) -> Ready:
+    async def pause(self, run_id: str) -> bool:
+        """Scale the run's deployment to zero; False when that is refused, and it idles on."""
+        deployment_id = self.ledger(run_id).deployment_id
+        if deployment_id is None:
+            raise InternalError(f"run {run_id} has no deployment to scale")
+        self.record(run_id, "scale-intended", replicas=0)
+        try:
+            await self.deployer.scale(deployment_id, replicas=0)
+        except (ApiError, OperationFailed):
+            return False
+        self.record(run_id, "scaled", replicas=0)
+        return True
+
+    async def resume(self, run: Run) -> Ready:
+        """The run's own deployment back from zero and ready. On any error it is left to ``tear_down``."""
+        deployment_id = self.ledger(run.id).deployment_id
+        if deployment_id is None:
+            raise InternalError(f"run {run.id} has no deployment to scale")
+        self.record(run.id, "scale-intended", replicas=run.cell.replicas)
+        await self.deployer.scale(deployment_id, replicas=run.cell.replicas)
+        self.record(run.id, "scaled", replicas=run.cell.replicas)
+        return await self._wait_ready(run, deployment_id, resumed=True)
+
+    async def confirm(self, run: Run) -> None:
+        """That what was measured is what was asked for, to the end; EngineStartError otherwise, and it does not count.
+
+        A platform that cannot be asked just now says nothing against it.
+        """
+        deployment_id = self.ledger(run.id).deployment_id
+        if deployment_id is None:
+            return
+        try:
+            await self.deployer.check(run, deployment_id)
+        except EngineStartError as error:
+            self.record(run.id, "invalidated", reason=str(error))
+            raise
+        except PlatformError:
+            return
+
+    async def _wait_ready(self, run: Run, deployment_id: str, *, resumed: bool = False) -> Ready:
         ready = await self.deployer.wait_ready(
             run, deployment_id, lambda state: self.record(run.id, "provisioning", state=state)
         )
@@ -108,17 +168,18 @@ class Lifecycle:
             time_to_ready_s=ready.time_to_ready_s,
             url=ready.endpoint.url,
             facts=dict(ready.facts),
+            **({"resumed": True} if resumed else {}),
         )
         return ready
 
     async def _create(self, run: Run) -> None:
         """Intent on disk, then the call; a refusal proves absence, any other failure asks for a lookup."""
-        self.record(run.id, "create-intended", name=run.name, cell_id=run.cell.id)
+        self.record(run.id, "create-intended", name=run.name, cell_id=run.cell.id, **shape(run.cell))
         try:
             deployment_id = await finish_first(self.deployer.create(run))
         except ApiError as error:
             if error.status < 500:
-                self.record(run.id, "deleted", never_created=True)
+                self.note(run.id, "deleted", never_created=True)
                 raise
             if not await self._find(run.id, run.name):
                 raise
@@ -126,10 +187,10 @@ class Lifecycle:
             if not await self._find(run.id, run.name):
                 raise
         except CreatedWhileStopping as stop:
-            self.record(run.id, "created", deployment_id=stop.args[0])
+            self.note(run.id, "created", deployment_id=stop.args[0])
             raise
         else:
-            self.record(run.id, "created", deployment_id=deployment_id)
+            self.note(run.id, "created", deployment_id=deployment_id)
 
     async def _find(self, run_id: str, name: str) -> bool:
         """Look for a deployment of this exact name until found or ``find_s`` has passed; journal which."""
@@ -137,10 +198,10 @@ class Lifecycle:
         while True:
             found = await self.deployer.find(name)
             if found is not None:
-                self.record(run_id, "created", deployment_id=found, found_by_name=True)
+                self.note(run_id, "created", deployment_id=found, found_by_name=True)
                 return True
             if self._now() >= deadline:
-                self.record(run_id, "deleted", never_created=True, not_found=True)
+                self.note(run_id, "deleted", never_created=True, not_found=True)
                 return False
             await self._sleep(self.patience.poll_s)
 
@@ -161,7 +222,7 @@ class Lifecycle:
                     return
             except PlatformError as refusal:
                 error = refusal
-                self.record(run_id, "delete-refused", detail=str(refusal))
+                self.note(run_id, "delete-refused", detail=str(refusal))
                 await self._sleep(self.patience.retry_s)
         raise error
 
@@ -174,7 +235,7 @@ class Lifecycle:
         for name, run_id in unproven(self._journal.events()).items():
             if self.ledger(run_id).life is Life.GONE and (found := await self.deployer.find(name)):
                 late.append(run_id)
-                self.record(run_id, "found-late", name=name, deployment_id=found)
+                self.note(run_id, "found-late", name=name, deployment_id=found)
                 await self.tear_down(run_id)
         return late
 
@@ -197,23 +258,23 @@ class Lifecycle:
         return await self._confirm(run_id, ledger.deployment_id)
 
     async def _delete(self, run_id: str, deployment_id: str) -> None:
-        self.record(run_id, "delete-intended")
+        self.note(run_id, "delete-intended")
         try:
             await self.deployer.delete(deployment_id)
         except NotFoundError:
-            self.record(run_id, "deleted")
+            self.note(run_id, "deleted")
         else:
-            self.record(run_id, "delete-sent")
+            self.note(run_id, "delete-sent")
 
     async def _confirm(self, run_id: str, deployment_id: str) -> bool:
         """Wait for the proof; after ``resend_s`` without it the deletion counts as lost and is sent again."""
         again = self._now() + self.patience.resend_s
         while self._now() < again:
             if await self.deployer.is_gone(deployment_id):
-                self.record(run_id, "deleted")
+                self.note(run_id, "deleted")
                 return True
             await self._sleep(self.patience.poll_s)
-        self.record(run_id, "delete-refused", detail="accepted, but the deployment is still there")
+        self.note(run_id, "delete-refused", detail="accepted, but the deployment is still there")
         return False
 
     async def keep_logs(self, run_id: str) -> list[str]:
@@ -227,19 +288,6 @@ class Lifecycle:
             return []
 
 
-async def finish_first(work: Awaitable[T]) -> T:
-    """Await ``work`` to its end even when this task is cancelled meanwhile; the cancellation follows after."""
-    task = asyncio.ensure_future(work)
-    # Cancelled a second time, nobody waits for the task any more, and its failure is nobody's news.
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        if not task.cancelled() and task.exception() is None:
-            raise CreatedWhileStopping(task.result()) from None
-        raise
-
-
-class CreatedWhileStopping(asyncio.CancelledError):
-    """A cancellation that arrived during a create which went through; carries what it returned."""
+def shape(cell: Cell) -> dict[str, Any]:
+    """What of a cell is paid for, as the journal has it."""
+    return {"gpu_type": cell.gpu_type, "gpu_count": cell.gpu_count, "replicas": cell.replicas}

@@ -35,6 +35,7 @@ from harness.sweep.processes import (
     tail_of,
 )
 from harness.sweep.readiness import COMPLETION_TIMEOUT_S, NotAnswering, complete_once
+from harness.sweep.running import log_differences
 
 TERM_GRACE_S = 15.0
 
@@ -135,6 +136,7 @@ class LocalVllmDeployer:
                     )
                 await asyncio.sleep(0.25)
             await self._complete_once(client, run, server)
+        self._refuse_otherwise(run, server)
         on_state("ready")
         endpoint = Endpoint(server.url, run.cell.model, server.key)
         return Ready(
@@ -169,6 +171,11 @@ class LocalVllmDeployer:
             rule=found.rule,
         )
 
+    def _refuse_otherwise(self, run: Run, server: _Server) -> None:
+        otherwise = log_differences(run.cell, tail_of(server.log))
+        if otherwise:
+            raise self._failure(run, server, "not-as-asked", "; ".join(otherwise))
+
     @staticmethod
     def _non_default_arguments(server: _Server) -> str | None:
         for line in tail_of(server.log):
@@ -180,6 +187,14 @@ class LocalVllmDeployer:
     async def move(self, run: Run, deployment_id: str) -> None:
         """A process cannot change its arguments; a fresh one starts as fast."""
         raise InvalidError("move-engine", status=400, detail="a local engine is started anew for each run")
+
+    async def scale(self, deployment_id: str, *, replicas: int) -> None:
+        """Refused, as ``move`` is."""
+        raise InvalidError("scale-engine", status=400, detail="a local engine costs nothing while it waits")
+
+    async def check(self, run: Run, deployment_id: str) -> None:
+        """The process is the one that was started, and lives."""
+        self._refuse_dead(run, self._servers[deployment_id])
 
     async def logs(self, deployment_id: str) -> Sequence[str]:
         """The last lines of the server's output."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from harness.errors import (
     ApiError,
-    CapacityError,
     EndpointError,
     EngineStartError,
     ForbiddenError,
@@ -20,13 +20,19 @@ from harness.errors import (
     LeftRunningError,
     NetworkError,
     OperationFailed,
+    QuotaError,
 )
-from harness.sweep.classify import cause_of
+from harness.results.files import StoreError
+from harness.results.journal import JournalError
+from harness.sweep.classify import classify_error
 from harness.sweep.deployers import Ready, Run
+from harness.sweep.failures import NO_CAPACITY
 from harness.sweep.interrupts import Interrupts, StopRequested
 from harness.sweep.lifecycle import Lifecycle
+from harness.sweep.pacing import Pacing
 from harness.sweep.pool import GpuPool
-from harness.sweep.states import Action, Ledger, Result, leftovers, next_action
+from harness.sweep.states import Action, Ledger, Life, Result, leftovers, next_action
+from harness.sweep.turns import Turns
 
 Measure = Callable[[Run, Ready], Awaitable[None]]
 KeepLogs = Callable[[str, Sequence[str]], str]
@@ -48,12 +54,16 @@ class Limits:
 
 @dataclass(slots=True)
 class SweepOutcome:
-    """How a sweep ended: the ledgers by run id, what may still be alive, and what ended it early, if anything."""
+    """How a sweep ended: the ledgers by run id, what may still be alive, and what ended it early, if anything.
+
+    ``unfound`` are the names of creates without an answer that were not to be found, however often looked for.
+    """
 
     ledgers: Mapping[str, Ledger]
     left_running: Sequence[Ledger] = field(default_factory=tuple)
     interrupted_by: str | None = None
     ended_by: HarnessError | None = None
+    unfound: Sequence[str] = ()
 
     @property
     def exit_code(self) -> int:
@@ -65,7 +75,10 @@ class SweepOutcome:
 
 
 class SweepRunner:
-    """Carries runs from plan to proof of deletion; ``admit`` says before each launch whether it may go ahead."""
+    """Carries runs from plan to proof of deletion; ``admit`` says before each launch whether it may go ahead.
+
+    ``pacing`` knows when each load test's turn will come; without it every deployment is made as soon as it may be.
+    """
 
     def __init__(
         self,
@@ -76,6 +89,7 @@ class SweepRunner:
         interrupts: Interrupts,
         limits: Limits | None = None,
         admit: Callable[[Run], str | None] = lambda run: None,
+        pacing: Pacing | None = None,
     ) -> None:
         self._lifecycle = lifecycle
         self._measure = measure
@@ -83,6 +97,7 @@ class SweepRunner:
         self._interrupts = interrupts
         self._limits = limits or Limits()
         self._admit = admit
+        self._turns = Turns(lifecycle, pacing)
         self._pool = GpuPool(self._limits.family_gpus)
         self._measuring = asyncio.Semaphore(self._limits.parallel_measurements)
         self._exhausted: dict[tuple[str, int], str] = {}
@@ -106,13 +121,22 @@ class SweepRunner:
             ended = await asyncio.gather(*workers, return_exceptions=True)
         for result in ended:
             if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
-                raise result
+                self._raise(result)
         return self._outcome()
+
+    def _raise(self, defect: BaseException) -> NoReturn:
+        """The defect itself, unless something may be alive: that has to be said first."""
+        left = leftovers(self._lifecycle.ledgers.values())
+        if left:
+            told = f"{type(defect).__name__}: {defect}"
+            raise LeftRunningError(f"{may_be_running(left)}; ended by a defect: {told}") from defect
+        raise defect
 
     def _outcome(self) -> SweepOutcome:
         ledgers = self._lifecycle.ledgers
+        ended_by = self._ended_by or self._lifecycle.journal_trouble
         return SweepOutcome(
-            dict(ledgers), leftovers(ledgers.values()), self._interrupts.first_signal, self._ended_by
+            dict(ledgers), leftovers(ledgers.values()), self._interrupts.first_signal, ended_by
         )
 
     async def _work(self, waiting: Iterator[Sequence[Run]]) -> None:
@@ -126,7 +150,8 @@ class SweepRunner:
                 raise
 
     def _stopping(self) -> bool:
-        return self._interrupts.stop.is_set() or self._ended_by is not None
+        trouble = self._ended_by or self._lifecycle.journal_trouble
+        return self._interrupts.stop.is_set() or trouble is not None
 
     async def _carry(self, group: Sequence[Run]) -> None:
         """Runs that may share a deployment, start to end; what the last of them leaves is torn down."""
@@ -149,7 +174,7 @@ class SweepRunner:
                 return
             reason = self._refusal(run)
             if reason is not None:
-                self._lifecycle.record(run.id, "skipped", reason=reason)
+                self._lifecycle.note(run.id, "skipped", reason=reason)
             elif await self._carry_one(run, before):
                 before = run
             else:
@@ -164,7 +189,7 @@ class SweepRunner:
             return False
         reason = self._pool.never_fits(run.cell.gpu_type, run.cell.gpus)
         if reason is not None:
-            self._lifecycle.record(run.id, "skipped", reason=reason)
+            self._lifecycle.note(run.id, "skipped", reason=reason)
         return reason is None
 
     def _refusal(self, run: Run) -> str | None:
@@ -172,25 +197,63 @@ class SweepRunner:
 
     async def _carry_one(self, run: Run, before: Run | None) -> bool:
         """One run; True when its deployment is fit for the next. A failure is the run's outcome."""
+        self._turns.take_place(run)
         try:
-            await self._provision_and_measure(run, before)
+            ready = await self._interrupts.unless_stopped(self._ready_in_time(run, before))
         except StopRequested:
             return False
         except HarnessError as error:
-            self._account(run, error)
+            self._account(run, error, phase=self._phase(run))
+            return False
+        else:
+            return await self._measured(run, ready)
+        finally:
+            self._turns.leave(run)
+
+    def _phase(self, run: Run) -> str:
+        """Where a run failed that was not measured: before it had a deployment, or before that served."""
+        return "start" if self._lifecycle.ledger(run.id).life is Life.ALIVE else "create"
+
+    async def _measured(self, run: Run, ready: Ready) -> bool:
+        """Load it when its turn has come; True when that went well."""
+        try:
+            async with self._measuring:
+                if self._interrupts.stop.is_set():
+                    raise StopRequested
+                self._turns.begin(run)
+                await self._interrupts.unless_stopped(self._load(run, ready))
+            self._lifecycle.record(run.id, "measured")
+        except StopRequested:
+            return False
+        except HarnessError as error:
+            self._account(run, error, phase="load")
             return False
         return True
 
-    async def _provision_and_measure(self, run: Run, before: Run | None) -> None:
-        ready = await self._interrupts.unless_stopped(self._ready(run, before))
-        async with self._measuring:
-            if self._interrupts.stop.is_set():
-                raise StopRequested
-            try:
-                await self._interrupts.unless_stopped(self._measure(run, ready))
-            except NetworkError as error:  # of this endpoint, which says nothing of the platform
-                raise EndpointError(str(error)) from error
-        self._lifecycle.record(run.id, "measured")
+    async def _load(self, run: Run, ready: Ready) -> None:
+        """The load test, and that all the while it was the deployment that was asked for."""
+        try:
+            await self._measure(run, ready)
+        except NetworkError as error:  # of this endpoint, which says nothing of the platform
+            await self._lifecycle.confirm(run)
+            raise EndpointError(str(error)) from error
+        except EndpointError:
+            await self._lifecycle.confirm(run)
+            raise
+        await self._lifecycle.confirm(run)
+
+    async def _ready_in_time(self, run: Run, before: Run | None) -> Ready:
+        """A ready deployment when the load test's turn is near; none that waits for it longer than it would start."""
+        await self._turns.come_near(run, before)
+        began = self._turns.now()
+        ready = await self._ready(run, before)
+        if before is None:
+            self._turns.learn(self._turns.now() - began)
+        try:
+            return await self._turns.spared(run, ready)
+        except (ApiError, OperationFailed, EngineStartError):
+            await self._lifecycle.tear_down(run.id)
+            return await self._lifecycle.provision(run)
 
     async def _ready(self, run: Run, before: Run | None) -> Ready:
         """The deployment of the run before turned into this one's, where that works; a fresh one otherwise."""
@@ -202,17 +265,16 @@ class SweepRunner:
                 await self._lifecycle.tear_down(run.id)
         return await self._lifecycle.provision(run)
 
-    def _account(self, run: Run, error: HarnessError) -> None:
+    def _account(self, run: Run, error: HarnessError, *, phase: str) -> None:
         """The one event that says why a run was not measured, and what follows for the others."""
-        if isinstance(error, CapacityError):
-            self._exhausted[run.cell.gpu_type, run.cell.gpu_count] = (
-                f"no capacity for {run.cell.gpu_type}: {error}"
-            )
-        elif isinstance(error, ForbiddenError | NetworkError):
-            self._ended_by = error
-        rule = error.rule if isinstance(error, EngineStartError) else None
-        told = {} if rule is None else {"rule": rule}
-        self._lifecycle.record(run.id, "failed", cause=cause_of(error), detail=str(error), **told)
+        failure = classify_error(error)
+        told = {} if failure.rule is None else {"rule": failure.rule}
+        if isinstance(error, QuotaError) or failure.cause == NO_CAPACITY:
+            family = run.cell.gpu_type
+            self._exhausted[family, run.cell.gpu_count] = f"no capacity for {family}: {error}"
+        elif isinstance(error, ForbiddenError | NetworkError | StoreError | JournalError):
+            self._ended_by = self._ended_by or error
+        self._lifecycle.note(run.id, "failed", cause=failure.cause, detail=str(error), phase=phase, **told)
 
     async def _end(self, run: Run) -> None:
         """Keep the logs, delete, prove it; what will not go, or is let go of, is left to the outcome's list."""
@@ -225,9 +287,15 @@ class SweepRunner:
             self._ended_by = self._ended_by or error
 
     async def _save_logs(self, run_id: str) -> None:
+        """Keep the engine's log; that it cannot be written keeps nothing from being deleted."""
         lines = await self._lifecycle.keep_logs(run_id)
         if lines:
-            self._lifecycle.record(run_id, "engine-log", file=self._keep_logs(run_id, lines))
+            try:
+                file = self._keep_logs(run_id, lines)
+            except StoreError as error:
+                self._ended_by = self._ended_by or error
+            else:
+                self._lifecycle.note(run_id, "engine-log", file=file)
 
 
 def group_runs(runs: Sequence[Run]) -> list[list[Run]]:
@@ -260,10 +328,13 @@ async def _wait_for(event: asyncio.Event) -> None:
     await event.wait()
 
 
+def may_be_running(left: Sequence[Ledger]) -> str:
+    """Every deployment that may still be alive, and what to do about it."""
+    named = ", ".join(f"{ledger.name} ({ledger.deployment_id or 'id unknown'})" for ledger in left)
+    return f"may still be running and cost money: {named}; run: harness cleanup"
+
+
 def require_nothing_left(outcome: SweepOutcome) -> None:
     """Raise LeftRunningError naming every deployment that may still be alive."""
     if outcome.left_running:
-        named = ", ".join(
-            f"{ledger.name} ({ledger.deployment_id or 'id unknown'})" for ledger in outcome.left_running
-        )
-        raise LeftRunningError(f"may still be running and cost money: {named}; run: harness cleanup")
+        raise LeftRunningError(may_be_running(outcome.left_running))

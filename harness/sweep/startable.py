@@ -1,7 +1,7 @@
 """Whether a cell starts, as far as the forecast's own table knows its model. Pure.
 
-The linter judges a model whose ``config.json`` the sweep names; one that is only in the packaged table is judged here, by
-the same arithmetic, under the linter's names.
+The linter judges a model whose ``config.json`` the sweep names; one that is only in the packaged table is judged here,
+by the same arithmetic, under the linter's names.
 """
 
 from __future__ import annotations

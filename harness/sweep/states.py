@@ -60,7 +60,8 @@ class Ledger:
     """Everything the journal says of one run.
 
     ``name`` is the deployment's unique name, ``deployment_id`` its id once known, ``points`` the load levels
-    whose records are on disk, ``cause`` and ``detail`` why it failed, was refused or skipped.
+    whose records are on disk, ``cause`` and ``detail`` why it failed, was refused or skipped. ``paused``: the
+    deployment has no replicas for the time being; it is alive all the same.
     """
 
     run_id: str
@@ -72,6 +73,7 @@ class Ledger:
     cause: str | None = None
     detail: str | None = None
     time_to_ready_s: float | None = None
+    paused: bool = False
 
     @property
     def may_cost(self) -> bool:
@@ -116,11 +118,12 @@ def apply(ledger: Ledger, event: JournalEvent) -> Ledger:
     if allowed is not None and ledger.life in allowed[0]:
         ledger = replace(ledger, life=allowed[1])
         if event.kind == "create-intended":
-            ledger = replace(ledger, name=data.get("name"), deployment_id=None)
+            ledger = replace(ledger, name=data.get("name"), deployment_id=None, paused=False)
         elif event.kind == "created":
             ledger = replace(ledger, deployment_id=data.get("deployment_id"))
         elif event.kind in ("adopted", "found-late"):
-            ledger = replace(ledger, name=data.get("name"), deployment_id=data.get("deployment_id"))
+            name, identity = data.get("name"), data.get("deployment_id")
+            ledger = replace(ledger, name=name, deployment_id=identity, paused=bool(data.get("paused")))
     result = RESULT_TABLE.get(event.kind)
     if result is not None and ledger.result is not Result.MEASURED:
         cause = None if result in (Result.MEASURED, Result.PENDING) else data.get("cause", data.get("reason"))
@@ -129,8 +132,11 @@ def apply(ledger: Ledger, event: JournalEvent) -> Ledger:
         ledger = replace(ledger, result=Result.PENDING, points=frozenset(), cause=None, detail=None)
     if event.kind == "point-finished":
         ledger = replace(ledger, points=ledger.points | {int(data["point"])})
-    if event.kind == "ready":
+    if event.kind == "ready" and not data.get("resumed"):
         ledger = replace(ledger, time_to_ready_s=data.get("time_to_ready_s"))
+    if event.kind in ("scale-intended", "scaled"):
+        # Between the intent to give it replicas and the word that it has them, it counts as having them.
+        ledger = replace(ledger, paused=event.kind == "scaled" and data.get("replicas") == 0)
     return ledger
 
 
@@ -163,8 +169,8 @@ def unproven(events: Iterable[JournalEvent]) -> dict[str, str]:
     for event in events:
         if event.run_id is None:
             continue
-        if event.kind in ("create-intended", "found-late"):
-            names[event.run_id] = str(event.data["name"])
+        if event.kind in ("create-intended", "adopted", "found-late"):
+            names[event.run_id] = str(event.data["name"])  # whose end a deletion now is
         name = names.get(event.run_id)
         if event.kind == "deleted" and name is not None:
             found.pop(name, None)

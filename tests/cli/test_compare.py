@@ -84,6 +84,13 @@ def test_json_has_each_change_with_its_interval(pair: tuple[str, str]) -> None:
     assert (change["method"], change["verdict"]) == ("paired repeats", "worse")
 
 
+def test_together_every_interval_is_held_to_its_share_of_a_twentieth(pair: tuple[str, str]) -> None:
+    two = ("--metric", "ttft_p50", "--metric", "ttft_p95", "--together")
+    document = json.loads(run(*pair, *two, "--json").stdout)
+    assert (document["intervals"], document["level"]) == (2, pytest.approx(0.975))
+    assert "2 intervals that hold together at 95%" in run(*pair, *two).stdout
+
+
 def test_junit_has_a_case_a_bar_and_its_failure(pair: tuple[str, str], tmp_path: Path) -> None:
     path = tmp_path / "out.xml"
     result = run(*pair, "--fail-if", "ttft_p50 > +5%", "--fail-if", "ttft_p50 > +50%", "--junit", str(path))

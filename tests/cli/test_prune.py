@@ -104,7 +104,30 @@ def test_a_resumed_sweep_keeps_the_rule_it_was_started_with(
     )
     assert started.returncode == 0, started.stderr
     assert cloud.state()["created"] == []
-    resumed = cloud.run("sweep", "--resume", str(results), "--yes", "--json")
+    resumed = cloud.run("sweep", "--resume", str(results), "--max-gpu-hours", "9", "--yes", "--json")
     assert resumed.returncode == 0, resumed.stderr
     assert [json.loads(resumed.stdout)[name] for name in ("measured", "pruned")] == [2, 2]
     assert len(cloud.state()["created"]) == 2
+
+
+def test_a_sweep_told_to_keep_every_cell_still_does_when_it_is_resumed(
+    make_cloud: Any, sweep: Path, tmp_path: Path
+) -> None:
+    cloud, results = make_cloud(), tmp_path / "out"
+    sweep.write_text(SWEEP + "prune: {keep: 25%, equivalent: true}\n", encoding="utf-8")
+    started = cloud.run(
+        "sweep", str(sweep), "--no-prune", "--yes", "--results", str(results), "--max-gpu-hours", "0"
+    )
+    assert started.returncode == 0, started.stderr
+    resumed = cloud.run("sweep", "--resume", str(results), "--max-gpu-hours", "9", "--yes", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    assert [json.loads(resumed.stdout)[name] for name in ("measured", "pruned")] == [4, 0]
+
+
+def test_no_cells_are_called_equal_where_a_level_is_not_forecast(make_cloud: Any, sweep: Path) -> None:
+    ramped = SWEEP.replace("load:\n", "load:\n  - {ramp: [0, 50], duration: 5s}\n")
+    assert ramped != SWEEP
+    sweep.write_text(ramped, encoding="utf-8")
+    plan = json.loads(make_cloud().run("plan", str(sweep), "--json").stdout)
+    assert len(plan["not_forecast"]) == 1
+    assert plan["equivalent"] == []

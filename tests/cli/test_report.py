@@ -63,3 +63,21 @@ def test_report_of_a_folder_that_is_no_run_is_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["report", str(tmp_path / "nowhere")])
     assert isinstance(result.exception, ConfigError)
     assert "no results folder" in str(result.exception)
+
+
+def test_a_run_is_written_in_other_tools_forms(tmp_path: Path) -> None:
+    sample = Path(__file__).resolve().parents[2] / "results" / "sample"
+    arguments = [
+        "--guidellm",
+        str(tmp_path / "g"),
+        "--llm-d",
+        str(tmp_path / "l"),
+        "--vllm-bench",
+        str(tmp_path / "v"),
+    ]
+    result = CliRunner().invoke(command, ["report", str(sample), *arguments])
+    assert result.exit_code == 0
+    names = [Path(line).name for line in result.stdout.splitlines()]
+    assert (names.count("benchmarks.json"), names.count("summary.json")) == (8, 8)
+    assert len([name for name in names if name.endswith(".yaml")]) == 24
+    assert all(Path(line).is_file() for line in result.stdout.splitlines())

@@ -59,6 +59,69 @@ def test_gamma_gaps_vary_as_the_shape_says(burstiness: float, variation: float) 
     assert gaps.std() / gaps.mean() == pytest.approx(variation, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("arrivals", "dispersion"),
+    [
+        (ConstantRate(100), 0.0),
+        (PoissonRate(100), 1.0),
+        (GammaRate(100, 1.0), 1.0),
+        (GammaRate(100, 0.25), 4.0),
+        (GammaRate(100, 4.0), 0.25),
+        (StepSeries((100, 100)), 1.0),
+    ],
+)
+def test_counts_are_as_dispersed_as_the_gaps_vary(arrivals: OpenLoop, dispersion: float) -> None:
+    # Over windows of many gaps the variance of a renewal process's counts is its mean times the gaps' squared
+    # coefficient of variation, for gamma gaps 1 / shape. 400 windows: the estimate's own error is sqrt(2 / 400) = 7 %.
+    counts = np.histogram(times_of(arrivals, 4000.0), bins=400, range=(0.0, 4000.0))[0]
+    assert counts.mean() == pytest.approx(1000, rel=0.01)
+    assert counts.var() / counts.mean() == pytest.approx(dispersion, rel=0.25, abs=0.01)
+
+
+class EvenGaps:
+    """Stands in for a generator: every exponential gap is 0.8 of its mean, every gamma gap its mean."""
+
+    def exponential(self, scale: float, size: int) -> Any:
+        return np.full(size, 0.8 * scale)
+
+    def gamma(self, shape: float, scale: float, size: int) -> Any:
+        return np.full(size, shape * scale)
+
+
+def even(arrivals: OpenLoop, duration_s: float) -> Any:
+    generator: Any = EvenGaps()
+    return schedule(arrivals, duration_s=duration_s, rng=generator)
+
+
+def test_gaps_of_poisson_and_gamma_have_the_mean_of_their_rate() -> None:
+    assert even(PoissonRate(4), 1.0).tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert even(GammaRate(4, 0.5), 1.0).tolist() == pytest.approx([0.25, 0.5, 0.75])
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "integral"),
+    [
+        # From 0 to 2 in 10 s: t² / 10. From 3 to 1: 3 t - t² / 10. From 2 to 2: 2 t.
+        (Ramp(0, 2), lambda t: t * t / 10),
+        (Ramp(3, 1), lambda t: 3 * t - t * t / 10),
+        (Ramp(2, 2), lambda t: 2 * t),
+    ],
+)
+def test_a_ramps_arrivals_are_where_its_integral_reaches_the_next_gap(arrivals: Ramp, integral: Any) -> None:
+    # Both ends' mean for 10 s is the number of gaps' means: 10, 20, 20; gaps of 0.8 fit in 12, 24 and 24 times.
+    times = even(arrivals, 10.0)
+    total = integral(10.0)
+    assert [integral(time) for time in times] == pytest.approx([0.8 * i for i in range(1, len(times) + 1)])
+    assert 0.8 * len(times) < total <= 0.8 * (len(times) + 1) + 1e-9
+
+
+def test_steps_arrivals_are_where_their_integral_reaches_the_next_gap() -> None:
+    # 3 s at 1, at 0, at 2: the integral is 3 at 3 s and still at 6 s, then 9 at 9 s.
+    times = even(StepSeries((1, 0, 2)), 9.0)
+    assert times[:6].tolist() == pytest.approx([0.8, 1.6, 2.4, 6.1, 6.5, 6.9])
+    assert len(times) == 11
+
+
 def test_a_ramp_has_a_quarter_of_its_requests_in_its_first_half() -> None:
     # From 0 to r the integral at half time is 1/4 of the whole.
     times = times_of(Ramp(0, 100), 200.0)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.cli.load_session import levels_for
+from harness.cli.load_session import course_for
 from harness.cli.main import main
 from harness.load.arrivals import GammaRate
 from harness.load.metrics import LoadMetrics, summarise
@@ -71,7 +71,10 @@ def test_the_json_has_the_documented_shape(serve: Serve, capsys: pytest.CaptureF
     assert stage["request_throughput_req_s"] > 0
     assert stage["achieved_concurrency"] > 0
     assert set(stage["client"]) >= {"clock", "lateness_ms", "coalesced_read_share", "cpu_s"}
-    assert stage["verdict"] == "suspect"
+    assert stage["verdict"] in (
+        "suspect",
+        "void",
+    )  # 6 requests are few, and a busy machine makes clients late
     assert stage["reasons"] != []
     assert stage["attainment"] == 1.0
 
@@ -173,19 +176,21 @@ def test_a_search_for_the_knee_ends_where_throughput_stops_growing(
 
 def test_a_search_for_a_rate_asks_for_higher_levels_until_one_misses() -> None:
     slo = Slo.parse("ttft_p50<=1s")
-    levels = levels_for("rate", [Stage(arrivals=GammaRate(2.0, 0.5), requests=50)], slo)
+    course = course_for("rate", [Stage(arrivals=GammaRate(2.0, 0.5), requests=50)], slo, early_stop=None)
     asked = []
-    while (stage := levels.next_stage()) is not None:
+    while (step := course.next_step()) is not None:
+        stage = step.stage
         assert isinstance(stage.arrivals, GammaRate)
         assert (stage.arrivals.burstiness, stage.requests) == (0.5, 50)
         asked.append(stage.arrivals.rate_req_s)
-        levels.told(
-            stage, stage_metrics(stage, ttft_s=0.5 if stage.arrivals.rate_req_s < 7 else 3.0, slo=slo)
-        )
+        assert stage.early_stop
+        course.told(step, stage_metrics(stage, ttft_s=0.5 if stage.arrivals.rate_req_s < 7 else 3.0, slo=slo))
     assert asked[:3] == [2.0, 4.0, 8.0]
     assert len(asked) == 6
-    answer = levels.answer() or ""
-    assert re.fullmatch(r"6\.\d+ req/s keeps the SLO, 7\.\d+ req/s does not", answer)
+    finding = course.finding()
+    assert finding is not None
+    assert re.fullmatch(r"6\.\d+ req/s keeps the SLO, 7\.\d+ req/s does not", finding.answer)
+    assert finding.resolved
 
 
 def stage_metrics(stage: Stage, *, ttft_s: float, slo: Slo) -> LoadMetrics:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,11 +18,13 @@ import pytest
 import trustme
 
 from harness.errors import UsageError
+from harness.load.arrivals import ClosedLoop
 from harness.load.pool import Pool
 from harness.load.records import Outcome
 from harness.load.request import get_bytes, post_bytes
 from harness.load.response import Response
-from harness.load.target import proxy_for, resolve
+from harness.load.stage import Stage
+from harness.load.target import Target, proxy_for, resolve
 from harness.secret import Secret
 
 Serve = Callable[..., Any]
@@ -78,6 +84,35 @@ def test_an_interim_response_is_passed_over(serve: Serve) -> None:
     data = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
     [response] = exchange(serve(answer_with(data)).url)
     assert (response.status, response.content) == (200, b"ok")
+
+
+def test_the_headers_time_is_the_final_answers_not_an_interim_ones(serve: Serve) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        await reply.write(b"HTTP/1.1 102 Processing\r\nx: 1\r\n\r\n")
+        await reply.write(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")
+        await asyncio.sleep(0.05)
+        await reply.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    server = serve(handle)
+    [response] = exchange(server.url)
+    assert (response.status, response.headers) == (200, {"content-length": "2"})
+    assert response.headers_ns >= server.replies[0].sent_ns[2]
+
+
+def test_a_body_shorter_than_its_length_is_truncated(serve: Serve) -> None:
+    [response] = exchange(
+        serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nearly", close=True)).url
+    )
+    assert (response.outcome, response.complete) == (Outcome.TRUNCATED, False)
+
+
+def test_a_connection_idle_for_longer_than_servers_keep_it_is_not_trusted(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.load.pool.IDLE_LIMIT_S", 0.02)
+    server = serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
+    exchange(server.url, GET, GET, pause_s=0.05)
+    assert server.connections == 2
 
 
 def test_a_kept_connection_is_used_again(serve: Serve) -> None:
@@ -151,6 +186,42 @@ def test_a_megabyte_of_prompt_arrives_whole(serve: Serve) -> None:
     assert server.replies[0].sent_ns[0] >= response.sent_ns - 50_000_000
 
 
+def test_a_request_is_sent_when_its_last_byte_is_taken(serve: Serve) -> None:
+    read_on = asyncio.Event()
+    taken_ns: list[int] = []
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.2)
+        taken_ns.append(time.monotonic_ns())
+        read = 0
+        while read < SIZE:
+            read += len(await reader.read(1 << 20))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await reader.read()
+        writer.close()
+        read_on.set()
+
+    async def run() -> Response:
+        server = await asyncio.start_server(slow, "127.0.0.1", 0)
+        target = await resolve(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+        pool, response = Pool(target), Response()
+        # More than the buffers of both ends hold: the kernel takes the end of it only once the server reads on.
+        await pool.exchange(
+            post_bytes(target, api="completions", body={"prompt": "x" * SIZE}, key=None), response
+        )
+        pool.close()
+        await read_on.wait()
+        server.close()
+        return response
+
+    SIZE = 30_000_000
+    response = asyncio.run(run())
+    assert response.status == 200
+    assert response.sent_ns >= taken_ns[0]
+    assert response.headers_ns >= response.sent_ns
+
+
 def test_a_large_response_arrives_whole(serve: Serve) -> None:
     data = bytes(range(256)) * 20_000
     server = serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(data) + data))
@@ -208,6 +279,60 @@ def test_ipv6(serve: Serve) -> None:
     assert server.requests[0].method == "GET"
 
 
+def exchange_at(target: Target) -> Response:
+    async def run() -> Response:
+        pool, response = Pool(target), Response()
+        await pool.exchange(get_bytes(target, path="/x", key=None), response)
+        pool.close()
+        return response
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_the_next_address_is_tried_when_one_refuses_or_does_not_answer(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, silent: bool
+) -> None:
+    monkeypatch.setattr("harness.load.dial.NEXT_ADDRESS_S", 0.2)
+    server = serve(answer_with(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
+    target = asyncio.run(resolve(server.url))
+    with socket.socket() as dead, contextlib.ExitStack() as fillers:
+        dead.bind(("127.0.0.1", 0))
+        if silent:  # a full backlog: the kernel drops what knocks
+            dead.listen(0)
+            for _ in range(4):
+                filler = fillers.enter_context(socket.socket())
+                filler.setblocking(False)
+                filler.connect_ex(dead.getsockname())
+        addresses = ((socket.AF_INET, dead.getsockname()), *target.addresses)
+        response = exchange_at(replace(target, addresses=addresses))
+    assert response.status == 200, response.detail
+
+
+def test_a_name_is_looked_up_once_a_stage(
+    serve: Serve, lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = socket.getaddrinfo, []
+
+    def counting(host: Any, *args: Any, **options: Any) -> Any:
+        asked.append(host)
+        return real(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", counting)
+
+    async def handle(request: Any, reply: Any) -> None:
+        await lab.answering()(request, reply)
+        reply.close()  # so that every request needs a connection of its own
+
+    server = serve(handle)
+    asked.clear()
+    url = server.url.replace("127.0.0.1", "localhost")
+    result = lab.load(url, Stage(arrivals=ClosedLoop(2), requests=6))
+    assert {record.outcome for record in result.records} == {Outcome.SUCCEEDED}
+    assert server.connections >= 6
+    assert asked.count("localhost") == 1
+
+
 @pytest.fixture
 def authority(tmp_path: Path) -> tuple[trustme.CA, str]:
     """A certificate authority of our own and the file of its certificate."""
@@ -231,6 +356,35 @@ def test_tls_with_a_private_authority(
     assert record.chunk_tokens.tolist() == [1] * 5
     assert server.requests[0].headers["authorization"] == "Bearer sesame"
     assert record.kernel_reads > 5
+
+
+def test_the_handshake_is_timed_by_itself_and_ends_before_the_request_is_sent(
+    authority: tuple[trustme.CA, str],
+) -> None:
+    context = server_context(authority[0], "127.0.0.1")
+
+    def serve_late(listener: socket.socket) -> None:
+        time.sleep(0.2)  # the kernel has taken the connection long since
+        accepted, _ = listener.accept()
+        with context.wrap_socket(accepted, server_side=True) as secured:
+            secured.recv(65536)
+            secured.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+    async def run(port: int) -> tuple[int, Response]:
+        target = await resolve(f"https://127.0.0.1:{port}/v1", ca_file=authority[1])
+        began_ns, response = time.monotonic_ns(), Response()
+        await Pool(target).exchange(GET, response)
+        return began_ns, response
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve_late, args=(listener,), daemon=True)
+        server.start()
+        began_ns, response = asyncio.run(run(listener.getsockname()[1]))
+        server.join(5)
+    assert response.status == 200, response.detail
+    assert response.tls_ns >= 100_000_000
+    assert response.connect_ns < response.tls_ns
+    assert began_ns + response.connect_ns + response.tls_ns <= response.connected_ns <= response.sent_ns
 
 
 def test_tls_from_an_unknown_authority_is_refused(
@@ -351,6 +505,16 @@ def test_a_proxy_that_refuses_is_a_connect_failure_in_its_words(monkeypatch: pyt
     response, _ = through_proxy(monkeypatch, "https://inference.test/v1", 9, refuses=True)
     assert response.outcome is Outcome.CONNECT
     assert "407 Proxy Authentication Required" in response.detail
+    assert not any(secret in response.detail for secret in ("p@ss", "p%40ss", "bWU6cEBzcw"))
+
+
+def test_a_proxys_credentials_are_in_no_text_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://me:p%40ss@127.0.0.1:9")
+    found = proxy_for("https", "other.test")
+    assert found is not None
+    assert found.credentials is not None
+    shown = f"{found!r} {found} {found.credentials!r} {found.credentials}"
+    assert not any(secret in shown for secret in ("p@ss", "p%40ss", "bWU6cEBzcw"))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "spared.test"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from types import ModuleType
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from harness.load.arrivals import ClosedLoop
+from harness.load.metrics import summarise
 from harness.load.records import Outcome
 from harness.load.stage import Stage
 
@@ -186,7 +189,6 @@ def test_invalid_json_in_an_event_is_malformed(outcome_of: Any, lab: ModuleType)
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        ("429 Too Many Requests", Outcome.HTTP_429),
         ("400 Bad Request", Outcome.HTTP_4XX),
         ("503 Service Unavailable", Outcome.HTTP_5XX),
         ("302 Found", Outcome.MALFORMED),
@@ -194,9 +196,97 @@ def test_invalid_json_in_an_event_is_malformed(outcome_of: Any, lab: ModuleType)
 )
 def test_a_status_is_its_class(outcome_of: Any, status: str, outcome: Outcome) -> None:
     async def handle(request: Any, reply: Any) -> None:
-        await reply.whole({"error": {"message": "slow down"}}, status=status, more="retry-after: 1\r\n")
+        await reply.whole({"error": {"message": "no"}}, status=status)
 
-    assert outcome_of(handle) == (outcome, "slow down")
+    assert outcome_of(handle) == (outcome, "no")
+
+
+def test_a_429_is_its_own_class_and_keeps_what_the_server_asked_for(outcome_of: Any) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        body = {"error": {"message": "slow down"}}
+        await reply.whole(body, status="429 Too Many Requests", more="retry-after: 1\r\n")
+
+    assert outcome_of(handle) == (Outcome.HTTP_429, "slow down; retry-after: 1")
+
+
+def test_a_stall_of_30_seconds_is_a_timeout_that_keeps_the_tokens_before_it(
+    serve: Serve, lab: ModuleType
+) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        await reply.write(lab.STREAM_HEAD)
+        for i in range(3):
+            await reply.event(lab.text("a", ids=[i]))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(30):
+                await reply.reader.read()
+
+    server = serve(handle)
+    began = time.monotonic()
+    record = lab.load_once(server.url, timeout_s=0.5)
+    assert time.monotonic() - began < 15
+    assert record.outcome is Outcome.TIMEOUT
+    assert record.chunk_tokens.tolist() == [1, 1, 1]
+    assert server.closed_within(2)
+    server.close()
+
+
+def test_a_stall_that_ends_is_the_stall_of_its_request(serve: Serve, lab: ModuleType) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        await reply.write(lab.STREAM_HEAD)
+        await reply.event(lab.text("a", ids=[1]))
+        await asyncio.sleep(0.4)
+        await reply.event(lab.text("a", finish="length", ids=[1]))
+        await reply.event(b"[DONE]")
+        await reply.write(b"0\r\n\r\n")
+
+    server = serve(handle)
+    metrics = summarise(lab.load(server.url, Stage(arrivals=ClosedLoop(1), requests=1)))
+    assert metrics.succeeded == 1
+    # The server's own clock: its second token left so long after the first.
+    sent = server.replies[0].sent_ns
+    assert metrics.stall.max == pytest.approx((sent[2] - sent[1]) / 1e9, rel=0.05)
+    server.close()
+
+
+def test_a_failed_tls_handshake_is_its_own_class(lab: ModuleType) -> None:
+    def refuse(listener: socket.socket) -> None:
+        while True:
+            accepted, _ = listener.accept()
+            with accepted:
+                if not accepted.recv(65536):
+                    return
+                accepted.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=refuse, args=(listener,), daemon=True)
+        server.start()
+        record = lab.load_once(f"https://127.0.0.1:{listener.getsockname()[1]}/v1", timeout_s=2.0)
+        with socket.create_connection(listener.getsockname()):
+            pass  # nothing sent: the server ends
+        server.join(5)
+    assert record.outcome is Outcome.TLS
+    assert "handshake failed" in record.detail
+    assert record.sent_s is None
+
+
+def test_a_stage_of_several_faults_reports_each_by_its_class(serve: Serve, lab: ModuleType) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        match len(server.requests) % 4:
+            case 0:
+                await reply.write(lab.STREAM_HEAD)
+                reply.close()
+            case 1:
+                await reply.whole({"error": "full"}, status="429 Too Many Requests")
+            case 2:
+                await reply.whole({"error": "down"}, status="503 Service Unavailable")
+            case _:
+                await lab.answering()(request, reply)
+
+    server = serve(handle)
+    metrics = summarise(lab.load(server.url, Stage(arrivals=ClosedLoop(1), requests=8)))
+    assert metrics.failures == {"truncated": 2, "http_429": 2, "http_5xx": 2}
+    assert (metrics.succeeded, metrics.verdict.state) == (2, "void")
+    server.close()
 
 
 def test_an_endless_stream_ends_with_the_timeout(outcome_of: Any, lab: ModuleType) -> None:
@@ -221,6 +311,40 @@ def test_a_flood_is_cut_off_at_the_limit(
     outcome, detail = outcome_of(handle)
     assert outcome is Outcome.MALFORMED
     assert "1 MiB" in detail
+
+
+def test_many_floods_at_once_are_bounded_together(
+    serve: Serve, lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.load.connection.MAX_HELD_BYTES", 1 << 20)
+
+    async def handle(request: Any, reply: Any) -> None:
+        await reply.write(lab.STREAM_HEAD)
+        for _ in range(10):
+            await reply.event(b"x" * 60_000)
+        await reply.reader.read()
+
+    server = serve(handle)
+    result = lab.load(server.url, Stage(arrivals=ClosedLoop(4), requests=4, timeout_s=0.6))
+    # 4 x 0.6 MB do not fit into 1 MiB: at least two had to go, and then the rest had room.
+    details = [r.detail for r in result.records if r.outcome is Outcome.MALFORMED]
+    assert 1 <= len(details) < 4
+    assert all("1 MiB in all responses" in detail for detail in details)
+    assert server.closed_within(2)
+    server.close()
+
+
+def test_endless_trailers_are_refused(
+    outcome_of: Any, lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.load.connection.MAX_RESPONSE_BYTES", 1 << 20)
+
+    async def handle(request: Any, reply: Any) -> None:
+        await reply.write(lab.STREAM_HEAD + b"0\r\n")
+        while True:
+            await reply.write(b"x-more: %b\r\n" % (b"y" * 8000))
+
+    assert outcome_of(handle, timeout_s=10.0)[0] is Outcome.MALFORMED
 
 
 def test_endless_response_headers_are_refused(outcome_of: Any) -> None:

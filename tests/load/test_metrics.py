@@ -217,6 +217,9 @@ def test_a_stage_without_requests_has_no_figures_and_is_void() -> None:
 def test_a_rising_ttft_is_drift() -> None:
     rising = [record(i * 0.1, [i * 0.1 + 0.05 + i * 0.002]) for i in range(100)]
     assert any("TTFT rises" in reason for reason in metrics_of(*rising).verdict.reasons)
+    ramp = metrics_of(*rising, kind="ramp", start_req_s=1.0, end_req_s=9.0)
+    assert any("TTFT rises" in drift for drift in ramp.drift)
+    assert not any("drifting" in reason for reason in ramp.verdict.reasons)
     rng = np.random.default_rng(2)
     steady = [record(i * 0.1, [i * 0.1 + 0.05 + rng.exponential(0.02)]) for i in range(99)]
     assert metrics_of(*steady).drift == ()

@@ -13,7 +13,8 @@ from harness.cli.main import main
 from harness.errors import ConfigError
 from harness.load.prompt_files import read_prompt_file
 from harness.load.prompts import Calibration
-from harness.load.workload import Item, RequestSource, Workload
+from harness.load.source import RequestSource
+from harness.load.workload import Item, Workload
 
 Serve = Callable[..., Any]
 

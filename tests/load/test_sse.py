@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.load.response import NS_PER_S, Reading, Response
 from harness.load.sse import parse_stream, split_events
 
 # The shapes real vLLM 0.15.1 sent for a chat request with return_token_ids, shortened to what matters.
@@ -220,6 +221,33 @@ def test_one_event_over_very_many_reads_is_put_together_once() -> None:
 def test_counts_that_cannot_be_are_no_counts(usage: dict[str, Any]) -> None:
     parsed = parse_stream([(1.0, b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")])
     assert (parsed.prompt_tokens, parsed.completion_tokens) == (None, None)
+
+
+@given(
+    cuts=st.sets(st.integers(1, 9000), max_size=6),
+    patience=st.lists(st.integers(0, 3), min_size=8, max_size=8),
+)
+def test_a_stream_read_while_it_comes_says_the_same(cuts: set[int], patience: list[int]) -> None:
+    # 150 events: several steps of reading a read that has many of them.
+    whole = b"".join(chunk(f"w{i} ", choice={"token_ids": [i]}) for i in range(149))
+    whole += chunk("end", finish="stop", choice={"token_ids": [1, 2]}) + b"data: [DONE]\n\n"
+    edges = [0, *sorted(cut for cut in cuts if cut < len(whole)), len(whole)]
+    reads = [(i * NS_PER_S, whole[a:b]) for i, (a, b) in enumerate(itertools.pairwise(edges))]
+    response = Response(status=200, headers={"content-type": "text/event-stream"})
+    answer: list[str] = []
+    reading = Reading(response, origin_ns=0, answer=answer)
+    for read, steps in zip(reads, patience, strict=False):
+        response.body.append(read)
+        # Somebody reads for some steps and is then not heard of again.
+        list(itertools.islice(reading.catch_up(), steps))
+    assert reading.is_stream
+    for _ in reading.finish():
+        pass
+    expected = parse_stream([(instant / NS_PER_S, data) for instant, data in reads])
+    assert reading.parsed.chunk_times_s.tolist() == expected.chunk_times_s.tolist()
+    assert reading.parsed.chunk_tokens.tolist() == expected.chunk_tokens.tolist() == [1] * 149 + [2]
+    assert (reading.parsed.done_s, reading.parsed.finish_reason) == (float(len(reads) - 1), "stop")
+    assert "".join(answer) == "".join(f"w{i} " for i in range(149)) + "end"
 
 
 def test_json_nested_beyond_reason_is_malformed() -> None:

@@ -72,10 +72,40 @@ def test_the_measured_arrivals_do_not_depend_on_the_warm_up(arrivals: Arrivals) 
     assert (times[:warmups] < 5.0).all()
 
 
-@pytest.mark.parametrize("arrivals", EVERY_KIND[1:6], ids=lambda arrivals: type(arrivals).__name__)
+@pytest.mark.parametrize("arrivals", EVERY_KIND[4:6], ids=lambda arrivals: type(arrivals).__name__)
+def test_rates_that_change_need_a_duration_to_do_it_in(arrivals: Arrivals) -> None:
+    with pytest.raises(UsageError, match="needs a duration"):
+        Stage(arrivals=arrivals, requests=500)
+    times, _ = open_loop_times(
+        Stage(arrivals=arrivals, requests=50, duration_s=100.0), rng=np.random.default_rng(1)
+    )
+    assert len(times) == 50
+
+
+@pytest.mark.parametrize("arrivals", EVERY_KIND[1:4], ids=lambda arrivals: type(arrivals).__name__)
 def test_a_number_of_requests_is_met_exactly(arrivals: Arrivals) -> None:
     times, _ = open_loop_times(Stage(arrivals=arrivals, requests=500), rng=np.random.default_rng(1))
     assert len(times) == 500
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "count"),
+    [
+        (Ramp(20, 80), 2000),
+        (Ramp(0, 40), 4000),
+        (StepSeries((0, 30, 5)), 3000),
+        (PoissonRate(20), 2000),
+        # 11 arrivals over 10 s.
+        (TraceReplay(tuple(float(i) for i in range(11))), 110),
+    ],
+)
+def test_the_warm_up_is_a_steady_load_at_the_rate_it_begins_with(arrivals: Arrivals, count: int) -> None:
+    stage = Stage(arrivals=arrivals, duration_s=30.0, warmup_s=100.0)
+    times, warmups = open_loop_times(stage, rng=np.random.default_rng(4))
+    # Four standard deviations of a Poisson count.
+    assert abs(warmups - count) < 4 * count**0.5
+    halves = np.histogram(times[:warmups], bins=2, range=(0.0, 100.0))[0]
+    assert abs(int(halves[0]) - int(halves[1])) < 4 * count**0.5
 
 
 def test_a_trace_gives_no_more_requests_than_it_has() -> None:

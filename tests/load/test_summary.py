@@ -96,8 +96,7 @@ GOOD = Evidence(
     small_gap_share=0.0,
     output_length_off_share=0.0,
     input_length_error=0.0,
-    cached_share=0.0,
-    cache_isolated=True,
+    unexpected_cached_share=0.0,
     drift=(),
     output_tok_s=1000.0,
 )
@@ -131,10 +130,14 @@ def test_a_clean_point_is_valid() -> None:
         (replace(GOOD, small_gap_share=0.5), "suspect", "in batches"),
         (replace(GOOD, output_length_off_share=0.02), "suspect", "output length not honoured"),
         (replace(GOOD, input_length_error=-0.05), "suspect", "input length is off"),
-        (replace(GOOD, cached_share=0.2), "suspect", "prefix cache"),
+        (replace(GOOD, unexpected_cached_share=0.2), "suspect", "prefix cache"),
         (replace(GOOD, drift=("TTFT rises",)), "suspect", "drifting: TTFT rises"),
         (replace(GOOD, arrivals=100, backlog=40), "suspect", "40 of 100 requests piled up"),
         (replace(GOOD, ceiling_tok_s=900.0), "void", "faster than the hardware"),
+        (replace(GOOD, modes=("bimodal: two speeds",)), "suspect", "^bimodal: two speeds"),
+        (replace(GOOD, ended_early="hopeless: x"), "suspect", "^ended early: hopeless: x"),
+        (replace(GOOD, server_restarted=True, failed=5), "void", "restarted: its counters went back"),
+        (replace(GOOD, server_restarted=True), "suspect", "or several answer behind this address"),
     ],
 )
 def test_every_reason_not_to_believe_a_point(evidence: Evidence, state: str, words: str) -> None:
@@ -143,6 +146,13 @@ def test_every_reason_not_to_believe_a_point(evidence: Evidence, state: str, wor
     verdict = judge(evidence)
     assert verdict.state == state
     assert any(re.search(words, reason) for reason in verdict.reasons), verdict.reasons
+
+
+def test_void_reasons_come_first_and_all_are_told() -> None:
+    verdict = judge(replace(GOOD, failed=200, arrivals=100, backlog=40, ended_early="hopeless: x"))
+    assert verdict.state == "void"
+    assert verdict.reasons[0] == "16.7% of the requests failed"
+    assert len(verdict.reasons) == 3
 
 
 def test_lateness_below_one_percent_of_ttft_is_no_reason() -> None:

@@ -25,7 +25,8 @@ from harness.load.lengths import (
     sample,
 )
 from harness.load.prompts import GUESS, Calibration, calibrate, join_prompt, synthetic_words
-from harness.load.workload import Item, RequestSource, SharedPrefixes, Workload, workload_from_json
+from harness.load.source import RequestSource
+from harness.load.workload import Item, SharedPrefixes, Workload, workload_from_json
 
 COSTS = {"river": 2, "stone": 1, "garden": 3}
 CALIBRATION = Calibration(10, tuple(COSTS), tuple(COSTS.values()))
@@ -46,6 +47,7 @@ EVERY_LENGTH = [
     (NormalLength(100.0, 10.0), "normal:100,10", 100.0),
     (LogNormalLength(100.0, 0.5), "lognormal:100,0.5", 113.3),
     (EmpiricalLength((5, 50)), "5|50", 27.5),
+    (EmpiricalLength((5, 50), (4.0, 1.0)), "5:4|50:1", 14.0),
 ]
 
 
@@ -162,7 +164,7 @@ def test_given_prompts_are_all_used_before_any_comes_again() -> None:
         (i.prompt, i.output_tokens) for i in items
     }
     assert first[0].input_tokens is None
-    assert prompts.request(0, warmup=True).cache_salt != prompts.request(0).cache_salt
+    assert prompts.request(0, warmup=True).prompt not in {item.prompt for item in items}
 
 
 def test_a_workload_survives_its_json_form() -> None:
@@ -173,7 +175,7 @@ def test_a_workload_survives_its_json_form() -> None:
         cache="cold",
         exact_output=False,
         shared_prefixes=SharedPrefixes(2, 3),
-        items=(Item("a"), Item([{"role": "user", "content": "b"}], 5), Item(None, 5, 700, (1, 2))),
+        items=(Item("a"), Item("b", 5, later=("c", "d")), Item(None, 5, 700, (1, 2))),
         in_order=True,
         extra={"temperature": 0},
     )

@@ -29,7 +29,9 @@ CASES = {
     "empty axis": ("[a, b]", "[]", "4:13+2", "config-value", "has no values"),
     "missing model": ("model: m/m\n", "", "1:1+4", "config-missing", "model is missing"),
     "missing load": ("load:", "slo: x\nx-load:", "8:1+6", "config-unknown-key", "x-load"),
-    "both kinds of load": ("duration: 20s", "rate: 2", "7:8+30", "config-value", "either concurrency or rate"),
+    "both kinds of load": (
+        "duration: 20s", "rate: 2", "7:8+30", "config-value", "either concurrency, rate, ramp, steps or trace",
+    ),
     "no end of load": (", duration: 20s", "", "7:8+21", "config-value", "either duration or requests"),
     "bad duration": ("20s", "20 parsecs", "7:40+10", "config-value", "not a duration"),
     "zero concurrency": ("[1, 8]", "[1, 0]", "7:26+1", "config-value", "1 to 100000"),
@@ -52,6 +54,35 @@ CASES = {
     "linked without values": ("base: []", "base: {link: [c], a: 1}", "6:30+1", "config-link", "no values"),
     "no such config.json": (
         "model: m/m", "model: m/m\nmodels: {m/m: {config: no.json}}", "3:24+7", "config-value", "no such file",
+    ),
+    "ramp without its time": (
+        "concurrency: [1, 8], duration: 20s", "ramp: [1, 8], requests: 9", "7:8+27", "config-value", "needs a duration",
+    ),
+    "ramp of three rates": ("concurrency: [1, 8]", "ramp: [1, 8, 2]", "7:15+9", "config-value", "two rates"),
+    "steps of nothing": ("concurrency: [1, 8]", "steps: [0, 0]", "7:16+6", "config-value", "above 0"),
+    "steps below nothing": ("concurrency: [1, 8]", "steps: [1, -2]", "7:20+2", "config-value", "0 or more"),
+    "stretch without a trace": (
+        "[1, 8]", "1, stretch: 2", "7:34+1", "config-value", "stretch goes with trace, not with concurrency",
+    ),
+    "limit on a closed loop": ("[1, 8]", "1, max-in-flight: 2", "7:40+1", "config-value", "not with concurrency"),
+    "no trace": ("concurrency: [1, 8], duration: 20s", "trace: false", "7:16+5", "config-value", "left out"),
+    "pause without turns": (
+        "load:", "workload: {think-time: 1s}\nload:", "7:24+2", "config-value", "goes with turns",
+    ),
+    "no such prompts": ("load:", "workload: {prompts: no.jsonl}\nload:", "7:21+8", "config-value", "no such file"),
+    "two lengths": (
+        "load:", "workload: {input-tokens: 5, prompts: sweep.yaml}\nload:", "7:26+1", "config-value", "bring their own",
+    ),
+    "weights that do not match": (
+        "load:", "workload: {turns: {distribution: empirical, values: [1, 2], weights: [1]}}\nload:",
+        "7:70+3", "config-value", "1 weights for 2 values",
+    ),
+    "values that are not there": (
+        "load:", "workload: {turns: {distribution: empirical}}\nload:", "7:19+25", "config-missing", "values or a file",
+    ),
+    "values of another shape": (
+        "load:", "workload: {turns: {distribution: fixed, mean: 2, values: [1]}}\nload:",
+        "7:58+3", "config-value", "goes with distribution: empirical",
     ),
 }  # fmt: skip
 

@@ -10,9 +10,10 @@ import yaml
 
 from harness.errors import ConfigError
 from harness.plan.config import load_config
-from harness.plan.config_reader import KEYS, LENGTH_KEYS, LEVEL_KEYS, TIMEOUT_KEYS, WORKLOAD_KEYS
+from harness.plan.config_reader import KEYS, LEVEL_KEYS, TIMEOUT_KEYS
 from harness.plan.pruning import PRUNE_KEYS
 from harness.plan.schema import sweep_schema
+from harness.plan.workload_reader import LENGTH_KEYS, TIME_KEYS, WORKLOAD_KEYS
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 
@@ -40,6 +41,19 @@ WRONG = [
     {"workload": {"input-tokens": 0}},
     {"workload": {"api": "chatty"}},
     {"workload": {"input-tokens": {"mean": 3}}},
+    {"workload": {"input-tokens": {"distribution": "empirical", "values": []}}},
+    {"workload": {"turns": 0}},
+    {"workload": {"turns": "some"}},
+    {"workload": {"think-time": "1s"}},
+    {"workload": {"turns": 2, "think-time": {"distribution": "empirical", "values": [1]}}},
+    {"workload": {"stream": "no"}},
+    {"load": [{"ramp": [1, 2], "requests": 5}]},
+    {"load": [{"ramp": [1], "duration": "1s"}]},
+    {"load": [{"ramp": [1, 2], "rate": 1, "duration": "1s"}]},
+    {"load": [{"steps": [], "duration": "1s"}]},
+    {"load": [{"steps": [1, -1], "duration": "1s"}]},
+    {"load": [{"trace": False}]},
+    {"load": [{"rate": 1, "duration": "1s", "max-in-flight": 0}]},
     {"matrix": {"gpu_type": ["a"]}},
     {"matrix": {"replicas": []}},
     {"matrix": {"replicas": [1, 1]}},
@@ -84,6 +98,21 @@ RIGHT = [
     {"prune": {"keep": 0.2}},
     {"prune": {"within": 1.5}},
     {"prune": {"equivalent": True}},
+    {
+        "load": [
+            {"ramp": [0, 2], "duration": "1m", "max-in-flight": 8},
+            {"steps": [1, 0, 4], "duration": "1m"},
+        ]
+    },
+    {
+        "workload": {
+            "input-tokens": {"distribution": "empirical", "values": [5, 50], "weights": [4, 1]},
+            "turns": {"distribution": "uniform", "min": 1, "max": 4},
+            "think-time": {"distribution": "lognormal", "mean": "2s", "stddev": 1, "max": "10s"},
+            "stream": False,
+        }
+    },
+    {"workload": {"turns": 3, "think-time": 0}},
     {"engines": {"0.15.1": "/bin/vllm"}, "engine-environment": {"A": "b"}},
 ]
 
@@ -123,6 +152,8 @@ def test_schema_itself_is_valid_and_has_the_readers_keys() -> None:
     assert set(properties["prune"]["properties"]) == set(PRUNE_KEYS)
     length = properties["workload"]["properties"]["input-tokens"]["anyOf"][1]
     assert set(length["properties"]) == set(LENGTH_KEYS)
+    pause = properties["workload"]["properties"]["think-time"]["anyOf"][2]
+    assert set(pause["properties"]) == set(TIME_KEYS)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

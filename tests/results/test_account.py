@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import pytest
-
 from harness.plan.cells import Cell
 from harness.results.account import RunAccount, State, SweepAccount, account
 from harness.results.journal import Event
-from harness.results.prices import PriceTable
 
 CELL = Cell("gpua5000", 1, 1, "0.15.1", "m", ())
 OTHER = Cell("gpu3", 1, 1, "0.15.1", "m", ())
@@ -100,33 +97,3 @@ def test_events_of_unknown_runs_change_nothing() -> None:
     assert replay(("measured", "ffff-r0", {}), ("measured", f"{CELL.id}-r9", {})).counts() == {
         "not started": 2
     }
-
-
-def test_what_a_sweep_took_is_counted_from_create_to_proof_and_through_hand_overs() -> None:
-    first, second = (
-        Cell("gpua5000", 2, 3, "0.15.1", "m", ("--seed=1",)),
-        Cell("gpua5000", 2, 3, "0.15.1", "m", ()),
-    )
-    one, two = f"{first.id}-r0", f"{second.id}-r0"
-    story = [
-        (100.0, one, "create-intended", {"name": "a"}),
-        (101.0, one, "created", {"deployment_id": "d"}),
-        (400.0, one, "measured", {}),
-        (460.0, two, "adopted", {"name": "a", "deployment_id": "d"}),
-        (460.0, one, "handed-over", {"to": two}),
-        (820.0, two, "deleted", {}),
-        (900.0, two, "create-intended", {"name": "b"}),
-        (999.0, two, "deleted", {"never_created": True}),
-    ]
-    events = [Event(number, at, run, kind, data) for number, (at, run, kind, data) in enumerate(story)]
-    found = account([first, second], repeats=1, events=events)
-    assert [run.paid_s for run in found.runs] == [360.0, 360.0]
-    assert found.gpu_hours([first, second]) == pytest.approx(1.2)  # 720 s of 2 GPUs x 3 replicas
-    prices = PriceTable.parse(
-        {"currency": "EUR", "as-of": "2026-01", "what": "made up", "per-hour": {"gpua5000": {2: 5.0}}}
-    )
-    assert found.cost([first, second], prices) == pytest.approx(3.0)  # 0.2 h of 3 replicas at 5.00
-    nothing = PriceTable.parse(
-        {"currency": "EUR", "as-of": "2026-01", "what": "made up", "per-hour": {"gpu3": {1: 1.0}}}
-    )
-    assert found.cost([first, second], nothing) is None

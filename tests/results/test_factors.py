@@ -5,7 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from harness.results.factors import factor_frame, flag_values, grid, main_effects, strongest_pair
+from harness.errors import UsageError
+from harness.results.factors import factor_frame, factor_pairs, flag_values, grid, main_effects
 
 
 def make_levels(rows: list[tuple[str, int, str, str, float]], *, verdict: str = "valid") -> pd.DataFrame:
@@ -87,6 +88,30 @@ def test_the_grid_has_the_best_figure_of_each_pair_of_values() -> None:
     assert table.loc["b", "2"] == pytest.approx(300 * 1.5 * 1.1)
 
 
-def test_the_strongest_pair_of_factors() -> None:
-    assert strongest_pair(main_effects(FULL, "tok_s")) == ("gpu_type", "gpu_count")
-    assert strongest_pair([]) is None
+def test_the_grid_can_have_the_lowest_figure_and_skips_what_is_not_known() -> None:
+    levels = make_levels([("a", 1, "", "c1", 3.0), ("a", 1, "", "c8", 2.0), ("b", 2, "", "c1", float("nan"))])
+    table = grid(levels, rows="gpu_type", columns="gpu_count", figure="tok_s", lower_is_better=True)
+    assert table.loc["a", "1"] == 2.0
+    assert table.isna().to_numpy().sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "figure", "said"),
+    [
+        ("replicas", "tok_s", "'replicas' does not vary here; what does: gpu_type"),
+        ("gpu_type", "x", "no figure is"),
+    ],
+)
+def test_a_grid_over_what_is_not_there_says_what_is(rows: str, figure: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        grid(FULL, rows=rows, columns="gpu_count", figure=figure)
+
+
+def test_pairs_of_factors_come_strongest_first() -> None:
+    # effects on the logarithm: gpu_type ln 3, gpu_count ln 1.5, --max-num-seqs ln 1.1
+    assert factor_pairs(main_effects(FULL, "tok_s")) == [
+        ("gpu_type", "gpu_count"),
+        ("gpu_type", "--max-num-seqs"),
+        ("gpu_count", "--max-num-seqs"),
+    ]
+    assert factor_pairs([]) == []

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.plan.cells import Cell
-from harness.results.document import build
 from harness.results.frame import Run
-from harness.results.report import ranked_levels, summary, write_reports
+from harness.results.ranking import ranked_levels
+from harness.results.report import build, summary, write_reports
 from harness.results.store import RunFolder
 
 RunBuilder = Callable[..., RunFolder]
@@ -62,17 +62,19 @@ def test_every_cell_is_accounted_for_with_its_state_and_reason(
     }  # fmt: skip
 
 
-def test_the_answer_names_the_faster_gpu_first(reported: Path) -> None:
+def test_the_answer_within_the_slo_comes_first(reported: Path) -> None:
     answers = json.loads((reported / "summary.json").read_text())["answers"]
     assert len(answers) == 2
-    assert answers[0].startswith("Highest output throughput: gpurtx6000pro×1 0.15.1 base at c32")
+    assert answers[1].startswith("Highest output throughput: gpurtx6000pro×1 0.15.1 base at c32")
     # TTFT 0.2 s and TPOT 40 ms at c32 are within 0.3 s and 50 ms
-    assert answers[1].startswith(
+    assert answers[0].startswith(
         "Most requests within the SLO (ttft_p95<=0.3s,tpot_p95<=50ms): gpurtx6000pro×1"
     )
     text = (reported / "report.md").read_text(encoding="utf-8")
     assert (
-        text.index("which GPU is faster?") < text.index("Highest output throughput") < text.index("## Cells")
+        text.index("which GPU is faster?")
+        < text.index("Most requests within the SLO")
+        < text.index("## Cells")
     )
 
 
@@ -160,7 +162,7 @@ def test_a_partial_run_reports_what_is_there_and_says_it_is_partial(
 ) -> None:
     run = Run(run_builder(tmp_path / "run", finished=False))
     levels = ranked_levels(run)
-    told = summary(run, levels, build(run, levels=levels, plots=[]))
+    told = summary(run, levels, build(run, levels))
     assert not told["finished"]
     assert told["counts"] == {"measured": 2, "refused": 1, "failed": 1, "not started": 1}
     assert any("partial (interrupted by SIGINT)" in line for line in told["warnings"])
@@ -185,6 +187,37 @@ def test_reports_are_rebuilt_alike_from_the_stored_files_alone(reported: Path) -
         (reported / name).unlink()
     write_reports(reported)
     assert {name: (reported / name).read_bytes() for name in names} == before
+
+
+def test_a_report_leaves_no_plot_behind_that_it_does_not_show(
+    tmp_path: Path, run_builder: RunBuilder
+) -> None:
+    folder = run_builder(tmp_path / "run")
+    folder.plots.mkdir(exist_ok=True)
+    (folder.plots / "simulated-of-an-older-version.png").write_bytes(b"png")
+    shown = [path for path in write_reports(folder) if path.suffix == ".png"]
+    assert len(shown) > 5
+    assert sorted(folder.plots.iterdir()) == sorted(shown)
+
+
+def test_cells_come_best_first_and_the_rest_with_the_reason(reported: Path) -> None:
+    text = (reported / "report.md").read_text(encoding="utf-8")
+    table = text[text.index("## Cells") :].split("<details>")[0]
+    rows = [
+        [field.strip() for field in line.split("|")[1:-1]] for line in table.splitlines() if line[:1] == "|"
+    ]
+    assert [(row[0], row[1], row[2]) for row in rows[2:]] == [
+        ("gpurtx6000pro×1 0.15.1 base", "measured", "c32"),
+        ("gpua5000×1 0.15.1 base", "measured", "c8"),
+        ("gpu3080ti×1 0.15.1 wide", "refused", ""),
+        ("gpu3080ti×1 0.15.1 base", "failed", ""),
+        ("gpu3×2 0.15.1 base", "skipped", ""),
+    ]
+    assert [row[-1] for row in rows[4:]] == [
+        "--max-num-seqs must be 1 or more: error\\[out-of-range]",
+        "out-of-memory: No available memory",
+        "no capacity",
+    ]
 
 
 def test_the_csv_has_one_row_a_point_and_units_in_its_heads(reported: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.results.factors import Effect
 from harness.results.resolved import Resolved
-from harness.results.sections import factor_section, load_command, reproduction_section
+from harness.results.sections import factor_sections, load_command, reproduction_section
 from harness.results.stats import Interval
 
 CLOSED = {
@@ -42,10 +42,46 @@ def resolved(**changes: Any) -> Resolved:
             "harness load URL --rate 2.5 --arrivals gamma --burstiness 0.5 --requests 100 --input-tokens 256 "
             "--api=chat --seed 7",
         ),
+        (
+            {"kind": "ramp", "start_req_s": 1.0, "end_req_s": 8.0, "duration_s": 60.0, "max_in_flight": 9},
+            "harness load URL --ramp 1,8 --duration 60 --max-in-flight 9 --input-tokens 256 --api=chat --seed 7",
+        ),
+        (
+            {"kind": "step-series", "rates_req_s": [1.0, 0.5], "duration_s": 60.0},
+            "harness load URL --steps 1,0.5 --duration 60 --input-tokens 256 --api=chat --seed 7",
+        ),
+        (
+            {"kind": "trace-replay", "times_s": [0.0, 1.0], "stretch": 2.0, "requests": 2},
+            "harness load URL --stretch 2 --requests 2 --input-tokens 256 --api=chat --seed 7",
+        ),
     ],
 )
 def test_a_level_is_given_back_as_the_command_that_repeats_it(stage: Mapping[str, Any], command: str) -> None:
     assert load_command(stage, resolved(), seed=7) == command
+
+
+def test_a_levels_command_says_the_whole_workload() -> None:
+    workload = {
+        "input_tokens": {"kind": "uniform", "low": 100, "high": 200},
+        "output_tokens": {
+            "kind": "normal",
+            "mean": 100.0,
+            "sd": 9.0,
+            "low": 5,
+            "high": 500,
+        },  # not to be said
+        "conversations": {
+            "turns": {"kind": "fixed", "tokens": 4},
+            "think_time_ms": {"kind": "fixed", "tokens": 500},
+        },
+        "items": 7,
+        "streamed": False,
+        "cache": "warm",
+    }
+    assert load_command(CLOSED, resolved(workload=workload), seed=1) == (
+        "harness load URL --concurrency 8 --duration 20 --warmup 3 --prompts FILE --input-tokens 100-200 --turns 4 "
+        "--think-time 500ms --no-stream --cache=warm --seed 1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,12 +107,11 @@ def test_effects_are_told_with_their_interval_and_what_is_not_distinguished() ->
         Effect("--max-num-seqs", "64", "256", "ttft_p95_s", 0.1, Interval(-0.1, 0.3), 8),
         Effect("model", "a", "b", "ttft_p95_s", 0.1, None, 1),
     ]
-    section = factor_section(effects)
-    assert section is not None
+    (section,) = factor_sections(effects, ())
     assert [[cell.text for cell in row] for row in section.tables[0].rows] == [
         ["gpu count", "1 → 2", "output tokens/s", "+50.0 %", "+40.0 to +60.0 %", "", "8"],
         ["--max-num-seqs", "64 → 256", "TTFT p95", "+10.0 %", "-10.0 to +30.0 %", "not distinguished", "8"],
         ["model", "a → b", "TTFT p95", "+10.0 %", "one pair", "not distinguished", "1"],
     ]
     assert "2 intervals at 95 %: about 0.1" in section.text[0]
-    assert factor_section([]) is None
+    assert list(factor_sections([], ())) == []

@@ -10,7 +10,7 @@ import pytest
 from harness.load.records import StageResult
 from harness.plan.cells import Cell
 from harness.results.frame import Run, load
-from harness.results.report import ranked_levels
+from harness.results.ranking import ranked_levels
 from harness.results.statements import answers, warnings
 from harness.results.store import RunFolder, write_records
 
@@ -53,7 +53,7 @@ def test_a_void_level_is_never_the_answer_and_the_reader_is_told(
     spoil(folder, cells["fast"], stage_maker, cpu_share=1.0, requests=240)
     run = load(folder.path)
     assert all("gpurtx6000pro" not in line for line in spoken(run))
-    assert spoken(run)[0].startswith("Highest output throughput: gpua5000×1 0.15.1 base at c32")
+    assert spoken(run)[-1].startswith("Highest output throughput: gpua5000×1 0.15.1 base at c32")
     assert "2 of 4 measured levels are void" in " ".join(warnings(run, run.levels))
     assert set(run.pareto()["gpu_type"]) == {"gpua5000"}
 
@@ -67,7 +67,7 @@ def test_an_answer_that_rests_on_a_suspect_level_says_so(
 
 def test_an_slo_nothing_meets_is_an_answer(folder: RunFolder) -> None:
     change_resolved(folder, slo="ttft_p95<=1ms")
-    assert spoken(load(folder.path))[1] == "No measured point meets the SLO (ttft_p95<=1ms)."
+    assert spoken(load(folder.path))[0] == "No measured point meets the SLO (ttft_p95<=1ms)."
 
 
 def test_with_prices_the_cheapest_level_within_the_slo_is_named(folder: RunFolder) -> None:
@@ -75,8 +75,8 @@ def test_with_prices_the_cheapest_level_within_the_slo_is_named(folder: RunFolde
     prices = {"currency": "EUR", "as-of": "2026-10", "what": "test", "per-hour": families}
     change_resolved(folder, prices=prices)
     # fast: 580 tokens/s for 10 an hour; slow: 146 at c8 for 1 an hour, 1 / (0.146 x 3.6) = 1.90
-    assert spoken(load(folder.path))[2].startswith(
-        "Cheapest within the SLO: gpua5000×1 0.15.1 base at c8, 1.9"
+    assert spoken(load(folder.path))[0].startswith(
+        "Cheapest within the SLO (ttft_p95<=0.3s,tpot_p95<=50ms): gpua5000×1 0.15.1 base at c8, 1.9"
     )
 
 

@@ -53,9 +53,17 @@ NOBODY = Credentials("none", Secret("none"), "none", "none")
 
 
 def make_sweep(number: int, *, seed: int, folder: Path, credentials: Credentials) -> Sweep:
-    """Two or three cells that can start and, now and then, one that cannot; one or two load levels."""
+    """Two to four cells that can start and, now and then, some that cannot; one or two load levels.
+
+    Where deployments are reused, often two groups of cells take turns and wait for each other.
+    """
     draw = random.Random(f"{seed}:{number}")
-    sets = {f"s{index}": [f"--seed={number * 10 + index}"] for index in range(draw.randint(2, 3))}
+    reuse = draw.random() < 0.4
+    takes_turns = reuse and draw.random() < 0.7
+    sets = {
+        f"s{index}": [f"--seed={number * 10 + index}"]
+        for index in range(2 if takes_turns else draw.randint(2, 3))
+    }
     if draw.random() < 0.25:
         sets["wrong"] = ["--max-model-length=1024"]
     document = {
@@ -63,7 +71,7 @@ def make_sweep(number: int, *, seed: int, folder: Path, credentials: Credentials
         "model": "Qwen/Qwen3-4B",
         "engine-version": "0.15.1",
         "parameters": ["--max-model-len=2048"],
-        "matrix": {"gpu-type": ["gpu3"], "gpu-count": [1], "parameters": sets},
+        "matrix": {"gpu-type": ["gpu3"], "gpu-count": [1, 2] if takes_turns else [1], "parameters": sets},
         "workload": {"input-tokens": 64, "output-tokens": 8},
         "load": [{"concurrency": [1, 2][: draw.randint(1, 2)], "requests": 2, "warmup": "0s"}],
     }
@@ -71,7 +79,7 @@ def make_sweep(number: int, *, seed: int, folder: Path, credentials: Credentials
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     config = load_config(str(path))
     plan = preflight(config, managed=True)
-    task = Task(config, plan, folder / f"out-{number}", credentials, reuse=draw.random() < 0.4)
+    task = Task(config, plan, folder / f"out-{number}", credentials, reuse=reuse)
     return Sweep(number, task, draw, wild_rounds=draw.randint(1, 3))
 
 
@@ -91,6 +99,8 @@ def start(sweep: Sweep, counts: Counts) -> None:
             counts.blows[number.name] += 1
         if number is not signal.SIGKILL and draw.random() < 0.3:
             sweep.kills.append((draw.uniform(0.1, 0.8), number))
+        struck = "first attempt" if sweep.round == 0 else "clean-up" if sweep.cleans else "resume"
+        counts.struck[struck] += 1
     sweep.round += 1
     sweep.exit_code = None
     sweep.started_at = time.monotonic()

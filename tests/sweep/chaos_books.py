@@ -36,6 +36,8 @@ class Counts:
     defects: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     blows: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)
+    scaled_to_zero: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -118,6 +120,7 @@ def account(sweep: Sweep, events: list[Event], counts: Counts) -> None:
     counts.sweeps += 1
     counts.rounds += sweep.round
     counts.points_finished += len(sweep.finished)
+    counts.scaled_to_zero += sum(event.kind == "scaled" and not event.data["replicas"] for event in events)
     for run in plan_runs(cells, 1, token=""):
         counts.runs += 1
         ledger = ledgers.get(run.id)

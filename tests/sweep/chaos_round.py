@@ -12,14 +12,14 @@ import random
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 
-from harness.cli.sweeping import reopen
+from harness.cli.resuming import reopen
 from harness.exoscale.client import ExoscaleClient
 from harness.exoscale.credentials import Credentials
 from harness.exoscale.retries import RetryPolicy
@@ -28,14 +28,18 @@ from harness.load.prompts import GUESS
 from harness.load.records import ClientStats, Endpoint, Outcome, RequestRecord, StageResult
 from harness.load.session import LoadJob
 from harness.plan.config import SweepConfig
+from harness.sweep.budget import Budget, RunEstimate
 from harness.sweep.cleanup import clean_folder
 from harness.sweep.conduct import Conduct, conduct, resolve, start_folder
 from harness.sweep.deployers import Deployer
-from harness.sweep.exoscale_deployer import CloudTiming, ExoscaleDeployer
+from harness.sweep.estimates import Timing, estimate_runs
+from harness.sweep.exoscale_deployer import ExoscaleDeployer
+from harness.sweep.exoscale_ready import CloudTiming
 from harness.sweep.lifecycle import Patience
 from harness.sweep.measure import Instruments
 from harness.sweep.preflight import Preflight
 from harness.sweep.runner import Limits
+from harness.sweep.starts import Starts
 
 LEVEL_S = 0.02
 CLIENT = ClientStats("user", 0.0, 0.0, 0.0, 2, 0, 0.0, 1)
@@ -76,12 +80,24 @@ async def carry_out(task: Task, blow: Blow | None) -> int:
         how = Conduct(
             limits=Limits(parallel_deployments=2, reuse=task.reuse),
             patience=PATIENCE,
+            budget=Budget(thought_long(estimate_runs(task.config, task.plan.accepted, lambda cell: None))),
+            times=times(),
             notice=_Striker(blow),
             instruments=Instruments(probe=probe, drive=drive, read_metrics=_no_metrics),
         )
         with journal:
             outcome = await conduct(task.config, task.plan, deployer, folder, journal, how, ledgers=ledgers)
     return outcome.exit_code
+
+
+def thought_long(estimates: Mapping[str, RunEstimate]) -> dict[str, RunEstimate]:
+    """Estimates by which waiting for another's load test is worth scaling to zero."""
+    return {run_id: replace(estimate, load_s=1.0) for run_id, estimate in estimates.items()}
+
+
+def times() -> Timing:
+    """Starts as short as the zone's."""
+    return Timing(Starts(LEVEL_S / 20), Starts(LEVEL_S / 20), LEVEL_S / 20, LEVEL_S / 20)
 
 
 async def clean_up(task: Task) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,31 @@ from harness.plan.cells import Cell
 from harness.results.journal import Journal
 from harness.sweep.deployers import Ready, Run, StateCallback
 from harness.sweep.lifecycle import Lifecycle, Patience
+
+
+class ImpatientLoop(asyncio.SelectorEventLoop):
+    """An event loop that does not wait: when nobody has anything to do, its clock jumps to the next timer."""
+
+    _now = 0.0
+
+    def time(self) -> float:
+        return self._now
+
+    def _run_once(self) -> None:
+        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
+            self._now = max(self._now, self._scheduled[0].when())  # type: ignore[attr-defined]
+        super()._run_once()  # type: ignore[misc]
+
+
+def run_impatiently(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of ``work`` in a time of its own."""
+    with asyncio.Runner(loop_factory=ImpatientLoop) as runner:
+        return runner.run(work)
+
+
+@pytest.fixture(scope="session")
+def impatiently() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    return run_impatiently
 
 
 class MemoryPlatform:
@@ -31,6 +57,7 @@ class MemoryPlatform:
         self.created: list[str] = []
         self.deleted: list[str] = []
         self.moved: list[tuple[str, Cell]] = []
+        self.scaled: list[tuple[str, int]] = []
         self.faults: dict[str, list[HarnessError]] = defaultdict(list)
         self.lost_answers = 0
         self.ready_s = 0.0
@@ -67,6 +94,13 @@ class MemoryPlatform:
     async def move(self, run: Run, deployment_id: str) -> None:
         self._fault("move")
         self.moved.append((deployment_id, run.cell))
+
+    async def scale(self, deployment_id: str, *, replicas: int) -> None:
+        self._fault("scale")
+        self.scaled.append((deployment_id, replicas))
+
+    async def check(self, run: Run, deployment_id: str) -> None:
+        self._fault("check")
 
     async def logs(self, deployment_id: str) -> Sequence[str]:
         return [f"log of {deployment_id}"]

@@ -48,4 +48,6 @@ def test_chaos_leaves_nothing_loses_nothing_and_accounts_for_every_run(
     assert ran.returncode == 0
     if SWEEPS >= 300:
         assert set(counts["blows"]) == {"SIGINT", "SIGTERM", "SIGKILL"}
+        assert set(counts["struck"]) == {"first attempt", "resume", "clean-up"}
+        assert counts["scaled_to_zero"] >= 5
         assert len(counts["faults"]) >= 20

@@ -28,7 +28,8 @@ from harness.results.store import RunFolder, write_records
 from harness.simulator.process import SimulatorProcess
 from harness.simulator.server import Options
 from harness.sweep.deployers import Run
-from harness.sweep.exoscale_deployer import CloudTiming, ExoscaleDeployer
+from harness.sweep.exoscale_deployer import ExoscaleDeployer
+from harness.sweep.exoscale_ready import CloudTiming
 
 MODEL = "Qwen/Qwen3-4B"
 REQUESTS = 6

@@ -19,7 +19,8 @@ from harness.results.journal import Journal
 from harness.simulator.process import SimulatorProcess
 from harness.simulator.server import Options
 from harness.sweep.deployers import Ready, Run
-from harness.sweep.exoscale_deployer import CloudTiming, ExoscaleDeployer
+from harness.sweep.exoscale_deployer import ExoscaleDeployer
+from harness.sweep.exoscale_ready import CloudTiming
 from harness.sweep.interrupts import Interrupts
 from harness.sweep.lifecycle import Lifecycle, Patience
 from harness.sweep.runner import SweepOutcome, SweepRunner

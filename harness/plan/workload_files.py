@@ -1,0 +1,47 @@
+"""What a sweep file's workload keeps in files of its own, prompts and lengths: read to plan a sweep, not to lint it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from harness.errors import ConfigError
+from harness.load.prompt_files import PromptFile, read_length_file, read_prompt_file
+from harness.plan.config import LengthConfig, SweepConfig
+
+
+def with_files(config: SweepConfig) -> SweepConfig:
+    """The configuration with the contents of its workload's files; ConfigError for one that cannot be used."""
+    workload = config.workload
+    prompt_file = None
+    if workload.prompts is not None:
+        prompt_file = read_prompt_file(Path(workload.prompts), in_turns=workload.in_turns)
+    _check(config, prompt_file)
+    return replace(
+        config,
+        workload=replace(
+            workload,
+            input_tokens=_with_values(workload.input_tokens),
+            output_tokens=_with_values(workload.output_tokens),
+            turns=None if workload.turns is None else _with_values(workload.turns),
+            prompt_file=prompt_file,
+        ),
+    )
+
+
+def _check(config: SweepConfig, prompt_file: PromptFile | None) -> None:
+    """ConfigError where the levels or the turns want what the prompts do not have."""
+    if any(level.trace for level in config.load) and (prompt_file is None or prompt_file.times_s is None):
+        what = "no prompts are named" if prompt_file is None else f"{config.workload.prompts} has no times"
+        raise ConfigError(f"{config.path}: a load level replays a trace, but {what}")
+    if config.workload.in_turns and config.workload.turns is None and prompt_file is None:
+        raise ConfigError(
+            f"{config.path}: turns: all is for prompts that bring their turns, and none are named"
+        )
+
+
+def _with_values(length: LengthConfig) -> LengthConfig:
+    if length.file is None:
+        return length
+    found = read_length_file(Path(length.file))
+    return replace(length, values=found.values, weights=found.weights)

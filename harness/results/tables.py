@@ -1,0 +1,164 @@
+"""The report's tables: what became of every cell, every measured level, and what is to be doubted. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from harness.load.verdict import VALID
+from harness.results.document import Table, TableCell
+from harness.results.frame import Run
+
+# A percentile is read off the tail: below this many requests it is printed, but greyed.
+ENOUGH: Mapping[str, int] = {"p50": 20, "p90": 100, "p95": 200, "p99": 1000}
+MOST_NAMED = 4
+_NUMBER = re.compile(r"\d[\d.,]*")
+
+Column = tuple[str, str, float, int]  # head, column, factor, decimals
+CELL_COLUMNS: tuple[Column, ...] = (
+    ("Output tok/s", "output_throughput_tok_s", 1, 0),
+    ("per GPU", "output_throughput_tok_s_per_gpu", 1, 0),
+    ("Req/s", "request_throughput_req_s", 1, 2),
+    ("TTFT p95 (ms)", "ttft_p95_s", 1000, 0),
+    ("TPOT p95 (ms)", "tpot_p95_s", 1000, 1),
+    ("Per 1M output tok", "cost_per_mtok", 1, 2),
+)
+LEVEL_COLUMNS: tuple[Column, ...] = (
+    ("Requests", "requests_sent", 1, 0),
+    ("Failed", "requests_failed", 1, 0),
+    ("Output tok/s", "output_throughput_tok_s", 1, 0),
+    ("Req/s", "request_throughput_req_s", 1, 2),
+    ("TTFT p50 (ms)", "ttft_p50_s", 1000, 0),
+    ("TTFT p95 (ms)", "ttft_p95_s", 1000, 0),
+    ("TTFT p99 (ms)", "ttft_p99_s", 1000, 0),
+    ("TPOT p50 (ms)", "tpot_p50_s", 1000, 1),
+    ("TPOT p95 (ms)", "tpot_p95_s", 1000, 1),
+    ("ITL p99 (ms)", "itl_p99_s", 1000, 1),
+    ("E2E p95 (ms)", "e2e_p95_s", 1000, 0),
+    ("Goodput (req/s)", "goodput_req_s", 1, 2),
+    ("Per 1M output tok", "cost_per_mtok", 1, 2),
+)
+
+
+def outcome_table(run: Run, levels: pd.DataFrame) -> Table:
+    """Every planned cell: the measured ones by the objective, at their best level; then the others, with why."""
+    best = {} if levels.empty else levels.drop_duplicates("cell_id").set_index("cell_id").T.to_dict("series")
+    columns = _present(CELL_COLUMNS, levels)
+    judged = [name for name in ("meets_slo", "verdict") if name in levels]
+    rows = []
+    for cell_id in [*best, *(cell_id for cell_id in run.cells.index if cell_id not in best)]:
+        level, cell = best.get(cell_id), run.cells.loc[cell_id]
+        row = [TableCell(str(cell["label"])), TableCell(_state(run, str(cell_id)))]
+        row.append(TableCell("" if level is None else str(level["load"])))
+        row += [_figure(level, column) for column in columns]
+        row += [TableCell("" if level is None else _judgement(level, name)) for name in judged]
+        ready = cell["time_to_ready_s"]
+        row.append(TableCell("" if pd.isna(ready) else f"{ready:.0f}", number=True))
+        row.append(TableCell("" if pd.isna(cell["reason"]) else str(cell["reason"])))
+        rows.append(tuple(row))
+    heads = ("Cell", "State", "Best at", *(column[0] for column in columns))
+    heads += tuple({"meets_slo": "Meets SLO", "verdict": "Verdict"}[name] for name in judged)
+    tally = ", ".join(f"{count} {state}" for state, count in run.account.counts().items())
+    caption = f"All {len(rows)} cells, best first; runs: {tally or 'none'}"
+    return Table(caption, (*heads, "Ready (s)", "Why"), tuple(rows))
+
+
+def _state(run: Run, cell_id: str) -> str:
+    """What its runs came to, counted where there are several repeats."""
+    counts = run.runs[run.runs["cell_id"] == cell_id]["state"].value_counts()
+    told = [f"{count} {state}" for state, count in counts.items()] if run.resolved.repeats > 1 else []
+    return ", ".join(told) or str(run.cells.loc[cell_id, "state"])
+
+
+def _judgement(level: pd.Series[Any], name: str) -> str:
+    return str(level[name]) if name == "verdict" else ("yes" if level[name] else "no")
+
+
+def identity_table(run: Run) -> Table:
+    """What each cell is: model, parameters and id."""
+    rows = tuple(
+        (
+            TableCell(str(cell["label"])),
+            TableCell(str(cell["model"])),
+            TableCell(str(cell["parameters"]) or "–"),
+            TableCell(str(cell_id)),
+        )
+        for cell_id, cell in run.cells.iterrows()
+    )
+    return Table("What each cell is", ("Cell", "Model", "Parameters", "Id"), rows, folded=True)
+
+
+def levels_table(levels: pd.DataFrame) -> Table:
+    """Every measured load level, best first; figures that rest on too few requests are faint."""
+    columns = _present(LEVEL_COLUMNS, levels)
+    judged = [name for name in ("meets_slo", "verdict") if name in levels]
+    rows = tuple(
+        (
+            TableCell(str(level["label"])),
+            TableCell(str(level["load"])),
+            *(_figure(level, column) for column in columns),
+            *(TableCell(_judgement(level, name)) for name in judged),
+        )
+        for _, level in levels.iterrows()
+    )
+    heads = ("Cell", "Load", *(column[0] for column in columns))
+    heads += tuple({"meets_slo": "Meets SLO", "verdict": "Verdict"}[name] for name in judged)
+    return Table(f"All {len(rows)} measured load levels, best first", heads, rows, folded=True)
+
+
+def _present(columns: tuple[Column, ...], levels: pd.DataFrame) -> list[Column]:
+    return [column for column in columns if column[1] in levels and levels[column[1]].notna().any()]
+
+
+def _figure(level: pd.Series[Any] | None, column: Column) -> TableCell:
+    _, name, factor, decimals = column
+    if level is None:
+        return TableCell("", number=True)
+    if pd.isna(level[name]):
+        return TableCell("–", number=True)
+    parts = name.split("_")
+    enough = ENOUGH.get(parts[1], 0) if len(parts) > 1 else 0
+    count = level.get(f"{parts[0]}_count")
+    faint = enough > 0 and count is not None and count < enough
+    return TableCell(f"{level[name] * factor:,.{decimals}f}", faint=bool(faint), number=True)
+
+
+def doubt_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
+    """The reasons to doubt levels, each with how many it is about; then every doubted level with its own."""
+    doubted = levels[levels["verdict"] != VALID] if "verdict" in levels else levels.head(0)
+    if doubted.empty:
+        return ()
+    found: dict[tuple[str, str], list[str]] = {}
+    for _, level in doubted.iterrows():
+        for reason in str(level["reasons"]).split("; "):
+            kind = _NUMBER.sub("…", reason.partition(":")[0]).strip()
+            found.setdefault((str(level["verdict"]), kind), []).append(f"{level['label']} · {level['load']}")
+    by_reason = tuple(
+        (
+            TableCell(kind),
+            TableCell(verdict),
+            TableCell(str(len(names)), number=True),
+            TableCell(_some(names)),
+        )
+        for (verdict, kind), names in sorted(found.items(), key=lambda item: -len(item[1]))
+    )
+    each = tuple(
+        tuple(TableCell(str(level[name])) for name in ("label", "load", "verdict", "reasons"))
+        for _, level in doubted.iterrows()
+    )
+    return (
+        Table(
+            f"{len(doubted)} of {len(levels)} levels are to be doubted",
+            ("Why", "Verdict", "Levels", "Which"),
+            by_reason,
+        ),
+        Table("Each doubted level", ("Cell", "Load", "Verdict", "Why"), each, folded=True),
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

@@ -1,0 +1,176 @@
+"""``harness sweep --simulate --virtual``: the sweep of the wall clock without its waiting, byte for byte the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import harness
+from harness.results.frame import Run
+from harness.results.journal import read_events
+from harness.results.store import read_records
+
+SWEEP = """\
+name: twice
+model: Qwen/Qwen2.5-7B-Instruct
+engine-version: "0.15.1"
+parameters: [--max-model-len=4096]
+matrix:
+  gpu-type: [gpua5000]
+  gpu-count: [1, 2]
+workload: {input-tokens: {distribution: uniform, min: 100, max: 300}, output-tokens: 24, api: chat, seed: 3}
+load:
+  - {concurrency: 4, requests: 40, warmup: 1s}
+  - {rate: 2, duration: 10s, warmup: 1s}
+repeats: 2
+slo: ttft_p95<=1s,tpot_p95<=60ms
+timeouts: {ready: 60s, operation: 30s, delete: 30s, request: 20s}
+"""
+FAULTS = """\
+faults:
+  - {fault: server-error, operation: "get-*", probability: 0.2}
+  - {fault: stall, probability: 0.05, seconds: 1200}
+  - {fault: disconnect, probability: 0.05}
+  - {fault: no-done, every: 9}
+"""
+
+
+def run(*arguments: str, hash_seed: int = 0) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness", "sweep", *arguments],
+        env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "twice.yaml"
+    path.write_text(SWEEP)
+    return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file but the journal, whose bytes are SQLite's own."""
+    found = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith("journal.sqlite")
+    }
+    assert sum(name.endswith(".parquet") for name in found) >= 4
+    assert any(name.endswith((".svg", ".png")) for name in found)
+    return found
+
+
+def told(folder: Path) -> list[tuple[Any, ...]]:
+    """The journal."""
+    return [
+        (event.seq, event.at_unix, event.run_id, event.kind, event.data)
+        for event in read_events(folder / "journal.sqlite")
+    ]
+
+
+@pytest.mark.parametrize("faults", [None, FAULTS], ids=["all well", "under faults"])
+def test_the_same_seed_gives_the_same_bytes(config: Path, tmp_path: Path, faults: str | None) -> None:
+    options = ["--simulate", "--virtual", "--seed", "5"]
+    if faults is not None:
+        (tmp_path / "faults.yaml").write_text(faults)
+        options += ["--faults", str(tmp_path / "faults.yaml")]
+    folders = []
+    for hash_seed in (1, 2):
+        folders.append(tmp_path / f"out-{hash_seed}")
+        ran = run(str(config), *options, "--results", str(folders[-1]), hash_seed=hash_seed)
+        assert ran.returncode in ((0,) if faults is None else (0, 1)), ran.stderr
+        assert "4 deployments created, 0 alive" in ran.stderr
+    first, second = folders
+    assert contents(first) == contents(second)
+    assert told(first) == told(second)
+
+
+def test_another_seed_of_the_zone_starts_its_deployments_otherwise(config: Path, tmp_path: Path) -> None:
+    for seed in ("1", "2"):
+        ran = run(str(config), "--simulate", "--virtual", "--seed", seed, "--results", str(tmp_path / seed))
+        assert ran.returncode == 0, ran.stderr
+    assert told(tmp_path / "1") != told(tmp_path / "2")
+
+
+def test_a_virtual_sweep_says_what_it_is(config: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    ran = run(str(config), "--simulate", "--virtual", "--results", str(folder))
+    assert ran.returncode == 0, ran.stderr
+    resolved = json.loads((folder / "resolved.json").read_text())
+    assert (resolved["simulated"], resolved["virtual"]) == (True, True)
+    files = list((folder / "records").glob("*.parquet"))
+    assert len(files) == 8
+    for path in files:
+        meta = read_records(path).meta
+        assert (meta.simulated, meta.client.clock, meta.client.cpu_s) == (True, "virtual", 0.0)
+    report = (folder / "report.md").read_text()
+    assert "SIMULATED" in report
+    assert "virtual time" in report
+    assert "--simulate --virtual" in report
+
+
+def medians(found: Run) -> dict[tuple[str, str], tuple[float, float, float]]:
+    """Per cell and level: output tokens per second, and the median TTFT and TPOT."""
+    figures = ("output_throughput_tok_s", "ttft_p50_s", "tpot_p50_s")
+    return {
+        (row["cell_id"], row["load"]): tuple(float(row[name]) for name in figures)
+        for _, row in found.levels.iterrows()
+    }  # type: ignore[return-value]  # three figures
+
+
+def test_virtual_and_wall_clock_agree_on_the_figures(config: Path, tmp_path: Path) -> None:
+    # One GPU, whose steps are long beside what a machine adds to them; one repeat, which takes half a minute.
+    config.write_text(
+        SWEEP.replace("gpu-count: [1, 2]", "gpu-count: [1]").replace("repeats: 2", "repeats: 1")
+    )
+    ran = run(str(config), "--simulate", "--virtual", "--results", str(tmp_path / "virtual"))
+    assert ran.returncode == 0, ran.stderr
+    virtual = medians(harness.load(tmp_path / "virtual"))
+    assert len(virtual) == 2
+    worst = []
+    # The other work of this machine can only take them apart: the calmest of a few tries is the one to compare.
+    for attempt in range(3):
+        folder = tmp_path / f"real-{attempt}"
+        ran = run(str(config), "--simulate", "--time-scale", "300", "--results", str(folder))
+        assert ran.returncode == 0, ran.stderr
+        real = medians(harness.load(folder))
+        assert real.keys() == virtual.keys()
+        apart = np.abs(np.array([virtual[key] for key in real]) / np.array(list(real.values())) - 1)
+        worst.append(float(apart.max()))
+        if worst[-1] < 0.05:
+            break
+    assert min(worst) < 0.05, worst
+
+
+def test_a_resumed_virtual_sweep_stays_virtual(config: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    (tmp_path / "faults.yaml").write_text("faults: [{fault: deployment-error, times: 1}]")
+    options = ["--simulate", "--virtual", "--faults", str(tmp_path / "faults.yaml"), "--results", str(folder)]
+    ran = run(str(config), *options)
+    assert ran.returncode == 1, ran.stderr
+    assert len(list((folder / "records").glob("*.parquet"))) == 6
+    ran = run("--resume", str(folder), "--json", "--yes")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["measured"] == 4
+    clocks = {read_records(path).meta.client.clock for path in (folder / "records").glob("*.parquet")}
+    assert clocks == {"virtual"}
+
+
+def test_virtual_time_is_a_way_to_simulate_and_no_other(config: Path, tmp_path: Path) -> None:
+    for others in ([], ["--local"]):
+        ran = run(str(config), "--virtual", *others, "--yes", "--results", str(tmp_path / "out"))
+        assert ran.returncode == 2
+        assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "out").exists()
