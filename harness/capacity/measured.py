@@ -33,7 +33,7 @@ def measured_points(levels: pd.DataFrame, slo: Slo, *, simulated: bool) -> list[
                 output_tokens_per_request=_per_request(level) if sent else None,
                 e2e_mean_s=_known(level["e2e_mean_s"]),
                 source="simulated" if simulated else "measured",
-                run_ids=tuple(f"{level['cell_id']}-r{repeat}" for repeat in range(int(level["repeats"]))),
+                run_ids=tuple(str(level["run_ids"]).split()),
             )
         )
     return points

@@ -27,7 +27,7 @@ PHASES = {
     "deleted": "deleted",
 }
 SETTLED = ("measured", "failed", "skipped")
-SAID = ("ready", "measured", "failed", "skipped", "delete-refused")
+SAID = ("ready", "search-ended", "level-skipped", "measured", "failed", "skipped", "delete-refused")
 
 
 @dataclass(slots=True)
@@ -72,7 +72,12 @@ class SweepView:
         row.phase = PHASES.get(kind, row.phase)
         row.since = self._clock()
         row.detail = str(
-            data.get("label") or data.get("state") or data.get("detail") or data.get("reason") or ""
+            data.get("answer")
+            or data.get("label")
+            or data.get("state")
+            or data.get("detail")
+            or data.get("reason")
+            or ""
         )
         if kind in SETTLED:
             row.outcome = kind

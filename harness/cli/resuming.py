@@ -22,7 +22,7 @@ from harness.results.store import RunFolder
 from harness.sweep.cleanup import first_start
 from harness.sweep.conduct import refuse
 from harness.sweep.deployers import run_id
-from harness.sweep.loads import stages, workload
+from harness.sweep.loads import levels, workload
 from harness.sweep.preflight import Preflight
 from harness.sweep.states import Ledger, Result, replay
 
@@ -140,7 +140,7 @@ def same_measurement(before: Resolved, config: SweepConfig) -> bool:
     """
     now = (
         workload(config.workload).described(),
-        [stage.to_json() for stage in stages(config)],
+        [level.to_json() for level in levels(config)],
         config.workload.seed,
     )
     then = (dict(before.workload), [dict(level) for level in before.load], before.seed)

@@ -119,6 +119,19 @@ class LoadLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchLevel:
+    """A search in the place of a level. ``find`` is ``rate``, the highest that keeps the sweep's SLO, or ``knee``.
+
+    ``first`` is its first step, from which the others differ in the rate or the number of users; there are at most
+    ``most_steps``.
+    """
+
+    find: str
+    first: LoadLevel
+    most_steps: int = 16
+
+
+@dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long to wait for what, in seconds."""
 
@@ -137,13 +150,14 @@ class SweepConfig:
     source: Source = field(repr=False)
     name: str
     matrix: Matrix
-    load: tuple[LoadLevel, ...]
+    load: tuple[LoadLevel | SearchLevel, ...]
     workload: WorkloadConfig = WorkloadConfig()
     timeouts: Timeouts = Timeouts()
     question: str | None = None
     zone: str | None = None
     slo: str | None = None
     prune: PruneRule | None = None
+    early_stop: bool | None = None
     repeats: int = 1
     models: Mapping[str, str] = field(default_factory=dict)
     engines: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import Any
 from harness.plan.config import (
     AXES,
     LoadLevel,
+    SearchLevel,
     SweepConfig,
     Timeouts,
     WorkloadConfig,
@@ -19,12 +20,13 @@ from harness.plan.matrix_reader import read_matrix
 from harness.plan.nodes import Entries, Items, Node
 from harness.plan.pruning import read_prune
 from harness.plan.reader import Reader
+from harness.plan.search_reader import ARRIVALS, is_search, read_search
 from harness.plan.spans import Source
 from harness.plan.workload_reader import existing_file, read_workload
 
 KEYS = (
     "name", "question", "zone", *AXES, "models", "matrix", "exclude", "include",
-    "workload", "load", "repeats", "slo", "prune", "timeouts", "engines", "engine-environment",
+    "workload", "load", "repeats", "slo", "early-stop", "prune", "timeouts", "engines", "engine-environment",
 )  # fmt: skip
 LOADS = ("concurrency", "rate", "ramp", "steps", "trace")
 OPEN_LOADS = LOADS[1:]
@@ -34,7 +36,6 @@ LEVEL_KEYS = (
 # Keys that mean something beside some loads only.
 BESIDE = {"arrivals": ("rate",), "burstiness": ("rate",), "stretch": ("trace",), "max-in-flight": OPEN_LOADS}
 TIMEOUT_KEYS = ("ready", "operation", "delete", "request")
-ARRIVALS = ("poisson", "constant", "gamma")
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -53,7 +54,7 @@ def read_config(source: Source, documents: Sequence[Node], findings: Findings) -
     root = documents[0]
     top = reader.entries(root, "a sweep file", KEYS)
     text = {key: reader.text(top[key], key) for key in ("question", "zone", "slo") if key in top}
-    load = read_load(reader, top["load"]) if "load" in top else ()
+    load = read_load(reader, top["load"], slo="slo" in top) if "load" in top else ()
     if "load" not in top:
         findings.error(
             "missing",
@@ -72,6 +73,7 @@ def read_config(source: Source, documents: Sequence[Node], findings: Findings) -
         zone=text.get("zone"),
         slo=text.get("slo"),
         prune=read_prune(reader, top["prune"]) if "prune" in top else None,
+        early_stop=reader.switch(top["early-stop"], "early-stop") if "early-stop" in top else None,
         repeats=(reader.integer(top["repeats"], "repeats", minimum=1, maximum=1000) or 1)
         if "repeats" in top
         else 1,
@@ -96,12 +98,15 @@ def _name(reader: Reader, top: Mapping[str, Node], source: Source) -> str:
     return name or "sweep"
 
 
-def read_load(reader: Reader, node: Node) -> tuple[LoadLevel, ...]:
-    """The levels in order; a list of concurrencies or rates makes one level each."""
+def read_load(reader: Reader, node: Node, *, slo: bool) -> tuple[LoadLevel | SearchLevel, ...]:
+    """The levels in order; a list of concurrencies or rates makes one level each. ``slo``: the file has one."""
     if not isinstance(node, Items) or not node.items:
         reader.wrong(node, "load", "a list of levels", hint="- {concurrency: [1, 8], duration: 30s}")
         return ()
-    return tuple(level for item in node.items for level in _levels(reader, item))
+    read: list[LoadLevel | SearchLevel] = []
+    for item in node.items:
+        read += read_search(reader, item, slo=slo) if is_search(item) else _levels(reader, item)
+    return tuple(read)
 
 
 def _levels(reader: Reader, node: Node) -> list[LoadLevel]:
@@ -110,7 +115,8 @@ def _levels(reader: Reader, node: Node) -> list[LoadLevel]:
         return []
     loads = [key for key in LOADS if key in entries]
     if len(loads) != 1:
-        reader.error("value", node, f"a load level needs either {', '.join(LOADS[:-1])} or {LOADS[-1]}")
+        kinds = f"{', '.join(LOADS[:-1])} or {LOADS[-1]}"
+        reader.error("value", node, f"a load level needs either {kinds} (or find: rate, find: knee)")
         return []
     load = loads[0]
     for key, beside in BESIDE.items():

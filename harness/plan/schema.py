@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.plan.config_reader import ARRIVALS, LOADS
+from harness.plan.config_reader import LOADS
 from harness.plan.matrix_reader import MAX_GPUS
+from harness.plan.search_reader import ARRIVALS, FINDS
 from harness.plan.workload_reader import ALL_TURNS, APIS, CACHES, DISTRIBUTIONS, SHAPES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,14 +40,18 @@ def sweep_schema() -> Schema:
             "include": _partials("Extends the combinations it agrees with, or adds one of its own."),
             "workload": _workload(),
             "load": {
-                "description": "Levels of load, run in order on each cell.",
+                "description": "Levels of load and searches for one, run in order on each cell.",
                 "type": "array",
                 "minItems": 1,
-                "items": _level(),
+                "items": {"if": {"required": ["find"]}, "then": _search(), "else": _level()},
             },
             "repeats": _integer("How often each cell is measured.", minimum=1, maximum=1000),
             "slo": _text("What must hold, as ttft_p95<=1s,tpot_p95<=60ms."),
             "prune": _prune(),
+            "early-stop": {
+                "description": "End a level once it is lost, and skip higher ones; true where there is an slo.",
+                "type": "boolean",
+            },
             "timeouts": _closed(
                 "How long to wait.",
                 dict.fromkeys(("ready", "operation", "delete", "request"), DURATION),
@@ -292,3 +297,22 @@ def _ends() -> list[Schema]:
         {"if": {"required": ["trace"]}, "then": {"not": both}, "else": one},
         {"if": changing, "then": {"required": ["duration"]}},
     ]
+
+
+def _search() -> Schema:
+    positive = {"type": "number", "exclusiveMinimum": 0}
+    return _closed(
+        "A search: the highest rate that keeps the slo, or the fewest users near the best throughput.",
+        {
+            "find": {"description": "What to look for.", "enum": list(FINDS)},
+            "from": {"description": "The first step: requests a second, or users.  [1]", **positive},
+            "steps": _integer("The most steps to take.  [16]", minimum=2, maximum=64),
+            "arrivals": {"description": "How requests at a rate are spread.", "enum": list(ARRIVALS)},
+            "burstiness": {"description": "Shape of gamma arrivals.", **positive},
+            "duration": DURATION,
+            "requests": _integer("How many requests a step, instead of a duration.", minimum=1),
+            "warmup": DURATION,
+        },
+        required=["find"],
+        oneOf=[{"required": ["duration"]}, {"required": ["requests"]}],
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import ConfigError
 from harness.load.prompt_files import PromptFile, read_length_file, read_prompt_file
-from harness.plan.config import LengthConfig, SweepConfig
+from harness.plan.config import LengthConfig, LoadLevel, SweepConfig
 
 
 def with_files(config: SweepConfig) -> SweepConfig:
@@ -31,7 +31,8 @@ def with_files(config: SweepConfig) -> SweepConfig:
 
 def _check(config: SweepConfig, prompt_file: PromptFile | None) -> None:
     """ConfigError where the levels or the turns want what the prompts do not have."""
-    if any(level.trace for level in config.load) and (prompt_file is None or prompt_file.times_s is None):
+    replays = any(isinstance(level, LoadLevel) and level.trace for level in config.load)
+    if replays and (prompt_file is None or prompt_file.times_s is None):
         what = "no prompts are named" if prompt_file is None else f"{config.workload.prompts} has no times"
         raise ConfigError(f"{config.path}: a load level replays a trace, but {what}")
     if config.workload.in_turns and config.workload.turns is None and prompt_file is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from harness.plan.cells import Cell
 from harness.results.journal import Event
@@ -30,6 +31,7 @@ class RunAccount:
     ``phase`` is where a failed run failed; ``time_to_ready_s`` is from the create to a working completion, None when
     it never came to that; ``points`` are the load levels whose records were finished; ``deleted`` is False while a
     deployment may still be alive, None when none was ever intended; ``rule`` is the lint rule that catches the failure.
+    ``searches`` are what its searches found, ``skipped_levels`` the levels passed over, as the journal has them.
     """
 
     run_id: str
@@ -44,6 +46,8 @@ class RunAccount:
     log_file: str | None = None
     deleted: bool | None = None
     rule: str | None = None
+    searches: tuple[Mapping[str, Any], ...] = ()
+    skipped_levels: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def reason(self) -> str | None:
@@ -143,6 +147,10 @@ def _after(run: RunAccount, event: Event) -> RunAccount:
         run = replace(run, time_to_ready_s=data.get("time_to_ready_s"))
     elif event.kind == "point-finished":
         run = replace(run, points=tuple(sorted({*run.points, int(data["point"])})))
+    elif event.kind == "search-ended":
+        run = replace(run, searches=_latest(run.searches, data, key="level"))
+    elif event.kind == "level-skipped":
+        run = replace(run, skipped_levels=_latest(run.skipped_levels, data, key="point"))
     elif event.kind == "engine-log":
         run = replace(run, log_file=data.get("file"))
     elif event.kind == "invalidated":
@@ -152,3 +160,10 @@ def _after(run: RunAccount, event: Event) -> RunAccount:
     elif event.kind in ("deleted", "handed-over"):
         run = replace(run, deleted=True)
     return run
+
+
+def _latest(
+    known: tuple[Mapping[str, Any], ...], data: Mapping[str, Any], *, key: str
+) -> tuple[Mapping[str, Any], ...]:
+    """With ``data`` in the place of what was said of the same before: a resumed run says it again."""
+    return (*(each for each in known if each[key] != data[key]), data)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from harness.results.canvas import COLOURS, HATCHES, Plot, blank, finish
+from harness.results.canvas import COLOURS, HATCHES, Plot, blank, by_load, finish
 
 MOST_ROWS = 60
 MOST_GRID = 400
@@ -46,7 +46,8 @@ def request_outcomes(levels: pd.DataFrame, *, simulated: bool) -> Plot | None:
     if levels.empty:
         return None
     places = {label: place for place, label in enumerate(dict.fromkeys(levels["label"]))}
-    shown = levels.assign(place=levels["label"].map(places)).sort_values(["place", "point"]).head(MOST_ROWS)
+    shown = by_load(levels.assign(place=levels["label"].map(places))).sort_values("place", kind="stable")
+    shown = shown.head(MOST_ROWS)
     total = shown["requests_sent"].where(shown["requests_sent"] > 0)
     figure, axes = blank("Request outcomes", simulated=simulated, height=1.8 + 0.24 * len(shown))
     left = np.zeros(len(shown))

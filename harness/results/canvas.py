@@ -94,13 +94,20 @@ class Looks:
         return f"{len(self.ranks) - MOST_NAMED} other cells" if rank == MOST_NAMED else None
 
     def cells(self, frame: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
-        """cell_id, name for the legend, and rows in the order they were run, of each cell, the best first."""
-        groups = {str(cell_id): rows.sort_values("point") for cell_id, rows in frame.groupby("cell_id")}
+        """cell_id, name for the legend, and rows from light to heavy load, of each cell, the best first."""
+        groups = {str(cell_id): by_load(rows) for cell_id, rows in frame.groupby("cell_id")}
         ordered = sorted(groups, key=lambda cell_id: self.ranks[cell_id])
         return [
             (cell_id, self.legend_name(cell_id, str(groups[cell_id]["label"].iloc[0])), groups[cell_id])
             for cell_id in ordered
         ]
+
+
+def by_load(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows from light to heavy load, users before rates; in the order they were run where neither says."""
+    return frame.sort_values(
+        [name for name in ("concurrency", "rate_req_s", "point") if name in frame], kind="stable"
+    )
 
 
 def mark_void(axes: Axes, xs: pd.Series, ys: pd.Series, path: pd.DataFrame) -> None:

@@ -5,6 +5,7 @@ The arithmetic and the definitions are ``harness.load.metrics``'s; here they get
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,17 @@ def metrics_of(point: Point, *, slo: Slo | None = None, ceiling_tok_s: float | N
     )
 
 
+def level_name(stage: Mapping[str, Any], label: str) -> str:
+    """What makes two points the same level, whatever their numbers: the load, and how it was measured."""
+    said = (
+        ("duration_s", "{:g} s"),
+        ("requests", "{} requests"),
+        ("warmup_s", "after {:g} s"),
+        ("max_in_flight", "at most {} in flight"),
+    )
+    return ", ".join([label, *(text.format(stage[key]) for key, text in said if stage.get(key))])
+
+
 def point_row(point: Point, *, slo: Slo | None = None, ceiling_tok_s: float | None = None) -> dict[str, Any]:
     """One row of the points frame, its cell's columns aside. NaN where a figure does not apply."""
     meta, metrics = point.meta, metrics_of(point, slo=slo, ceiling_tok_s=ceiling_tok_s)
@@ -52,6 +64,7 @@ def point_row(point: Point, *, slo: Slo | None = None, ceiling_tok_s: float | No
         "repeat": meta.repeat,
         "point": meta.point,
         "load": meta.label,
+        "level": level_name(meta.stage, meta.label),
         "concurrency": meta.stage.get("concurrency"),
         "rate_req_s": meta.stage.get("rate_req_s"),
         "window_s": meta.window_s,

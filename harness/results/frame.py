@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ import pandas as pd
 from harness.load.slo import Slo
 from harness.load.verdict import SUSPECT, VALID, VOID
 from harness.plan.cells import Cell
-from harness.results.account import SweepAccount, account
+from harness.results.account import RunAccount, SweepAccount, account
 from harness.results.figures import point_row
 from harness.results.hardware import Ceilings
 from harness.results.pareto import pareto_front
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 VERDICTS = (VALID, SUSPECT, VOID)
 POINT_KEYS = ("run_id", "cell_id", "repeat", "point")
+FOUND_BY = ("run_id", "cell_id", "repeat")
 
 
 class Run:
@@ -39,7 +40,7 @@ class Run:
 
     ``cells`` has one row a cell, ``runs`` one a repeat of a cell, ``points`` one a measured load level of a run,
     ``levels`` the points with their repeats joined by the median, ``requests`` one a request, ``chunks`` one a
-    token-bearing chunk.
+    token-bearing chunk; ``searches`` one a search of a run, ``skipped_levels`` one a level that was passed over.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -112,6 +113,29 @@ class Run:
             for run in self.account.runs
         ]
         return pd.DataFrame(rows).set_index("run_id")
+
+    @cached_property
+    def searches(self) -> pd.DataFrame:
+        """One row a search of a run: what it found (``answer``), whether that is ``resolved``, and its ends."""
+        columns = (*FOUND_BY, "level", "label", "find", "answer", "resolved", "best", "beyond", "steps")
+        found = [
+            {**of_run(run), **{name: told.get(name) for name in columns if name not in FOUND_BY}}
+            for run in self.account.runs
+            for told in run.searches
+        ]
+        frame = pd.DataFrame(found, columns=list(columns)).rename(columns={"label": "search"})
+        frame["steps"] = [len(steps or ()) for steps in frame["steps"]]
+        return frame.astype({"best": "float64", "beyond": "float64"})
+
+    @cached_property
+    def skipped_levels(self) -> pd.DataFrame:
+        """One row a level of a run that was not measured because a lower one was lost, with the reason."""
+        rows = [
+            {**of_run(run), "point": told["point"], "load": told["label"], "reason": told["reason"]}
+            for run in self.account.runs
+            for told in run.skipped_levels
+        ]
+        return pd.DataFrame(rows, columns=[*FOUND_BY, "point", "load", "reason"])
 
     @cached_property
     def slo(self) -> Slo | None:
@@ -236,27 +260,35 @@ class Run:
 def join_repeats(points: pd.DataFrame) -> pd.DataFrame:
     """One row a cell and load level: medians of figures, sums of request counts, the worst verdict.
 
-    ``meets_slo`` is True where every repeat meets it; ``reasons`` are those of all repeats; ``repeats`` says how many.
+    ``meets_slo`` is True where every repeat meets it; ``reasons`` are those of all repeats; ``repeats`` says how many,
+    ``run_ids`` which. Levels are the same by what they are: in a search each repeat may have come to them in its own
+    order, and ``point`` is the first one's.
     """
     if points.empty:
         return points
-    keys = ["cell_id", "point"]
+    keys = ["cell_id", "level"]
     sums = [str(name) for name in points if str(name).startswith("requests_")]
     judged = ["verdict", "meets_slo", "reasons", "interrupted"]
-    fixed = ["repeat", "gpu_count", "replicas", "gpus"]
+    fixed = ["repeat", "point", "gpu_count", "replicas", "gpus"]
     numeric = points.select_dtypes("number").columns.difference([*keys, *sums, *fixed])
     first = points.columns.difference([*keys, *sums, *numeric, *judged, "run_id", "repeat"])
     grouped = points.groupby(keys, sort=False)
     joined = pd.concat(
         [grouped[list(first)].first(), grouped[list(numeric)].median(), grouped[sums].sum()], axis=1
     )
-    joined["repeats"] = grouped.size()
+    joined["repeats"] = grouped["run_id"].nunique()
+    joined["run_ids"] = grouped["run_id"].agg(lambda names: " ".join(dict.fromkeys(names)))
     joined["verdict"] = grouped["verdict"].agg(lambda states: max(states, key=VERDICTS.index))
     joined["reasons"] = grouped["reasons"].agg(lambda texts: "; ".join(dict.fromkeys(filter(None, texts))))
     joined["interrupted"] = grouped["interrupted"].any()
     if points["meets_slo"].notna().any():
         joined["meets_slo"] = grouped["meets_slo"].agg(lambda met: bool(met.astype(bool).all()))
     return joined.reset_index()
+
+
+def of_run(run: RunAccount) -> dict[str, Any]:
+    """The columns that say which run."""
+    return {"run_id": run.run_id, "cell_id": run.cell_id, "repeat": run.repeat}
 
 
 def unique_labels(cells: Sequence[Cell]) -> dict[str, str]:

@@ -52,7 +52,7 @@ class Gallery:
         return _some(made)
 
     def _trade_off(
-        self, x: plots.Quantity, y: plots.Quantity, name: str, front: set[tuple[str, int]]
+        self, x: plots.Quantity, y: plots.Quantity, name: str, front: set[tuple[str, str]]
     ) -> Plot | None:
         return plots.trade_off(
             self._levels, x, y, name=name, front=front, looks=self._looks, simulated=self._simulated
@@ -163,9 +163,10 @@ def best_points(run: Run, levels: pd.DataFrame, *, most: int) -> list[tuple[str,
     found = []
     for _, level in (levels if levels.empty else levels.drop_duplicates("cell_id").head(most)).iterrows():
         stored = run.points[
-            (run.points["cell_id"] == level["cell_id"]) & (run.points["point"] == level["point"])
+            (run.points["cell_id"] == level["cell_id"]) & (run.points["level"] == level["level"])
         ]
-        path = run.folder.records_path(str(stored.iloc[0]["run_id"]), int(level["point"]))
+        first = stored.iloc[0]
+        path = run.folder.records_path(str(first["run_id"]), int(first["point"]))
         found.append((f"{level['label']} · {level['load']}", read_records(path)))
     return found
 
@@ -174,5 +175,5 @@ def _some(made: Iterable[Plot | None]) -> tuple[Plot, ...]:
     return tuple(plot for plot in made if plot is not None)
 
 
-def _keys(frame: pd.DataFrame) -> set[tuple[str, int]]:
-    return set(zip(frame["cell_id"], frame["point"], strict=True))
+def _keys(frame: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(frame["cell_id"], frame["level"], strict=True))

@@ -29,7 +29,8 @@ KINDS = frozenset(
         "sweep-started", "cell-refused", "create-intended", "created", "provisioning", "ready", "engine-log",
         "measuring-started", "point-finished", "measured", "failed", "skipped", "delete-intended", "delete-sent",
         "delete-refused", "retried", "model-create-intended", "model-created", "model-deleted",
-        "adopted", "handed-over", "invalidated", "found-late", "scale-intended", "scaled",
+        "adopted", "handed-over", "invalidated", "found-late", "scale-intended", "scaled", "level-skipped",
+        "search-ended",
         "deleted", "sweep-interrupted", "sweep-finished",
     }
 )  # fmt: skip

@@ -143,7 +143,11 @@ def _name(left: pd.DataFrame, right: pd.DataFrame, pair: tuple[str, str]) -> str
 
 def _subjects(a: Run, b: Run, cell_a: str, cell_b: str, *, name: str) -> list[Subject]:
     """One subject for each load level both cells measured."""
-    left, right = a.points[a.points["cell_id"] == cell_a], b.points[b.points["cell_id"] == cell_b]
+    # The same load by its description: a search has it at another number, and may have come to it twice.
+    left, right = (
+        run.points[run.points["cell_id"] == cell].drop_duplicates(["repeat", "load"])
+        for run, cell in ((a, cell_a), (b, cell_b))
+    )
     loads = [load for load in dict.fromkeys(left["load"]) if load in set(right["load"])]
     return [
         Subject(

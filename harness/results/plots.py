@@ -19,6 +19,7 @@ from harness.results.canvas import (
     Looks,
     Plot,
     blank,
+    by_load,
     finish,
     legend,
     mark_void,
@@ -59,11 +60,11 @@ def trade_off(
     y: Quantity,
     *,
     name: str,
-    front: set[tuple[str, int]],
+    front: set[tuple[str, str]],
     looks: Looks,
     simulated: bool,
 ) -> Plot | None:
-    """A scatter of all levels, a line a cell; ``front`` holds the (cell_id, point) of the levels to ring."""
+    """A scatter of all levels, a line a cell; ``front`` holds the (cell_id, level) of the levels to ring."""
     shown = levels.dropna(subset=[x.column, y.column])
     if shown.empty:
         return None
@@ -74,7 +75,7 @@ def trade_off(
         xs, ys = x.of(path), y.of(path)
         axes.plot(xs, ys, label=label, **looks.style(cell_id))
         mark_void(axes, xs, ys, path)
-    on_front = shown[[key in front for key in zip(shown["cell_id"], shown["point"], strict=True)]]
+    on_front = shown[[key in front for key in zip(shown["cell_id"], shown["level"], strict=True)]]
     axes.plot(
         x.of(on_front), y.of(on_front), linestyle="none", marker="o", markersize=15,
         markerfacecolor="none", markeredgecolor="black", markeredgewidth=1.4, label="Pareto front",
@@ -206,6 +207,6 @@ def _load_axis(levels: pd.DataFrame) -> tuple[pd.Series, str, list[str] | None]:
     for column, words in (("concurrency", USERS), ("rate_req_s", RATE)):
         if column in levels and levels[column].notna().all():
             return levels[column].astype(float), words, None
-    ticks = list(dict.fromkeys(levels.sort_values("point")["load"]))
+    ticks = list(dict.fromkeys(by_load(levels)["load"]))
     places = {load: place for place, load in enumerate(ticks)}
     return levels["load"].map(places), "load", ticks

@@ -27,6 +27,8 @@ from harness.results.sections import (
     factor_sections,
     failure_tables,
     reproduction_section,
+    search_section,
+    skipped_tables,
 )
 from harness.results.statements import DEFINITIONS, answers, provenance, warnings
 from harness.results.store import RunFolder
@@ -111,7 +113,9 @@ def _measured_sections(run: Run, levels: pd.DataFrame, gallery: Gallery) -> Iter
         return
     effects = report_effects(run)
     yield from factor_sections(effects, gallery.factors(effects))
-    yield Section("Under load", plots=gallery.under_load(), tables=(levels_table(levels),))
+    yield search_section(run)
+    tables = (levels_table(levels), *skipped_tables(run))
+    yield Section("Under load", plots=gallery.under_load(), tables=tables)
     yield Section(
         "May it be believed?", (), gallery.trust(), (*doubt_tables(levels), *failure_tables(levels))
     )
@@ -139,6 +143,8 @@ def summary(run: Run, levels: pd.DataFrame, document: Document) -> dict[str, Any
         "may_be_alive": [paid.run_id for paid in total.open],
         "cells": cells,
         "levels": [_plain(row) for _, row in levels.iterrows()],
+        "searches": [_plain(row) for _, row in run.searches.iterrows()],
+        "skipped_levels": [_plain(row) for _, row in run.skipped_levels.iterrows()],
     }
 
 

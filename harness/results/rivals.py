@@ -73,8 +73,9 @@ def _change(run: Run, best: pd.Series[Any], level: pd.Series[Any]) -> Change | N
 
 
 def _points(run: Run, level: pd.Series[Any]) -> pd.DataFrame:
-    same = (run.points["cell_id"] == level["cell_id"]) & (run.points["point"] == level["point"])
-    found: pd.DataFrame = run.points[same]
+    same = (run.points["cell_id"] == level["cell_id"]) & (run.points["level"] == level["level"])
+    # A search may have come twice to one level of a run.
+    found: pd.DataFrame = run.points[same].drop_duplicates("repeat")
     return found
 
 

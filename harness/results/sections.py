@@ -1,4 +1,4 @@
-"""The report's sections on failures, factors, definitions and reproduction, from a run's frames and one point. Pure."""
+"""The report's sections on searches, failures, factors, definitions and reproduction, from frames and a point. Pure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from harness.load.summary import LatencySummary
 from harness.results.canvas import Plot
 from harness.results.document import Section, Table, TableCell
 from harness.results.factors import Effect
+from harness.results.frame import Run
 from harness.results.gallery import EFFECT_FIGURES
 from harness.results.point import Point
 from harness.results.resolved import Resolved
@@ -92,6 +93,41 @@ def failure_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
     return (Table(caption, ("Cell", "Load", "Sent", "Failed", "Classes"), rows),) if rows else ()
 
 
+def search_section(run: Run) -> Section:
+    """What every search of every run found; empty without one."""
+    rows = tuple(
+        (
+            *_whose(run, row),
+            TableCell(str(row["search"])),
+            TableCell(str(row["answer"])),
+            TableCell(str(row["steps"]), number=True),
+        )
+        for _, row in run.searches.iterrows()
+    )
+    if not rows:
+        return Section("Searches")
+    text = (
+        "Each step of a search is a load level of its own. An answer is unresolved where the samples allow another "
+        "one; 95 % intervals (Wilson) decide."
+    )
+    heads = ("Cell", "Repeat", "Search", "Found", "Steps")
+    return Section("Searches", (text,), tables=(Table("What was found", heads, rows),))
+
+
+def skipped_tables(run: Run) -> tuple[Table, ...]:
+    """The load levels that were passed over because a lower one was lost; none when all were measured."""
+    rows = tuple(
+        (*_whose(run, row), TableCell(str(row["load"])), TableCell(str(row["reason"])))
+        for _, row in run.skipped_levels.iterrows()
+    )
+    caption = "Levels passed over, as a lower one was lost (early-stop: false measures them all the same)"
+    return (Table(caption, ("Cell", "Repeat", "Load", "Why"), rows),) if rows else ()
+
+
+def _whose(run: Run, row: pd.Series[Any]) -> tuple[TableCell, TableCell]:
+    return TableCell(str(run.cells["label"][row["cell_id"]])), TableCell(str(row["repeat"]), number=True)
+
+
 def reproduction_section(resolved: Resolved) -> Section:
     """The commands that do it again: the whole sweep, and each load level on any endpoint."""
     way = {"local": " --local"}.get(
@@ -117,6 +153,8 @@ def load_command(stage: Mapping[str, Any], resolved: Resolved, *, seed: int) -> 
     for option, key in STAGE_OPTIONS.items():
         if stage.get(key) is not None:
             words += [option, f"{stage[key]:g}"]
+    words += ["--find", str(stage["find"])] if stage.get("find") else []
+    words += ["--slo", str(stage["slo"])] if stage.get("slo") else []
     words += _workload_options(resolved.workload)
     return shlex.join([*words, "--seed", str(seed)])
 

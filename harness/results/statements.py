@@ -31,6 +31,7 @@ def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     if "meets_slo" in believed:
         yield from _within(run, believed[believed["meets_slo"].astype(bool)])
     yield f"Highest output throughput: {_named(_top(believed, OUTPUT))}."
+    yield from _found(run)
 
 
 def _within(run: Run, within: pd.DataFrame) -> Iterable[str]:
@@ -48,6 +49,17 @@ def _within(run: Run, within: pd.DataFrame) -> Iterable[str]:
         )
         yield from told(rivals(run, priced, best, figure="cost_per_mtok"), best, unit=prices.currency)
     yield f"Most requests within the SLO ({run.resolved.slo}): {_named(_top(within, 'request_throughput_req_s'))}."
+
+
+def _found(run: Run) -> Iterable[str]:
+    """The best answer of each search for a rate; with several repeats a cell counts with its worst."""
+    rates = run.searches[run.searches["find"] == "rate"]
+    for name, found in rates.assign(worst=rates["best"].fillna(0.0)).groupby("search", sort=False):
+        cells = found.sort_values("worst").drop_duplicates("cell_id")
+        best = cells.iloc[-1]
+        which = f"{run.cells['label'][best['cell_id']]}, of {len(cells)} cells searched"
+        searched = f" ({name})" if rates["search"].nunique() > 1 else ""
+        yield f"Highest rate found within the SLO{searched}: {which}: {best['answer']}."
 
 
 def _top(frame: pd.DataFrame, column: str) -> pd.Series[Any]:

@@ -29,7 +29,7 @@ from harness.sweep.deployers import Deployer, Run, run_id
 from harness.sweep.estimates import Timing
 from harness.sweep.interrupts import Interrupts, StopRequested, race
 from harness.sweep.lifecycle import Lifecycle, Notice, Patience
-from harness.sweep.loads import stages, workload
+from harness.sweep.loads import levels, workload
 from harness.sweep.measure import Instruments, LoadPlan, Measurer, OnProgress
 from harness.sweep.pacing import Pacing
 from harness.sweep.preflight import Preflight, read_model_configs
@@ -98,7 +98,7 @@ def resolve(
         seed=config.workload.seed,
         slo=config.slo,
         workload=workload(config.workload).described(),
-        load=tuple(stage.to_json() for stage in stages(config)),
+        load=tuple(level.to_json() for level in levels(config)),
         repeats=config.repeats,
         config_sha256=config.sha256,
         prices=prices,
@@ -163,7 +163,7 @@ async def conduct(
     journal.append("sweep-started", data={**started, **how.where})
     interrupts = Interrupts(on_first=_journaled(journal, how.on_interrupt))
     lifecycle = Lifecycle(deployer, journal, ledgers=ledgers, patience=how.patience, notice=_metered(how))
-    load = LoadPlan(stages(config), workload(config.workload), config.workload.seed, token)
+    load = LoadPlan(levels(config), workload(config.workload), config.workload.seed, token, config.slo)
     runner = SweepRunner(
         lifecycle,
         measure=Measurer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.forecast.cell import Forecast, forecast_cell
@@ -11,9 +11,9 @@ from harness.forecast.load import Arrivals, Load
 from harness.forecast.memory import largest_max_model_len, largest_max_num_seqs
 from harness.load.lengths import mean_length
 from harness.plan.cells import Cell
-from harness.plan.config import LoadLevel, SweepConfig
+from harness.plan.config import LoadLevel, SearchLevel, SweepConfig
 from harness.plan.engine import CellEngine, UnknownEngine, engine_of
-from harness.sweep.loads import arrivals, lengths
+from harness.sweep.loads import arrivals, first_of, lengths
 
 ARRIVALS = {"constant": Arrivals.CONSTANT}
 
@@ -65,11 +65,11 @@ def _ms(seconds: float | None) -> float | None:
 def forecast_cells(
     config: SweepConfig, cells: Iterable[Cell], models: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, CellForecast]:
-    """The forecast of each cell, by cell id."""
+    """The forecast of each cell, by cell id; of a search, its first step's."""
     reason = unforecast(config)
     if reason is not None:
         return {cell.id: CellForecast(None, reason) for cell in cells}
-    loads = [load for level in config.load if (load := load_of(level, config)) is not None]
+    loads = [load for level in config.load if (load := load_of(first_of(level), config)) is not None]
     return {
         cell.id: forecast(cell, loads, models.get(cell.model), seed=config.workload.seed) for cell in cells
     }
@@ -103,7 +103,7 @@ def unforecast(config: SweepConfig) -> str | None:
         return "conversations are not in the forecast's model"
     if workload.prompts is not None:
         return "the lengths of given prompts are known to the engine alone"
-    if all(load_of(level, config) is None for level in config.load):
+    if all(load_of(first_of(level), config) is None for level in config.load):
         return "its model has one rate a level, and here they change"
     return None
 
@@ -112,7 +112,29 @@ def left_out(config: SweepConfig) -> list[str]:
     """The labels of levels that are not forecast where others are: their rate changes."""
     if unforecast(config) is not None:
         return []
-    return [arrivals(level).label for level in config.load if load_of(level, config) is None]
+    levels = map(first_of, config.load)
+    return [arrivals(level).label for level in levels if load_of(level, config) is None]
+
+
+def has_searches(config: SweepConfig) -> bool:
+    """True when some loads are found while the sweep runs."""
+    return any(isinstance(level, SearchLevel) for level in config.load)
+
+
+def searched(config: SweepConfig) -> SweepConfig:
+    """The sweep with the loads a search may come to in the place of its first: each twice the one before it."""
+    levels: list[LoadLevel | SearchLevel] = []
+    for level in config.load:
+        first = first_of(level)
+        steps = level.most_steps if isinstance(level, SearchLevel) else 1
+        levels += [_times(first, 2**step) for step in range(steps)]
+    return replace(config, load=tuple(levels))
+
+
+def _times(level: LoadLevel, factor: int) -> LoadLevel:
+    if level.concurrency is not None:
+        return replace(level, concurrency=level.concurrency * factor)
+    return level if level.rate_per_s is None else replace(level, rate_per_s=level.rate_per_s * factor)
 
 
 def load_of(level: LoadLevel, config: SweepConfig) -> Load | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.load.arrivals import (
     Arrivals,
@@ -28,20 +29,38 @@ from harness.load.lengths import (
     checked,
     mean_length,
 )
+from harness.load.levels import Level, Search
+from harness.load.slo import Slo
 from harness.load.stage import Stage
 from harness.load.workload import SharedPrefixes, Workload
-from harness.plan.config import LengthConfig, LoadLevel, SweepConfig, WorkloadConfig
+from harness.plan.config import LengthConfig, LoadLevel, SearchLevel, SweepConfig, WorkloadConfig
 from harness.units import MS_PER_S
 
 DEFAULT_WARMUP_S = 5.0
 WARMUP_SHARE = 0.1
 
 
-def stages(config: SweepConfig) -> list[Stage]:
-    """One stage per load level, in the file's order."""
+def levels(config: SweepConfig) -> list[Level]:
+    """One stage per load level and one search for each that is asked for, in the file's order.
+
+    Lost levels end early where the file has an SLO, and the steps of every search do, unless it says otherwise.
+    """
+    slo = None if config.slo is None else Slo.parse(config.slo)
     prompts = config.workload.prompt_file
     times_s = () if prompts is None else prompts.times_s or ()
-    return [stage(level, timeout_s=config.timeouts.request_s, times_s=times_s) for level in config.load]
+    made: list[Level] = []
+    for level in config.load:
+        search = level if isinstance(level, SearchLevel) else None
+        stops = (slo is not None or search is not None) if config.early_stop is None else config.early_stop
+        plain = stage(first_of(level), timeout_s=config.timeouts.request_s, times_s=times_s)
+        first = replace(plain, early_stop=stops, slo=str(slo) if stops and slo is not None else None)
+        made.append(first if search is None else Search(search.find, first, slo, search.most_steps))
+    return made
+
+
+def first_of(level: LoadLevel | SearchLevel) -> LoadLevel:
+    """The level itself; a search's first step."""
+    return level.first if isinstance(level, SearchLevel) else level
 
 
 def stage(level: LoadLevel, *, timeout_s: float, times_s: Sequence[float] = ()) -> Stage:
@@ -137,9 +156,16 @@ def lengths(config: LengthConfig) -> Lengths:
 
 
 def load_seconds(config: SweepConfig, *, request_s: float) -> float:
-    """How long all levels of one run take, about; ``request_s`` is a guess of one request's latency."""
+    """How long all levels of one run take, about; ``request_s`` is a guess of one request's latency.
+
+    A search counts with the most steps it may take.
+    """
     each_s = conversation_seconds(config.workload, request_s=request_s)
-    return sum(each.warmup_s + _measured_seconds(each, each_s=each_s) for each in stages(config))
+    total = 0.0
+    for level in levels(config):
+        each, times = (level.stage, level.most_steps) if isinstance(level, Search) else (level, 1)
+        total += times * (each.warmup_s + _measured_seconds(each, each_s=each_s))
+    return total
 
 
 def _measured_seconds(stage: Stage, *, each_s: float) -> float:

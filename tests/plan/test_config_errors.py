@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ConfigError
-from harness.plan.config import load_config
+from harness.plan.config import LoadLevel, SearchLevel, load_config
 
 GOOD = """\
 name: demo
@@ -52,6 +52,26 @@ CASES = {
         "base: []", "base: {link: [a, b], a: [1, 2], b: [1]}", "6:29+6", "config-link", "a 2, b 1",
     ),
     "linked without values": ("base: []", "base: {link: [c], a: 1}", "6:30+1", "config-link", "no values"),
+    "search without an slo": (
+        "{concurrency: [1, 8], duration: 20s}", "{find: rate, duration: 20s}", "7:8+27", "config-missing", "needs slo",
+    ),
+    "search for something else": (
+        "{concurrency: [1, 8], duration: 20s}", "{find: peak, duration: 20s}", "7:15+4", "config-value", "rate, knee",
+    ),
+    "search without an end": (
+        "{concurrency: [1, 8], duration: 20s}", "{find: knee}", "7:8+12", "config-value", "either duration or requests",
+    ),
+    "arrivals of a knee": (
+        "{concurrency: [1, 8], duration: 20s}", "{find: knee, arrivals: gamma, duration: 2s}", "7:31+5",
+        "config-value", "goes with find: rate",
+    ),
+    "concurrency in a search": (
+        "{concurrency: [1, 8], duration: 20s}", "{find: knee, concurrency: 2, duration: 2s}", "7:21+11",
+        "config-unknown-key", "'concurrency'",
+    ),
+    "early stop that is no switch": (
+        "load:", "early-stop: maybe\nload:", "7:13+5", "config-type", "true or false",
+    ),
     "no such config.json": (
         "model: m/m", "model: m/m\nmodels: {m/m: {config: no.json}}", "3:24+7", "config-value", "no such file",
     ),
@@ -177,3 +197,21 @@ def test_good_file_is_read_with_units_and_defaults(tmp_path: Path) -> None:
     assert (config.workload.input_tokens.distribution, config.workload.input_tokens.mean) == ("fixed", 64.0)
     assert (config.workload.output_tokens.minimum, config.workload.output_tokens.maximum) == (1, 9)
     assert (config.repeats, config.slo, config.question) == (3, "ttft_p95<=1s", None)
+
+
+def test_a_search_is_read_with_its_first_step_and_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        GOOD.replace("[{concurrency: [1, 8], duration: 20s}]", "[]").replace("load: []\n", "")
+        + "slo: ttft_p95<=1s\nearly-stop: false\nload:\n- {concurrency: 2, requests: 9}\n"
+        "- {find: rate, from: 0.5, duration: 60s, arrivals: gamma, burstiness: 0.5}\n"
+        "- {find: knee, requests: 80, warmup: 1s, steps: 6}\n"
+    )
+    config = load_config(str(path))
+    plain, rate, knee = config.load
+    assert plain == LoadLevel(concurrency=2, requests=9)
+    assert rate == SearchLevel(
+        "rate", LoadLevel(rate_per_s=0.5, arrivals="gamma", burstiness=0.5, duration_s=60.0), 16
+    )
+    assert knee == SearchLevel("knee", LoadLevel(concurrency=1, requests=80, warmup_s=1.0), 6)
+    assert config.early_stop is False

@@ -13,6 +13,7 @@ from harness.plan.config import load_config
 from harness.plan.config_reader import KEYS, LEVEL_KEYS, TIMEOUT_KEYS
 from harness.plan.pruning import PRUNE_KEYS
 from harness.plan.schema import sweep_schema
+from harness.plan.search_reader import SEARCH_KEYS
 from harness.plan.workload_reader import LENGTH_KEYS, TIME_KEYS, WORKLOAD_KEYS
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
@@ -38,6 +39,11 @@ WRONG = [
     {"load": [{"concurrency": 1, "rate": 1, "duration": "1s"}]},
     {"load": [{"concurrency": 0, "duration": "1s"}]},
     {"load": [{"rate": 1, "duration": "1s", "arrivals": "bursty"}]},
+    {"load": [{"find": "peak", "duration": "1s"}]},
+    {"load": [{"find": "knee"}]},
+    {"load": [{"find": "knee", "duration": "1s", "concurrency": 2}]},
+    {"load": [{"find": "knee", "duration": "1s", "from": 0}]},
+    {"early-stop": "yes"},
     {"workload": {"input-tokens": 0}},
     {"workload": {"api": "chatty"}},
     {"workload": {"input-tokens": {"mean": 3}}},
@@ -87,6 +93,8 @@ RIGHT = [
     {"matrix": {"parameters": [["--x"], {"y": [1, 2]}], "exclude": [{"parameters": "--x"}]}},
     {"include": [{"gpu-type": "b", "gpu-count": 2}]},
     {"load": [{"rate": [0.5, 2], "requests": 10, "arrivals": "gamma", "burstiness": 0.5, "warmup": 0}]},
+    {"load": [{"find": "rate", "from": 0.5, "duration": "60s", "steps": 9}], "slo": "ttft_p95<=1s"},
+    {"load": [{"find": "knee", "requests": 50}, {"concurrency": 4, "duration": "1s"}], "early-stop": False},
     {
         "workload": {
             "output-tokens": {"distribution": "normal", "mean": 9, "stddev": 2},
@@ -147,7 +155,9 @@ def test_schema_itself_is_valid_and_has_the_readers_keys() -> None:
     properties = schema["properties"]
     assert set(properties) == set(KEYS)
     assert set(properties["workload"]["properties"]) == set(WORKLOAD_KEYS)
-    assert set(properties["load"]["items"]["properties"]) == set(LEVEL_KEYS)
+    items = properties["load"]["items"]
+    assert set(items["else"]["properties"]) == set(LEVEL_KEYS)
+    assert set(items["then"]["properties"]) == set(SEARCH_KEYS)
     assert set(properties["timeouts"]["properties"]) == set(TIMEOUT_KEYS)
     assert set(properties["prune"]["properties"]) == set(PRUNE_KEYS)
     length = properties["workload"]["properties"]["input-tokens"]["anyOf"][1]

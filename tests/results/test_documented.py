@@ -77,7 +77,7 @@ def test_levels_are_points_less_and_more_what_is_said(run: Run) -> None:
     assert set(priced) - set(run.levels) == set(names(columns_of("run.cost").partition("and")[2]))
 
 
-@pytest.mark.parametrize("frame", ["cells", "runs", "chunks"])
+@pytest.mark.parametrize("frame", ["cells", "runs", "chunks", "searches", "skipped_levels"])
 def test_other_frames_have_the_documented_columns(run: Run, frame: str) -> None:
     assert differences(names(columns_of(f"run.{frame}")), getattr(run, frame)) == ([], [])
 

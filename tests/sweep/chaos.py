@@ -37,7 +37,7 @@ from harness.results.store import write_records
 from harness.secret import Secret
 from harness.simulator.process import SimulatorProcess
 from harness.simulator.server import Options
-from harness.sweep.loads import stages, workload
+from harness.sweep.loads import levels, workload
 from harness.sweep.preflight import preflight
 from tests.sweep.chaos_books import Counts, Sweep, look, note
 from tests.sweep.chaos_faults import Rule, cell_rules, zone_rules
@@ -219,7 +219,7 @@ async def warm_up(folder: Path) -> None:
     endpoint = Endpoint("http://127.0.0.1:1/v1", "m")
     job = LoadJob(
         endpoint=endpoint,
-        stage=stages(config)[0],
+        stage=levels(config)[0],
         workload=workload(config.workload),
         probe=await probe(endpoint),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import main
-from harness.cli.sweeping import same_measurement
+from harness.cli.resuming import same_measurement
 from harness.load.arrivals import (
     Arrivals,
     ClosedLoop,
@@ -21,10 +21,11 @@ from harness.load.arrivals import (
 )
 from harness.load.conversations import Conversations
 from harness.load.lengths import EmpiricalLength, FixedLength, UniformLength, mean_length
+from harness.load.stage import Stage
 from harness.plan.config import SweepConfig, load_config
 from harness.results.resolved import Resolved
 from harness.sweep.forecasts import left_out, unforecast
-from harness.sweep.loads import load_seconds, stages, workload
+from harness.sweep.loads import levels, load_seconds, workload
 
 TRACE = "".join(
     f'{{"timestamp": {1000 * at}, "input_length": 30, "output_length": 3, "hash_ids": [0]}}\n'
@@ -41,6 +42,13 @@ def config(folder: Path, load: str, workload: str = "{}", **files: str) -> Sweep
         f"gpu-type: gpua5000\nengine-version: '0.15.1'\nworkload: {workload}\nload: [{load}]\n"
     )
     return load_config(str(folder / "x.yaml"))
+
+
+def stages(config: SweepConfig) -> list[Stage]:
+    """The levels of a file that has no search."""
+    made = [level for level in levels(config) if isinstance(level, Stage)]
+    assert len(made) == len(config.load)
+    return made
 
 
 EVERY_LOAD: list[tuple[str, list[Arrivals]]] = [
