@@ -62,6 +62,7 @@ class Pruner:
         """The plan without the cells that the rule leaves out; the same one without a rule."""
         from harness.load.slo import Slo
         from harness.sweep.estimates import price_of
+        from harness.sweep.forecasts import has_searches
         from harness.sweep.pruning import prune
 
         if self._rule is None:
@@ -69,18 +70,18 @@ class Pruner:
         return prune(
             plan,
             self._rule,
-            self.forecast(plan),
+            self._searched(plan) if has_searches(self._config) else self.forecast(plan),
             twins=self.alike(plan),
             slo=None if self._config.slo is None else Slo.parse(self._config.slo),
             price=price_of(self._prices),
         )
 
     def alike(self, plan: Preflight) -> list[Twin]:
-        """Accepted cells that would run the same as an earlier one; none where a load level is not forecast."""
+        """Accepted cells that would run the same as an earlier one; none where a load is not known beforehand."""
         from harness.sweep.equivalence import twins
-        from harness.sweep.forecasts import left_out
+        from harness.sweep.forecasts import has_searches, left_out
 
-        if left_out(self._config):
+        if left_out(self._config) or has_searches(self._config):
             return []
         return twins(plan.accepted, self.forecast(plan), self._config.workload)
 
@@ -93,3 +94,11 @@ class Pruner:
         if new:
             self.forecasts |= forecast_cells(self._config, new, read_model_configs(self._config.models))
         return self.forecasts
+
+    def _searched(self, plan: Preflight) -> dict[str, CellForecast]:
+        """The forecasts at every load that a search may come to: its first tells cells apart badly."""
+        from harness.sweep.forecasts import forecast_cells, searched
+        from harness.sweep.preflight import read_model_configs
+
+        models = read_model_configs(self._config.models)
+        return forecast_cells(searched(self._config), plan.accepted, models)

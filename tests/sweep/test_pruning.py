@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,10 +11,10 @@ from harness.forecast.cell import Forecast, Quantiles
 from harness.forecast.load import Arrivals, Load
 from harness.load.slo import Slo
 from harness.plan.cells import Cell
-from harness.plan.config import LengthConfig, WorkloadConfig
+from harness.plan.config import LengthConfig, LoadLevel, WorkloadConfig, load_config
 from harness.plan.pruning import PruneRule
 from harness.sweep.equivalence import longest_request, twins
-from harness.sweep.forecasts import CellForecast, forecast
+from harness.sweep.forecasts import CellForecast, forecast, has_searches, searched
 from harness.sweep.preflight import Preflight
 from harness.sweep.pruning import prune
 
@@ -183,3 +184,19 @@ def test_a_length_without_a_bound_lets_no_limit_pass() -> None:
     assert longest_request(replace(FIXED, prefix_tokens=100)) == 444
     assert longest_request(replace(FIXED, input_tokens=lognormal)) is None
     assert longest_request(replace(FIXED, input_tokens=replace(lognormal, maximum=500))) == 588
+
+
+def test_a_search_is_weighed_at_every_load_it_may_come_to(tmp_path: Path) -> None:
+    path = tmp_path / "searching.yaml"
+    path.write_text(
+        "name: s\nmodel: m\ngpu-type: gpua5000\ngpu-count: 1\nengine-version: '0.15.1'\nslo: ttft_p95<=1s\n"
+        "workload: {input-tokens: 8, output-tokens: 8}\n"
+        "load: [{concurrency: 3, requests: 5}, {find: rate, from: 0.5, duration: 9s, steps: 3}]\n"
+    )
+    config = load_config(str(path))
+    assert has_searches(config)
+    levels = [level for level in searched(config).load if isinstance(level, LoadLevel)]
+    assert [(level.concurrency, level.rate_per_s) for level in levels] == [
+        (3, None), (None, 0.5), (None, 1.0), (None, 2.0),
+    ]  # fmt: skip
+    assert not has_searches(searched(config))
