@@ -1,13 +1,17 @@
-"""README's first example is what the linter really prints, and its commands exist."""
+"""README's first example is what the linter really prints, and every command shown anywhere is one."""
 
 from __future__ import annotations
 
+import itertools
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-from harness.cli.main import COMMANDS
+import click
+
+from harness.cli.main import COMMANDS, command
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,6 +43,33 @@ def test_every_command_is_shown_and_every_shown_command_exists() -> None:
     )
     assert shown >= set(COMMANDS) - {"simulate"}
     assert shown <= set(COMMANDS)
+
+
+def examples() -> list[str]:
+    """Every ``harness`` command that README or a command's own help shows."""
+    shown = re.findall(r"^\$ (harness [a-z].*?)(?:\s+#.*)?$", README, flags=re.MULTILINE)
+    for name in COMMANDS:
+        helped = command.get_command(click.Context(command), name)
+        assert helped is not None
+        groups = helped.commands.values() if isinstance(helped, click.Group) else [helped]
+        for each in groups:
+            found = re.findall(
+                r"^ *(harness [a-z].*)$", re.sub(r"\\\n\s*", "", each.help or ""), flags=re.MULTILINE
+            )
+            assert found, f"harness {name}: no example in its help"
+            shown += found
+    return shown
+
+
+def test_every_example_in_readme_and_help_is_a_call_the_commands_take() -> None:
+    calls = examples()
+    assert len(calls) > 40
+    for call in calls:
+        words = list(itertools.takewhile(lambda word: word not in ("|", "&&", ">"), shlex.split(call)[1:]))
+        context = command.make_context("harness", words, resilient_parsing=True)
+        name, helped, rest = command.resolve_command(context, words)
+        assert helped is not None
+        helped.make_context(name, rest, parent=context, resilient_parsing=True)
 
 
 def test_every_linked_file_is_there() -> None:

@@ -268,7 +268,7 @@ def test_an_interrupt_prints_the_finished_stages_and_ends_with_3(serve: Serve, l
         while server.in_flight < 4 and time.monotonic() < end:
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 3

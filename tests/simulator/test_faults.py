@@ -61,7 +61,7 @@ def test_every_fault_is_in_a_group_or_belongs_to_the_life_cycle() -> None:
     assert set(BEFORE_CALL) & set(AFTER_CALL) == set()
     assert set(BEFORE_CALL) & set(ENDPOINT) == set()
     assert len(ENDPOINT) == 15
-    assert len(Fault) == 9 + 12 + 15
+    assert len(Fault) == 9 + 13 + 15
 
 
 def test_every_fault_is_explained_once() -> None:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import signal
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -72,7 +73,7 @@ async def carry_out(task: Task, blow: Blow | None) -> int:
     """What ``harness sweep`` and ``harness sweep --resume`` do; the exit code."""
     async with zone(task.credentials) as deployer:
         if (task.folder / "resolved.json").exists():
-            folder, journal, ledgers = reopen(task.folder, task.config, task.plan)
+            folder, journal, ledgers = reopen(task.folder, task.config, task.plan, unix_s=time.time)
         else:
             resolved = resolve(task.config, task.plan, deployer, prices=None)
             folder, journal = start_folder(task.folder, task.config, task.plan, resolved, replace=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import main
-from harness.cli.sweeping import same_measurement
+from harness.cli.resuming import same_measurement
 from harness.load.arrivals import (
     Arrivals,
     ClosedLoop,

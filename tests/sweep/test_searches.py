@@ -232,7 +232,7 @@ def test_levels_above_a_lost_one_are_passed_over_in_the_run_its_frame_and_its_re
     assert (skipped["load"], skipped["point"]) == ("c64", 3)
     assert skipped["reason"].startswith("c16 ended early: hopeless")
     reports = build_reports(run.folder)
-    assert "Levels not measured" in reports.markdown
+    assert "Levels passed over" in reports.markdown
     assert reports.summary["skipped_levels"][0]["load"] == "c64"
     assert run.account.runs[0].state.value == "measured"
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from harness.errors import HarnessError
 from harness.exoscale.client import ExoscaleClient
 from harness.exoscale.retries import RetryPolicy
 from harness.results.journal import read_events
+from harness.secret import Secret
 from harness.simulator.process import SimulatorProcess
 from harness.simulator.server import Options
+from harness.sweep.exoscale_ready import without_keys
 
 TOKEN = "hf_plantedInTheEnvironment0123456789"
 PARAMETER = "hf_plantedInAParameterabcdefghijklm"
@@ -49,6 +53,7 @@ class Zone:
         found = simulator.credentials
         self.secrets = {found.secret.reveal(), found.key, TOKEN}
         self.endpoint_keys: set[str] = set()
+        self.arguments: set[bytes] = set()
         self.environment = {
             **os.environ,
             "EXOSCALE_API_KEY": found.key,
@@ -60,9 +65,11 @@ class Zone:
             "HF_TOKEN": TOKEN,
         }
 
-    def sweep(self, config: Path, results: Path) -> tuple[int, str]:
+    def sweep(
+        self, config: Path, results: Path, *, program: Sequence[str] = ("-m", "harness")
+    ) -> tuple[int, str]:
         """Exit code and all that was printed; the endpoints' keys are collected while it runs."""
-        command = [sys.executable, "-m", "harness", "sweep", str(config), "--yes", "--results", str(results)]
+        command = [sys.executable, *program, "sweep", str(config), "--yes", "--results", str(results)]
         with subprocess.Popen(
             command,
             env=self.environment,
@@ -78,6 +85,7 @@ class Zone:
         policy = RetryPolicy(first_wait_s=0.01, deadline_s=5.0)
         async with ExoscaleClient(self.simulator.credentials, policy=policy) as client:
             while process.poll() is None:
+                self.arguments |= arguments_of_all()
                 try:
                     for deployment in await client.list_deployments():
                         key = await client.reveal_deployment_api_key(str(deployment.id))
@@ -89,10 +97,24 @@ class Zone:
     def leaks(self, results: Path, printed: str) -> list[str]:
         """Where a secret was found."""
         files = [path for path in results.rglob("*") if path.is_file()]
-        assert len(files) > 5
+        assert len(files) > 3
+        assert any(b"sweep" in line for line in self.arguments)
         texts = {str(path): path.read_bytes() for path in files} | {"output": printed.encode()}
+        for path in results.rglob("*.parquet"):  # what the file holds about itself, out of its encoding
+            schema = pq.read_schema(path)
+            texts[f"metadata of {path}"] = repr((pq.read_metadata(path).metadata, schema.metadata)).encode()
+        texts |= {f"arguments {line!r}": line for line in self.arguments}
         planted = self.secrets | self.endpoint_keys
         return [name for name, text in texts.items() if any(each.encode() in text for each in planted)]
+
+
+def arguments_of_all() -> set[bytes]:
+    """The command lines of all processes that may be looked at, as any user of this machine sees them."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.add(path.read_bytes())
+    return found
 
 
 @pytest.fixture
@@ -136,6 +158,47 @@ def test_a_failing_sweep_leaks_no_secret(zone: Callable[[str], Zone], config: Pa
     assert "failed" in kinds
     assert "Traceback" not in printed
     assert cloud.leaks(results, printed) == []
+
+
+DEFECT = """\
+import sys
+from harness.cli.main import main
+from harness.sweep.measure import Measurer
+
+async def broken(self, run, ready):
+    key = ready.endpoint.key.reveal()
+    raise ZeroDivisionError("a defect")
+
+Measurer.__call__ = broken
+main(sys.argv[1:])
+"""
+
+
+def test_the_traceback_of_a_defect_shows_no_secret(
+    zone: Callable[[str], Zone], config: Path, tmp_path: Path
+) -> None:
+    cloud, results = zone("faults: []\n"), tmp_path / "out"
+    cloud.environment["HARNESS_DEBUG"] = "1"
+    script = tmp_path / "defect.py"
+    script.write_text(DEFECT, encoding="utf-8")
+    code, printed = cloud.sweep(config, results, program=(str(script),))
+    assert code == 1, printed
+    assert "Traceback" in printed
+    assert "ZeroDivisionError: a defect" in printed
+    assert cloud.endpoint_keys
+    assert cloud.leaks(results, printed) == []
+    assert cloud.simulator.state()["alive"] == []
+
+
+def test_a_key_that_an_engine_prints_is_kept_out_of_its_log() -> None:
+    lines = [
+        "non-default args: {'model': 'm', 'api_key': ['sk-planted'], 'hf_token': 'hf_planted', 'seed': 3}",
+        "the key is sk-known, as it were",
+    ]
+    kept = "\n".join(without_keys(line, [Secret("sk-known")]) for line in lines)
+    assert "planted" not in kept
+    assert "sk-known" not in kept
+    assert "'api_key': '***', 'hf_token': '***', 'seed': 3}" in kept
 
 
 def test_a_secret_in_a_parameter_ends_the_sweep_before_anything_is_written_or_created(
