@@ -141,20 +141,27 @@ def _point(cell: Cell, label: str, level: LevelForecast, slo: Slo) -> MeasuredPo
 def miss(level: LevelForecast, slo: Slo) -> str | None:
     """Which bound the level misses and what binds it there; None when it keeps the SLO and keeps up."""
     for bound in slo.bounds:
-        reached = _reached(level, bound)
+        reached = reached_s(level, bound)
         if reached is not None and reached > bound.limit_s:
             name = f"{bound.metric}_p{bound.percentile:g}"
             return f"{name} {reached * 1000:.0f} ms > {bound.limit_s * 1000:.0f} ms ({level.binding})"
     if level.refused:
         return f"{level.refused} requests are too long for it"
-    if level.request_throughput < KEEPS_UP * level.load.level:
+    if keeping_up(level) < 1:
         return (
             f"finishes {level.request_throughput:.2f} of {level.load.level:.2f} requests/s ({level.binding})"
         )
     return None
 
 
-def _reached(level: LevelForecast, bound: Bound) -> float | None:
+def keeping_up(level: LevelForecast) -> float:
+    """What it finishes of what arrives, over the share that counts as keeping up; infinite in a closed loop."""
+    open_loop = level.load.arrivals in (Arrivals.POISSON, Arrivals.CONSTANT)
+    return level.request_throughput / (KEEPS_UP * level.load.level) if open_loop else math.inf
+
+
+def reached_s(level: LevelForecast, bound: Bound) -> float | None:
+    """The figure that the bound is on, in seconds; None for one that is not forecast."""
     if bound.metric in ("ttft", "tpot"):
         each = level.ttft_each_s if bound.metric == "ttft" else level.tpot_each_s
         known = each[np.isfinite(each)]

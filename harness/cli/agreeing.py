@@ -78,8 +78,9 @@ def agree(
     sum_ = total(estimates, times).told(currency)
     at_once = max(1, min(request.parallel, len(estimates)))
     wall = sum(estimate.seconds for estimate in estimates.values()) / at_once
+    pruned = f", {len(plan.pruned)} pruned" if plan.pruned else ""
     click.echo(
-        f"{config.name}: {plan.cells} cells, {len(plan.refused)} refused, {len(estimates)} runs to do; "
+        f"{config.name}: {plan.cells} cells, {len(plan.refused)} refused{pruned}, {len(estimates)} runs to do; "
         f"about {format_duration(wall)} and {sum_}{' (simulated)' if request.choice.simulate else ''}",
         err=True,
     )

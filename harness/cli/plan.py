@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.pruning import Pruner, prune_options, rule_of, said
 from harness.units import format_duration
 
 if TYPE_CHECKING:
     from harness.plan.config import SweepConfig
     from harness.results.prices import PriceTable
+    from harness.sweep.equivalence import Twin
     from harness.sweep.forecasts import CellForecast
     from harness.sweep.preflight import Preflight
 
@@ -34,6 +36,7 @@ SHOWN_CELLS = 40
 @click.option(
     "--reuse", is_flag=True, help="Count one deployment moved from cell to cell, as sweep --reuse would."
 )
+@prune_options
 @click.option(
     "--parallel-deployments",
     type=click.IntRange(1, 64),
@@ -50,27 +53,34 @@ def command(
     prices: Path | None,
     local: bool,
     reuse: bool,
+    prune: str | None,
+    no_prune: bool,
     parallel_deployments: int,
     show_all: bool,
     as_json: bool,
 ) -> int:
-    """List the cells of CONFIG: which would run, which are refused and why, how long and how much it takes.
+    """List the cells of CONFIG: which would run, which are refused or pruned and why, how long and how much it takes.
 
-    Exit code 1 when no cell can run.
+    Cells that would run the same as another are named in any case. Exit code 1 when no cell can run.
 
     \b
     harness plan configs/demo.yaml --prices configs/prices.yaml
+    harness plan configs/demo.yaml --prune keep=20%,equivalent
     """
     from harness.plan.config import load_config
     from harness.results.store import load_prices
-    from harness.sweep.forecasts import forecast_cells
-    from harness.sweep.preflight import preflight, read_model_configs
+    from harness.sweep.preflight import preflight
 
     loaded = load_config(config)
-    plan = preflight(loaded, managed=not local)
     table = None if prices is None else load_prices(prices)
-    forecasts = forecast_cells(loaded, plan.accepted, read_model_configs(loaded.models))
-    document = describe(loaded, plan, forecasts, prices=table, reuse=reuse, parallel=parallel_deployments)
+    pruner = Pruner(loaded, rule_of(loaded, said(prune, no_prune=no_prune)), table)
+    whole = preflight(loaded, managed=not local)
+    forecasts = pruner.forecast(whole)
+    alike = pruner.alike(whole)
+    plan = pruner(whole)
+    document = describe(
+        loaded, plan, forecasts, alike, prices=table, reuse=reuse, parallel=parallel_deployments
+    )
     click.echo(json.dumps(document, indent=2) if as_json else as_text(document, show_all=show_all))
     return 0 if plan.accepted else 1
 
@@ -79,6 +89,7 @@ def describe(
     config: SweepConfig,
     plan: Preflight,
     forecasts: Mapping[str, CellForecast],
+    alike: Sequence[Twin],
     *,
     prices: PriceTable | None,
     reuse: bool,
@@ -120,8 +131,28 @@ def describe(
             for cell in plan.accepted
         ],
         "refused": [
-            {"id": refusal.cell.id, "label": refusal.cell.label, "reason": refusal.reason}
+            {
+                "id": refusal.cell.id,
+                "label": refusal.cell.label,
+                "reason": refusal.reason,
+                "hint": refusal.findings[0].hint,
+            }
             for refusal in plan.refused
+        ],
+        "prune": None if plan.rule is None else plan.rule.text,
+        "pruned": [
+            {"id": pruned.cell.id, "label": pruned.cell.label, "reason": pruned.reason}
+            for pruned in plan.pruned
+        ],
+        "equivalent": [
+            {
+                "id": twin.cell.id,
+                "label": twin.cell.label,
+                "of": twin.of.id,
+                "of_label": twin.of.label,
+                "reason": twin.reason,
+            }
+            for twin in alike
         ],
         "warnings": [{"code": finding.code, "message": finding.message} for finding in plan.warnings],
     }
@@ -140,7 +171,17 @@ def as_text(document: Mapping[str, Any], *, show_all: bool) -> str:
     lines = [f"  {cell['label']:<{width}}  {told(cell)}" for cell in shown]
     if len(shown) < len(accepted):
         lines.append(f"  ... and {len(accepted) - len(shown)} more (--all)")
-    lines += [f"  refused {cell['label']}: {cell['reason']}" for cell in refused]
+    lines += [
+        f"  refused {cell['label']}: {cell['reason']}{f'; {hint}' if (hint := cell['hint']) else ''}"
+        for cell in refused
+    ]
+    lines += [f"  pruned {cell['label']}: {cell['reason']}" for cell in document["pruned"]]
+    left = {cell["id"] for cell in document["pruned"]}
+    lines += [
+        f"  same as {twin['of_label']}: {twin['label']}, {twin['reason']} (--prune equivalent leaves it out)"
+        for twin in document["equivalent"]
+        if twin["id"] not in left
+    ]
     lines += [f"  warning {finding['code']}: {finding['message']}" for finding in document["warnings"]]
     low, high = document["gpu_hours_interval"]
     cost = ""
@@ -149,8 +190,9 @@ def as_text(document: Mapping[str, Any], *, show_all: bool) -> str:
         cost = (
             f", {document['cost']:.2f} ({cheap:.2f} to {dear:.2f}) {document['currency']} by the price file"
         )
+    pruned = f", {len(document['pruned'])} pruned" if document["pruned"] else ""
     lines.append(
-        f"{document['name']}: {document['cells']} cells, {len(refused)} refused, {document['runs']} runs on "
+        f"{document['name']}: {document['cells']} cells, {len(refused)} refused{pruned}, {document['runs']} runs on "
         f"{document['deployments']} deployments, {document['gpu_hours']:.2f} ({low:.2f} to {high:.2f}) GPU-hours{cost}"
     )
     if document["not_forecast"]:
@@ -174,7 +216,8 @@ def told(cell: Mapping[str, Any]) -> str:
     last, share = levels[-1], cell["forecast"]["interval"]
     words.append(
         f"forecast at {last['level']:g}: {last['output_throughput_tok_s']:.0f} tok/s, TTFT {last['ttft_ms']:.0f} ms, "
-        f"TPOT {last['tpot_ms'] or 0:.1f} ms (±{share:.0%}, bound by {last['binding']})"
+        f"TPOT {last['tpot_ms'] or 0:.1f} ms (±{share:.0%}, bound by {last['binding']}); fits max-model-len "
+        f"{cell['forecast']['largest_max_model_len']}, max-num-seqs {cell['forecast']['largest_max_num_seqs']}"
     )
     return "  ".join(words)
 

@@ -15,7 +15,10 @@ DEFAULT_PARALLEL = 2
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What was agreed to, and how it is carried out; None for what nobody said. ``ttl_s`` is for each attempt."""
+    """What was agreed to, and how it is carried out; None for what nobody said. ``ttl_s`` is for each attempt.
+
+    ``prune`` is the rule that takes the place of the file's, empty for none.
+    """
 
     parallel: int | None = None
     reuse: bool | None = None
@@ -25,6 +28,7 @@ class Terms:
     delete_models: bool | None = None
     time_scale: float | None = None
     seed: int | None = None
+    prune: str | None = None
 
     def over(self, earlier: Terms) -> Terms:
         """These, and the earlier ones where these say nothing."""

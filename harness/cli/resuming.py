@@ -128,7 +128,8 @@ def reopen(
         )
         ledgers = replay(journal.events())
     fresh = tuple(refusal for refusal in plan.refused if run_id(refusal.cell, 0) not in ledgers)
-    refuse(journal, replace(plan, refused=fresh), repeats=config.repeats)
+    pruned = tuple(each for each in plan.pruned if run_id(each.cell, 0) not in ledgers)
+    refuse(journal, replace(plan, refused=fresh, pruned=pruned), repeats=config.repeats)
     return folder, journal, ledgers
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from harness.cli.clouds import DEFAULT_TIME_SCALE, CloudChoice
+from harness.cli.pruning import prune_options, said
 from harness.errors import UsageError
 from harness.units import parse_duration
 
@@ -80,6 +81,7 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 @click.option(
     "--prices", type=click.Path(dir_okay=False), metavar="FILE", help="Hourly prices, as configs/prices.yaml."
 )
+@prune_options
 @click.option(
     "--ttl",
     type=DurationType(),
@@ -143,6 +145,8 @@ def command(
     max_gpu_hours: float | None,
     max_cost: float | None,
     prices: str | None,
+    prune: str | None,
+    no_prune: bool,
     ttl: float | None,
     delete_models: bool,
     engines: dict[str, str],
@@ -208,6 +212,7 @@ def command(
             delete_models=delete_models or None,
             time_scale=time_scale,
             seed=seed,
+            prune=said(prune, no_prune=no_prune),
         ),
         prices=None if prices is None else Path(prices),
         executor=executor,

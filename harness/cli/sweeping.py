@@ -16,6 +16,7 @@ import click
 from harness.cli.agreeing import agree, make_budget, times_of
 from harness.cli.clouds import Cloud, open_cloud, refuse_another_cloud
 from harness.cli.progress import SweepView
+from harness.cli.pruning import Pruner, rule_of
 from harness.cli.request import SweepRequest
 from harness.cli.resuming import Earlier, recall, reopen
 from harness.cli.sweep import default_results
@@ -64,11 +65,12 @@ def run_sweep(request: SweepRequest) -> Ended:
 
 async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
     config = load_config(path)
-    plan = offline = preflight(config, managed=request.choice.managed)
+    prices = earlier.prices if request.prices is None else load_prices(request.prices)
+    pruner = Pruner(config, rule_of(config, request.terms.prune), prices)
+    plan = offline = pruner(preflight(config, managed=request.choice.managed))
     if request.choice.endpoint is not None and plan.cells != 1:
         raise UsageError(f"an existing endpoint is one cell; {config.path} has {plan.cells}")
     tell_findings(plan)
-    prices = earlier.prices if request.prices is None else load_prices(request.prices)
     times = times_of(request, earlier)
     budget = make_budget(config, plan.accepted, request, prices=prices, times=times, earlier=earlier)
     agree(config, plan, budget, request, prices=prices, times=times)
@@ -82,7 +84,7 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
                 cloud.credentials, earlier.started, same_organisation=request.choice.same_organisation
             )
         if cloud.authorized is not None:
-            plan = preflight(config, managed=True, authorized=cloud.authorized)
+            plan = pruner(preflight(config, managed=True, authorized=cloud.authorized))
             tell_findings(replace(plan, warnings=()), told=offline)
         unix_s = time.time if cloud.zone is None else cloud.zone.surroundings.unix_s
         resolved = resolve(
@@ -177,13 +179,18 @@ async def models_ready(
 
 def tell_findings(plan: Preflight, *, told: Preflight | None = None) -> None:
     """Every refused cell with its reason, every distinct warning, on stderr; not again what was ``told``."""
-    known = set() if told is None else {refusal.cell.id for refusal in told.refused}
+    known: set[str] = set()
+    if told is not None:
+        known = {one.cell.id for one in told.refused} | {one.cell.id for one in told.pruned}
     for finding in plan.warnings:
         click.echo(f"{finding.severity}[{finding.code}]: {finding.message}", err=True)
     for refusal in plan.refused:
         if refusal.cell.id in known:
             continue
         click.echo(f"refused {refusal.cell.label}: {refusal.reason}", err=True)
+    for pruned in plan.pruned:
+        if pruned.cell.id not in known:
+            click.echo(f"pruned {pruned.cell.label}: {pruned.reason}", err=True)
 
 
 def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
@@ -197,8 +204,10 @@ def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
         raise
     require_nothing_left(outcome)
     by_result = dict.fromkeys(Result, 0)
+    pruned = {each.cell.id for each in plan.pruned}
     for ledger in outcome.ledgers.values():
-        by_result[ledger.result] += 1
+        if ledger.result is not Result.SKIPPED or ledger.run_id.rpartition("-r")[0] not in pruned:
+            by_result[ledger.result] += 1
     summary = {
         "results": str(folder.path),
         "reports": [str(path) for path in written if path.parent == folder.path],
@@ -206,6 +215,7 @@ def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
         "failed": by_result[Result.FAILED],
         "skipped": by_result[Result.SKIPPED],
         "refused": len(plan.refused),
+        "pruned": len(plan.pruned),
         "interrupted_by": outcome.interrupted_by,
         "left_running": [ledger.name for ledger in outcome.left_running],
     }
@@ -226,6 +236,7 @@ def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
 def as_text(folder: RunFolder, summary: Mapping[str, Any]) -> str:
     """The counts, what the report answers, and where it is."""
     found = json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))
-    counts = ", ".join(f"{summary[name]} {name}" for name in ("measured", "failed", "skipped", "refused"))
+    named = ("measured", "failed", "skipped", "refused", *(("pruned",) if summary["pruned"] else ()))
+    counts = ", ".join(f"{summary[name]} {name}" for name in named)
     lines = [f"{counts}; nothing left running", *found["warnings"], *found["answers"]]
     return "\n".join([*lines, *(f"  {path}" for path in summary["reports"])])

@@ -56,7 +56,8 @@ class Quantiles:
 class LevelForecast:
     """One load level. Rates are of the whole deployment, tokens or requests per second.
 
-    ``utilization`` is the share of time an engine computes; ``kv_share`` the largest share of the cache in use.
+    ``utilization`` is the share of time an engine computes; ``kv_share`` the largest share of the cache in use;
+    ``mean_running`` and ``most_running`` count the requests in one engine's running set.
     """
 
     load: Load
@@ -70,6 +71,7 @@ class LevelForecast:
     preemptions: int
     kv_share: float
     mean_running: float
+    most_running: int
     utilization: float
     refused: int
     binding: Binding
@@ -150,6 +152,7 @@ def _level(load: Load, trace: Trace, steps: StepModel, *, blocks: int, engines: 
         preemptions=trace.preemptions * engines,
         kv_share=trace.peak_blocks / blocks if blocks else 0.0,
         mean_running=trace.work.samples / max(1, trace.work.iterations) / steps.tokens_per_sequence,
+        most_running=trace.most_running,
         utilization=trace.work.busy_s / duration if duration else 0.0,
         refused=trace.refused * engines,
         binding=_binding(trace, steps, duration),

@@ -246,3 +246,5 @@ _READERS = {
     "long-prefill-token-threshold": ("long_prefill_token_threshold", _positive),
     "speculative-config": ("speculation", _speculation),
 }
+# The flags the equations take in; all others are passed over.
+FLAGS = frozenset(_READERS)

@@ -82,6 +82,7 @@ class Trace:
     gap_counts: list[int] = field(default_factory=list)
     preemptions: int = 0
     peak_blocks: int = 0
+    most_running: int = 0
     hit_tokens: int = 0
     refused: int = 0
     work: Work = field(default_factory=Work)
@@ -212,6 +213,7 @@ class VirtualRun:
         work, scheduler = self.trace.work, self.scheduler
         work.add(batch, seconds, times=times)
         self.trace.peak_blocks = max(self.trace.peak_blocks, scheduler.pool.used)
+        self.trace.most_running = max(self.trace.most_running, len(scheduler.running) + ended)
         if scheduler.waiting:
             full = len(scheduler.running) + ended >= self._settings.max_num_seqs
             if full:

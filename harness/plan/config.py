@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.plan.pruning import PruneRule
 from harness.plan.spans import LocatedText, Source, Span
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class SweepConfig:
     zone: str | None = None
     slo: str | None = None
     early_stop: bool | None = None
+    prune: PruneRule | None = None
     repeats: int = 1
     models: Mapping[str, str] = field(default_factory=dict)
     engines: Mapping[str, str] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from harness.plan.config import (
 from harness.plan.findings import Findings
 from harness.plan.matrix_reader import read_matrix
 from harness.plan.nodes import Entries, Items, Node
+from harness.plan.pruning import read_prune
 from harness.plan.reader import Reader
 from harness.plan.search_reader import ARRIVALS, is_search, read_search
 from harness.plan.spans import Source
@@ -25,7 +26,7 @@ from harness.plan.workload_reader import existing_file, read_workload
 
 KEYS = (
     "name", "question", "zone", *AXES, "models", "matrix", "exclude", "include",
-    "workload", "load", "repeats", "slo", "early-stop", "timeouts", "engines", "engine-environment",
+    "workload", "load", "repeats", "slo", "early-stop", "prune", "timeouts", "engines", "engine-environment",
 )  # fmt: skip
 LOADS = ("concurrency", "rate", "ramp", "steps", "trace")
 OPEN_LOADS = LOADS[1:]
@@ -72,6 +73,7 @@ def read_config(source: Source, documents: Sequence[Node], findings: Findings) -
         zone=text.get("zone"),
         slo=text.get("slo"),
         early_stop=reader.switch(top["early-stop"], "early-stop") if "early-stop" in top else None,
+        prune=read_prune(reader, top["prune"]) if "prune" in top else None,
         repeats=(reader.integer(top["repeats"], "repeats", minimum=1, maximum=1000) or 1)
         if "repeats" in top
         else 1,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.forecast.hardware import Gpu
 from harness.forecast.models import ModelFacts, NotCovered, from_config
-from harness.forecast.settings import EngineSettings, from_values
+from harness.forecast.settings import FLAGS, EngineSettings, from_values
 from harness.forecast.tables import gpu as gpu_of
 from harness.forecast.tables import model as model_of
 from harness.params.argv import read
 from harness.params.lint import knowledge_of
+from harness.params.reading import Argument
+from harness.params.settings import default_value
 from harness.plan.cells import Cell
 
 # Keys of a config.json by which ``--hf-overrides`` would make another model of it.
@@ -26,11 +28,12 @@ RESHAPING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CellEngine:
-    """One replica's model, GPU and settings."""
+    """One replica's model, GPU and settings. ``others``: arguments outside the equations that are not defaults."""
 
     model: ModelFacts
     gpu: Gpu
     settings: EngineSettings
+    others: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,18 @@ def engine_with(cell: Cell, model: ModelFacts) -> CellEngine | UnknownEngine:
     gpu = gpu_of(cell.gpu_type)
     if gpu is None:
         return UnknownEngine(f"no facts of GPU '{cell.gpu_type}'")
-    settings = settings_of(cell)
-    return settings if isinstance(settings, UnknownEngine) else CellEngine(model, gpu, settings)
+    asked = _asked(cell)
+    return asked if isinstance(asked, UnknownEngine) else CellEngine(model, gpu, *asked)
 
 
 def settings_of(cell: Cell) -> EngineSettings | UnknownEngine:
     """What the cell's parameters come to, whatever the model and the GPU."""
+    asked = _asked(cell)
+    return asked if isinstance(asked, UnknownEngine) else asked[0]
+
+
+def _asked(cell: Cell) -> tuple[EngineSettings, tuple[tuple[str, str], ...]] | UnknownEngine:
+    """The settings, and the arguments that the equations do not take in."""
     reading = read(cell.parameters, knowledge_of(cell.engine_version).grammar)
     if reading.problems:
         return UnknownEngine("its parameters are refused; run `harness lint`")
@@ -77,4 +86,14 @@ def settings_of(cell: Cell) -> EngineSettings | UnknownEngine:
     settings = from_values(values, engine_version=cell.engine_version, gpu_count=cell.gpu_count)
     if values.get("speculative-config") and settings.speculation is None:
         return UnknownEngine("--speculative-config does not say how many tokens are drafted")
-    return settings
+    return settings, _others(reading.arguments)
+
+
+def _others(arguments: Iterable[Argument]) -> tuple[tuple[str, str], ...]:
+    """Names and values, in order of name; of a repeated argument the last counts, as for the engine."""
+    found = {}
+    for argument in arguments:
+        if argument.valid and argument.name is not None and argument.name not in FLAGS:
+            default = default_value(argument.spec.default or "None", argument.spec.type)
+            found[argument.name] = "" if argument.converted == default else repr(argument.converted)
+    return tuple(sorted((name, value) for name, value in found.items() if value))

@@ -51,6 +51,7 @@ def sweep_schema() -> Schema:
                 "description": "End a level once it is lost, and skip higher ones; true where there is an slo.",
                 "type": "boolean",
             },
+            "prune": _prune(),
             "timeouts": _closed(
                 "How long to wait.",
                 dict.fromkeys(("ready", "operation", "delete", "request"), DURATION),
@@ -214,6 +215,30 @@ def _workload() -> Schema:
             "extra": {"description": "Added to every request body.", "type": "object"},
         },
         dependentRequired={"think-time": ["turns"]},
+    )
+
+
+def _prune() -> Schema:
+    share = {"type": "string", "pattern": r"^\d+(\.\d+)?%$"}
+    return _closed(
+        "Cells to leave out by their forecast; each GPU family keeps its best one.",
+        {
+            "keep": {
+                "description": "Keep this share of the cells, best first: 20%.",
+                "anyOf": [share, {"type": "number", "exclusiveMinimum": 0, "maximum": 1}],
+            },
+            "within": {
+                "description": "Keep the cells within this factor of the best predicted cost.",
+                "type": "number",
+                "minimum": 1,
+            },
+            "equivalent": {
+                "description": "Leave out cells that would run the same as an earlier one.",
+                "type": "boolean",
+            },
+        },
+        minProperties=1,
+        **{"not": {"required": ["keep", "within"]}},
     )
 
 

@@ -21,7 +21,8 @@ class Resolved:
     ``started_at`` is ISO 8601 in UTC; ``deployer`` is ``exoscale``, ``local`` or ``existing``; ``simulated`` is
     True when no real hardware was used, ``virtual`` when no real time passed either; ``slo``, ``workload`` and
     ``load`` are as the file gave them; ``models`` holds what the forecast knows of each model it covers, as
-    ``ModelFacts.to_json`` has it.
+    ``ModelFacts.to_json`` has it; ``prune`` is the rule by which cells were left out, ``pruned`` the reason of each,
+    by cell id.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Resolved:
     prices: PriceTable | None = None
     virtual: bool = False
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    prune: str | None = None
+    pruned: Mapping[str, str] = field(default_factory=dict)
     tool_version: str = __version__
 
     def to_json(self) -> dict[str, Any]:
@@ -62,6 +65,8 @@ class Resolved:
             "config_sha256": self.config_sha256,
             "prices": None if self.prices is None else self.prices.to_json(),
             "models": {name: dict(facts) for name, facts in self.models.items()},
+            "prune": self.prune,
+            "pruned": dict(self.pruned),
             "cells": [_cell_to_json(cell) for cell in self.cells],
         }
 
@@ -92,6 +97,8 @@ class Resolved:
                 prices=None if prices is None else PriceTable.parse(prices, source=source),
                 virtual=document.get("virtual", False),
                 models=document.get("models") or {},
+                prune=document.get("prune"),
+                pruned=document.get("pruned") or {},
                 tool_version=document.get("tool_version", "unknown"),
             )
         except (KeyError, TypeError) as error:

@@ -93,6 +93,11 @@ def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     if not account.finished:
         reason = f"interrupted by {account.interrupted_by}" if account.interrupted_by else "not finished"
         yield f"The sweep is partial ({reason}); what it measured before that is below."
+    if run.resolved.pruned:
+        yield (
+            f"{len(run.resolved.pruned)} of {len(run.cells)} cells were not measured: their forecast left them out "
+            f"({run.resolved.prune}); the reasons stand with the cells."
+        )
     left = [entry.run_id for entry in account.runs if entry.deleted is False]
     if left:
         yield f"Not proven deleted, may still cost money: {', '.join(left)}. Run `harness cleanup`."

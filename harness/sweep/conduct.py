@@ -88,7 +88,11 @@ def resolve(
         simulated=deployer.simulated,
         virtual=virtual,
         deployer=deployer.kind,
-        cells=(*plan.accepted, *(refusal.cell for refusal in plan.refused)),
+        cells=(
+            *plan.accepted,
+            *(pruned.cell for pruned in plan.pruned),
+            *(refusal.cell for refusal in plan.refused),
+        ),
         question=config.question,
         zone=config.zone,
         seed=config.workload.seed,
@@ -99,6 +103,8 @@ def resolve(
         config_sha256=config.sha256,
         prices=prices,
         models=_facts(config),
+        prune=None if plan.rule is None else plan.rule.text,
+        pruned={pruned.cell.id: pruned.reason for pruned in plan.pruned},
     )
 
 
@@ -128,7 +134,11 @@ def start_folder(
 
 
 def refuse(journal: Journal, plan: Preflight, *, repeats: int) -> None:
-    """One event per refused run, with its reason and all findings."""
+    """One event per refused run, with its reason and all findings, and one per pruned run."""
+    for pruned in plan.pruned:
+        for repeat in range(repeats):
+            skipped = {"reason": f"pruned: {pruned.reason}", "prune": plan.rule and plan.rule.text}
+            journal.append("skipped", run_id=run_id(pruned.cell, repeat), data=skipped)
     for refusal in plan.refused:
         findings = [f"{finding.code}: {finding.message}" for finding in refusal.findings]
         for repeat in range(repeats):

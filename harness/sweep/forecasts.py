@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.forecast.cell import Forecast, forecast_cell
 from harness.forecast.load import Arrivals, Load
+from harness.forecast.memory import largest_max_model_len, largest_max_num_seqs
 from harness.load.lengths import mean_length
 from harness.plan.cells import Cell
-from harness.plan.config import LoadLevel, SweepConfig
-from harness.plan.engine import UnknownEngine, engine_of
+from harness.plan.config import LoadLevel, SearchLevel, SweepConfig
+from harness.plan.engine import CellEngine, UnknownEngine, engine_of
 from harness.sweep.loads import arrivals, first_of, lengths
 
 ARRIVALS = {"constant": Arrivals.CONSTANT}
@@ -19,10 +20,11 @@ ARRIVALS = {"constant": Arrivals.CONSTANT}
 
 @dataclass(frozen=True, slots=True)
 class CellForecast:
-    """A cell's forecast, or the reason why there is none."""
+    """A cell's forecast and the engine it is of, or the reason why there is none."""
 
     forecast: Forecast | None
     reason: str | None = None
+    engine: CellEngine | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Milliseconds and tokens per second per level; latencies are means."""
@@ -31,6 +33,7 @@ class CellForecast:
         return {
             "interval": self.forecast.interval,
             "kv_cache_tokens": self.forecast.memory.tokens,
+            **self._largest(),
             "levels": [
                 {
                     "arrivals": level.load.arrivals.value,
@@ -42,6 +45,16 @@ class CellForecast:
                 }
                 for level in self.forecast.levels
             ],
+        }
+
+    def _largest(self) -> dict[str, int]:
+        """The longest max-model-len, and the largest max-num-seqs, that still start, everything else as it is."""
+        if self.engine is None:
+            return {}
+        each = (self.engine.model, self.engine.gpu, self.engine.settings)
+        return {
+            "largest_max_model_len": largest_max_model_len(*each),
+            "largest_max_num_seqs": largest_max_num_seqs(*each),
         }
 
 
@@ -80,7 +93,7 @@ def forecast(
     )
     if found.failure is not None:
         return CellForecast(None, f"would not start: {found.failure.message.partition('. ')[0]}")
-    return CellForecast(found)
+    return CellForecast(found, engine=engine)
 
 
 def unforecast(config: SweepConfig) -> str | None:
@@ -101,6 +114,27 @@ def left_out(config: SweepConfig) -> list[str]:
         return []
     levels = map(first_of, config.load)
     return [arrivals(level).label for level in levels if load_of(level, config) is None]
+
+
+def has_searches(config: SweepConfig) -> bool:
+    """True when some loads are found while the sweep runs."""
+    return any(isinstance(level, SearchLevel) for level in config.load)
+
+
+def searched(config: SweepConfig) -> SweepConfig:
+    """The sweep with the loads a search may come to in the place of its first: each twice the one before it."""
+    levels: list[LoadLevel | SearchLevel] = []
+    for level in config.load:
+        first = first_of(level)
+        steps = level.most_steps if isinstance(level, SearchLevel) else 1
+        levels += [_times(first, 2**step) for step in range(steps)]
+    return replace(config, load=tuple(levels))
+
+
+def _times(level: LoadLevel, factor: int) -> LoadLevel:
+    if level.concurrency is not None:
+        return replace(level, concurrency=level.concurrency * factor)
+    return level if level.rate_per_s is None else replace(level, rate_per_s=level.rate_per_s * factor)
 
 
 def load_of(level: LoadLevel, config: SweepConfig) -> Load | None:

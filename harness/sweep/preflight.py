@@ -14,6 +14,8 @@ from harness.params.lint import lint_parameters
 from harness.plan.cells import Cell
 from harness.plan.config import SweepConfig
 from harness.plan.matrix import expand
+from harness.plan.pruning import PruneRule
+from harness.sweep.startable import start_finding
 
 SECRET = "secret-in-parameters"
 
@@ -34,21 +36,34 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Pruned:
+    """A cell that could run and is left out by its forecast; ``reason`` is one line."""
+
+    cell: Cell
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Preflight:
-    """The cells to run, in the file's order, and those refused. ``warnings`` are distinct findings below an error."""
+    """The cells to run, in the file's order, those refused and those pruned.
+
+    ``warnings`` are distinct findings below an error; ``rule`` is what was pruned by, None when nothing was to be.
+    """
 
     accepted: tuple[Cell, ...]
     refused: tuple[Refusal, ...]
     warnings: tuple[Diagnostic, ...]
+    pruned: tuple[Pruned, ...] = ()
+    rule: PruneRule | None = None
 
     @property
     def cells(self) -> int:
         """How many cells the file asks for."""
-        return len(self.accepted) + len(self.refused)
+        return len(self.accepted) + len(self.refused) + len(self.pruned)
 
 
 def preflight(config: SweepConfig, *, managed: bool, authorized: Sequence[str] | None = None) -> Preflight:
-    """Lint every cell. ``managed``: the deployment is a platform's, whose own rules hold too.
+    """Lint every cell. ``managed``: the deployment is a platform's, whose own rules and named GPUs hold too.
 
     ``authorized`` are the GPU families the platform allows us, None while it has not been asked. ConfigError when
     a parameter holds a secret: results keep every parameter.
@@ -62,6 +77,8 @@ def preflight(config: SweepConfig, *, managed: bool, authorized: Sequence[str] |
         if key not in linted:
             findings = lint_cell(cell, models, authorized)
             refuse_secrets(cell, findings)
+            if managed and cell.model not in models and (short := start_finding(cell)) is not None:
+                findings = (*findings, short)
             linted[key] = tuple(relevant(findings, managed=managed))
         errors = tuple(finding for finding in linted[key] if finding.is_error)
         for finding in linted[key]:

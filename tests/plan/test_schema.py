@@ -11,6 +11,7 @@ import yaml
 from harness.errors import ConfigError
 from harness.plan.config import load_config
 from harness.plan.config_reader import KEYS, LEVEL_KEYS, TIMEOUT_KEYS
+from harness.plan.pruning import PRUNE_KEYS
 from harness.plan.schema import sweep_schema
 from harness.plan.search_reader import SEARCH_KEYS
 from harness.plan.workload_reader import LENGTH_KEYS, TIME_KEYS, WORKLOAD_KEYS
@@ -70,6 +71,12 @@ WRONG = [
     {"parameters": "--x"},
     {"models": {"m/m": {}}},
     {"engines": {"0.15.1": 3}},
+    {"prune": {}},
+    {"prune": {"keep": "20%", "within": 1.5}},
+    {"prune": {"keep": 2}},
+    {"prune": {"within": 0.5}},
+    {"prune": {"equivalent": "yes"}},
+    {"prune": {"best": "20%"}},
 ]
 
 # changes of BASE that both take
@@ -95,6 +102,10 @@ RIGHT = [
         }
     },
     {"timeouts": {"ready": 90, "delete": "1h30m"}},
+    {"prune": {"keep": "20%", "equivalent": True}},
+    {"prune": {"keep": 0.2}},
+    {"prune": {"within": 1.5}},
+    {"prune": {"equivalent": True}},
     {
         "load": [
             {"ramp": [0, 2], "duration": "1m", "max-in-flight": 8},
@@ -148,6 +159,7 @@ def test_schema_itself_is_valid_and_has_the_readers_keys() -> None:
     assert set(items["else"]["properties"]) == set(LEVEL_KEYS)
     assert set(items["then"]["properties"]) == set(SEARCH_KEYS)
     assert set(properties["timeouts"]["properties"]) == set(TIMEOUT_KEYS)
+    assert set(properties["prune"]["properties"]) == set(PRUNE_KEYS)
     length = properties["workload"]["properties"]["input-tokens"]["anyOf"][1]
     assert set(length["properties"]) == set(LENGTH_KEYS)
     pause = properties["workload"]["properties"]["think-time"]["anyOf"][2]

@@ -128,21 +128,27 @@ def weigh(facts: ModelFacts, card: Gpu, chosen: EngineSettings) -> Balance:
 
 
 def finding(context: Context, settings: Settings, balance: Balance, *, best: int) -> Diagnostic:
-    """What does not fit, and the longest sequence that would."""
+    """What does not fit, at the argument that could be changed."""
+    report = context.error if balance.excess > MARGIN else context.warning
+    message, hint = told(balance, best=best)
+    if balance.fixed >= balance.has:
+        return report(CODE, None, message, hint=hint)
     span = settings.span("max-model-len", "gpu-memory-utilization", "tensor-parallel-size")
-    certain = balance.excess > MARGIN
-    report = context.error if certain else context.warning
+    return report(CODE, span, message, hint=hint)
+
+
+def told(balance: Balance, *, best: int) -> tuple[str, str]:
+    """What does not fit, and what would: ``best`` is the longest sequence that does, 0 when none does."""
     need, have = format_bytes(balance.needs), format_bytes(balance.has)
     weights = format_bytes(balance.plan.weights_bytes)
     if balance.fixed >= balance.has:
         message = (
             f"the weights ({weights} per GPU) leave no memory for the KV cache: {need} needed, {have} there"
         )
-        return report(CODE, None, message, hint="more or larger GPUs, or a quantized model")
-    verb = "does not fit" if certain else "hardly fits"
+        return message, "more or larger GPUs, or a quantized model"
+    verb = "does not fit" if balance.excess > MARGIN else "hardly fits"
     message = (
         f"a sequence of {balance.plan.max_model_len} tokens {verb} beside the weights ({weights} per GPU): "
         f"{need} of memory needed, {have} there"
     )
-    hint = f"--max-model-len {best} at most" if best > 0 else "more or larger GPUs"
-    return report(CODE, span, message, hint=hint)
+    return message, f"--max-model-len {best} at most" if best > 0 else "more or larger GPUs"
