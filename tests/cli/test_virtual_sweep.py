@@ -174,3 +174,18 @@ def test_virtual_time_is_a_way_to_simulate_and_no_other(config: Path, tmp_path: 
         assert ran.returncode == 2
         assert "Traceback" not in ran.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_virtual_time_has_no_use_for_a_cluster(config: Path, tmp_path: Path) -> None:
+    arguments = [
+        "--simulate",
+        "--virtual",
+        "--executor",
+        "dask://127.0.0.1:9",
+        "--results",
+        str(tmp_path / "r"),
+    ]
+    ended = run(str(config), *arguments)
+    assert ended.returncode == 2
+    assert "--executor has no part in virtual time" in ended.stderr
+    assert not (tmp_path / "r").exists()

@@ -6,7 +6,6 @@ import asyncio
 import importlib.util
 import json
 import pickle
-import signal
 import subprocess
 import sys
 import time
@@ -83,6 +82,14 @@ async def under_way(server: Any, task: asyncio.Task[Any]) -> None:
         if task.done():
             task.result()
     raise AssertionError("waited in vain")
+
+
+async def bereft(address: str, job: LoadJob, server: Any, *, of: subprocess.Popen[bytes]) -> None:
+    """Measure, and lose a process of the cluster while two streams run."""
+    task = asyncio.ensure_future(measured(address, job))
+    await under_way(server, task)
+    of.kill()
+    await asyncio.wait_for(task, 90)
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
@@ -234,17 +241,10 @@ def test_a_lost_worker_is_one_clear_error_and_ends_the_others(
     server = serve(lab.answering(gap_s=0.05))
     job = job_for(lab, server.url, Stage(arrivals=ClosedLoop(2), duration_s=120), output=3000)
     with dask_cluster.running(tmp_path) as made:
-
-        async def run() -> None:
-            task = asyncio.ensure_future(measured(made.address, job))
-            await under_way(server, task)
-            made.workers[1].send_signal(signal.SIGKILL)
-            await asyncio.wait_for(task, 60)
-
         with pytest.raises(
             NetworkError, match=r"the worker on '.+' \(tcp://.+\) was lost, and shard [12] of 2"
         ):
-            asyncio.run(run())
+            asyncio.run(bereft(made.address, job, server, of=made.workers[1]))
         assert within(5, lambda: not made.load_processes())
         assert server.closed_within(5)
         assert KEY not in made.logs
@@ -258,15 +258,8 @@ def test_a_lost_scheduler_is_one_clear_error(
     server = serve(lab.answering(gap_s=0.05))
     job = job_for(lab, server.url, Stage(arrivals=ClosedLoop(2), duration_s=120), output=3000)
     with dask_cluster.running(tmp_path) as made:
-
-        async def run() -> None:
-            task = asyncio.ensure_future(measured(made.address, job))
-            await under_way(server, task)
-            made.scheduler.send_signal(signal.SIGKILL)
-            await asyncio.wait_for(task, 90)
-
         with pytest.raises(NetworkError, match=r"cluster|scheduler"):
-            asyncio.run(run())
+            asyncio.run(bereft(made.address, job, server, of=made.scheduler))
         # Workers do not outlive their scheduler for long, nor their load processes them.
         assert within(60, lambda: not made.load_processes())
 

@@ -22,13 +22,14 @@ import pytest
 from harness.errors import InternalError, NetworkError
 from harness.load import worker
 from harness.load.arrivals import Arrivals, ClosedLoop, ConstantRate
-from harness.load.job import LoadJob, Shard, job_to_json, processes_for, stage_part
+from harness.load.conversations import Conversations
+from harness.load.job import LoadJob, Shard, job_to_json, mean_turns, processes_for, stage_part
 from harness.load.lengths import FixedLength
 from harness.load.monitor import Progress
 from harness.load.records import Endpoint, Outcome
 from harness.load.session import measure, measure_in_process
 from harness.load.stage import Stage
-from harness.load.workload import Workload
+from harness.load.workload import Item, Workload
 from harness.secret import Secret
 
 Serve = Callable[..., Any]
@@ -150,6 +151,42 @@ def test_as_many_processes_as_the_load_needs(
     stage = Stage(arrivals=ClosedLoop(users), duration_s=1.0, requests=requests)
     job = replace(job_for(lab, "http://127.0.0.1:9/v1", stage), processes=asked)
     assert processes_for(job, cores=4) == processes
+
+
+TURNS = Conversations(turns=FixedLength(4))
+
+
+@pytest.mark.parametrize(
+    ("rate_req_s", "output", "conversations", "processes"),
+    [
+        # One process makes and reads 500 requests a second, or 12,800 tokens.
+        (500, 5, None, 1),
+        (501, 5, None, 2),
+        (100, 128, None, 1),
+        (100, 300, None, 3),
+        (130, 5, TURNS, 2),
+        (9999, 5, None, 4),
+    ],
+)
+def test_an_open_loop_has_as_many_processes_as_its_rate_needs(
+    lab: ModuleType, rate_req_s: float, output: int, conversations: Conversations | None, processes: int
+) -> None:
+    stage = Stage(arrivals=ConstantRate(rate_req_s), duration_s=1.0)
+    job = job_for(lab, "http://127.0.0.1:9/v1", stage, output=output)
+    job = replace(job, workload=replace(job.workload, conversations=conversations))
+    assert processes_for(job, cores=4) == processes
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "turns"), [(None, (0, 2), 2.0), (5, (0, 2), 2.0), (1, (3,), 1.0), (6, (), 6.0)]
+)
+def test_an_arrival_brings_the_turns_of_its_conversation(
+    wanted: int | None, given: tuple[int, ...], turns: float
+) -> None:
+    conversations = Conversations(turns=None if wanted is None else FixedLength(wanted))
+    items = tuple(Item("a", later=("b",) * later) for later in given)
+    assert mean_turns(Workload(items=items, conversations=conversations)) == turns
+    assert mean_turns(Workload(items=items)) == 1.0
 
 
 @pytest.mark.parametrize("processes", [1, 2])
