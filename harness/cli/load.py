@@ -12,7 +12,8 @@ from harness.cli.load_options import duration, key_from, prompts_from, stages_fr
 from harness.cli.load_session import Session, course_for
 from harness.cli.loading import definitions_of, report_json, table_of
 from harness.errors import HarnessError
-from harness.load.levels import Finding
+from harness.load.cluster import open_crew
+from harness.load.levels import Course, Finding
 from harness.load.records import Endpoint
 from harness.load.request import PATHS
 from harness.load.slo import Slo
@@ -171,7 +172,12 @@ class LoadInterrupted(HarnessError):
 @click.option(
     "--processes",
     type=click.IntRange(1, 256),
-    help="Client processes per stage; as many as needed unless given.",
+    help="Client processes per stage; as many as the load needs, on a cluster one a worker, unless given.",
+)
+@click.option(
+    "--executor",
+    metavar="URL",
+    help="Run the processes on a dask cluster: dask://HOST:PORT of its scheduler, tls://HOST:PORT with TLS.",
 )
 @click.option(
     "--definitions",
@@ -190,6 +196,10 @@ def command(url: str, **options: Any) -> int:
     harness load https://x.example/v1 --api-key-env KEY --rate 4 --slo 'ttft_p95<=1s,tpot_p95<=60ms'
     harness load https://x.example/v1 --api-key-env KEY --rate 1 --slo mlperf-llama-3.1-8b --find rate
     harness load http://127.0.0.1:8000 --concurrency 16 --turns 2-6 --think-time lognormal:2s,0.5 --duration 5m
+    harness load https://x.example/v1 --api-key-env KEY --concurrency 4096 --executor dask://10.0.0.5:8786
+
+    On a cluster every worker needs this version of harness, and files that are named (--ca-file) at the same place.
+    The key travels with the task: use a scheduler with TLS (tls://, certificates as dask's configuration names them).
 
     Exit codes: 0 measured, 1 an SLO missed or a stage without one success, 2 wrong usage, 3 no connection, or
     interrupted.
@@ -212,7 +222,7 @@ def command(url: str, **options: Any) -> int:
     )
     interrupted = False
     try:
-        asyncio.run(session.run(course, of=None if options["find"] else len(stages)))
+        asyncio.run(run_on(options["executor"], session, course, of=None if options["find"] else len(stages)))
     except KeyboardInterrupt:
         interrupted = True
     if session.measured:
@@ -227,6 +237,12 @@ def command(url: str, **options: Any) -> int:
         raise LoadInterrupted(f"interrupted after {len(session.measured)}{of} stages")
     kept = [each.metrics.slo_met is not False and each.metrics.succeeded > 0 for each in session.measured]
     return 0 if (any(kept) if options["find"] else all(kept)) else 1
+
+
+async def run_on(executor: str | None, session: Session, course: Course, *, of: int | None) -> None:
+    """Run the session with the processes of this machine, or of a cluster."""
+    async with open_crew(executor) as session.crew:
+        await session.run(course, of=of)
 
 
 def show(session: Session, *, json_path: str | None, finding: Finding | None, definitions: bool) -> None:

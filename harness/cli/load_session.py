@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.cli.loading import LoadView, Measured
 from harness.errors import UsageError
+from harness.load.crew import Crew, LocalCrew
 from harness.load.definitions import variants
 from harness.load.levels import Course, Search
 from harness.load.metrics import summarise
@@ -15,7 +16,7 @@ from harness.load.probe import probe_endpoint
 from harness.load.records import Endpoint
 from harness.load.scrape import note_growth, read_metrics
 from harness.load.server_side import server_side
-from harness.load.session import LoadJob, measure_in_process
+from harness.load.session import LoadJob, measure_with
 from harness.load.slo import Slo
 from harness.load.stage import Stage
 from harness.load.workload import Workload
@@ -54,6 +55,7 @@ class Session:
     ) -> None:
         self.endpoint, self.workload, self.seed, self.slo = endpoint, workload, seed, slo
         self.processes = processes
+        self.crew: Crew = LocalCrew()
         self.records_path = None if records_path is None else Path(records_path)
         self.model = endpoint.model
         self.measured: list[Measured] = []
@@ -80,7 +82,7 @@ class Session:
             before = await read_metrics(self.endpoint)
             with LoadView() as view:
                 view.begin(stage.label, number=number, of=of)
-                result = await measure_in_process(job, on_progress=view.progress)
+                result = await measure_with(self.crew, job, on_progress=view.progress)
             note_growth(result, before, await read_metrics(self.endpoint) if before is not None else None)
             metrics = summarise(result, slo=self.slo)
             server = None if result.server_metrics is None else server_side(result.server_metrics)

@@ -67,6 +67,8 @@ class LoadView:
 
 def progress_line(progress: Progress) -> str:
     """``measure 4/30 s · 8 in flight · 3.1 req/s · 210 tok/s · TTFT 52 ms · TPOT 12.1 ms · 2 timeout``."""
+    if progress.waiting_for:
+        return f"waiting for {progress.waiting_for} {'shard' if progress.waiting_for == 1 else 'shards'}"
     total = "" if progress.total_s is None else f"/{progress.total_s:.0f}"
     words = [
         f"{progress.phase} {progress.elapsed_s:.0f}{total} s",
@@ -115,6 +117,7 @@ def table_of(measured: Sequence[Measured], *, slo: Slo | None) -> str:
         lines += [f"{each.metrics.label}: {verdict.state}: {reason}" for reason in verdict.reasons]
     lines += [line for line in map(turns_line, measured) if line is not None]
     lines += [line for line in map(server_line, measured) if line is not None]
+    lines += [line for line in map(hosts_line, measured) if line is not None]
     return "\n".join(lines)
 
 
@@ -128,6 +131,18 @@ def definitions_of(measured: Sequence[Measured]) -> str:
             figures = f"p50 {p50:>9}  p99 {p99:>9}"
             lines.append(f"  {variant.tool:<10}  {variant.figure:<4}  {figures}  {variant.definition}")
     return "\n".join(lines)
+
+
+def hosts_line(measured: Measured) -> str | None:
+    """The hosts of a cluster and how well their clocks are known; None when all ran here."""
+    words = [
+        f"{host.host} ({host.shards} {'shard' if host.shards == 1 else 'shards'}) {host.offset_s * 1000:+.1f} ms "
+        f"± {host.uncertainty_s * 1000:.1f}"
+        for host in measured.client.hosts
+    ]
+    return (
+        f"{measured.metrics.label}: clocks of the hosts against ours: {', '.join(words)}" if words else None
+    )
 
 
 def turns_line(measured: Measured) -> str | None:
@@ -254,6 +269,15 @@ def _stage_json(measured: Measured) -> dict[str, Any]:
             "loop_lag_p99_ms": client.loop_lag_p99_s * 1000,
             "connections_opened": client.connections_opened,
             "processes": client.processes,
+            "hosts": [
+                {
+                    "host": host.host,
+                    "shards": host.shards,
+                    "clock_offset_ms": host.offset_s * 1000,
+                    "clock_uncertainty_ms": host.uncertainty_s * 1000,
+                }
+                for host in client.hosts
+            ],
         },
         "server": None if measured.server is None else asdict(measured.server),
         "definitions": [

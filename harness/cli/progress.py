@@ -132,6 +132,8 @@ class SweepView:
 
 def told(progress: Progress) -> str:
     """What a load test says now, short enough for a table."""
+    if progress.waiting_for:
+        return f"waiting for {progress.waiting_for} shards"
     words = [progress.phase, f"{progress.in_flight} in flight", f"{progress.output_tok_s:.0f} tok/s"]
     if progress.ttft_s is not None:
         words.append(f"TTFT {progress.ttft_s * 1000:.0f} ms")

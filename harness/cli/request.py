@@ -58,6 +58,7 @@ class SweepRequest:
     yes: bool = False
     terms: Terms = field(default_factory=Terms)
     prices: Path | None = None
+    executor: str | None = None
     began_s: float = field(default_factory=elapsed_s)
 
     @property

@@ -118,6 +118,11 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
     "--faults", type=click.Path(dir_okay=False), metavar="FILE", help="Faults of the simulated cloud."
 )
 @click.option(
+    "--executor",
+    metavar="URL",
+    help="Load with the workers of a dask cluster: dask://HOST:PORT of its scheduler, tls://HOST:PORT with TLS.",
+)
+@click.option(
     "--same-organisation",
     is_flag=True,
     help="With --resume: the API key is another one than before, but of the same organisation.",
@@ -151,6 +156,7 @@ def command(
     time_scale: float | None,
     seed: int | None,
     faults: str | None,
+    executor: str | None,
     same_organisation: bool,
     as_json: bool,
 ) -> int:
@@ -209,6 +215,7 @@ def command(
             prune=said(prune, no_prune=no_prune),
         ),
         prices=None if prices is None else Path(prices),
+        executor=executor,
     )
     outcome = run_sweep(request)
     if as_json:

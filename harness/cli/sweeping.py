@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import click
@@ -20,6 +21,9 @@ from harness.cli.request import SweepRequest
 from harness.cli.resuming import Earlier, recall, reopen
 from harness.cli.sweep import default_results
 from harness.errors import UsageError
+from harness.load.cluster import open_crew
+from harness.load.crew import Crew
+from harness.load.session import measure_with
 from harness.plan.config import SweepConfig, load_config
 from harness.results.clock import elapsed_s
 from harness.results.files import StoreError, write_json
@@ -28,6 +32,7 @@ from harness.results.store import RunFolder, load_prices
 from harness.sweep.budget import Budget
 from harness.sweep.conduct import Conduct, conduct, plan_runs, resolve, start_folder
 from harness.sweep.estimates import Timing
+from harness.sweep.measure import Instruments
 from harness.sweep.preflight import Preflight, preflight
 from harness.sweep.runner import Limits, SweepOutcome, require_nothing_left
 from harness.sweep.states import Ledger, Result
@@ -47,6 +52,10 @@ def run_sweep(request: SweepRequest) -> Ended:
     request, path, earlier = recall(request)
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if request.choice.virtual:
+        if request.executor is not None:
+            raise UsageError(
+                "--executor has no part in virtual time: no process waits there, here or on a cluster"
+            )
         from harness.simulator.virtual_time import VirtualLoop
 
         loop_factory = VirtualLoop
@@ -66,7 +75,10 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
     budget = make_budget(config, plan.accepted, request, prices=prices, times=times, earlier=earlier)
     agree(config, plan, budget, request, prices=prices, times=times)
     folder_path = request.resume or request.results or default_results(config.name)
-    async with open_cloud(request.choice, config, log_folder=folder_path / "logs") as cloud:
+    async with (
+        open_crew(request.executor) as crew,
+        open_cloud(request.choice, config, log_folder=folder_path / "logs") as cloud,
+    ):
         if request.resume is not None and cloud.credentials is not None and not cloud.where.get("embedded"):
             refuse_another_cloud(
                 cloud.credentials, earlier.started, same_organisation=request.choice.same_organisation
@@ -89,7 +101,16 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
         with journal:
             async with models_ready(request, plan, cloud, journal):
                 outcome = await carry_out(
-                    request, config, plan, cloud, folder, journal, budget=budget, ledgers=ledgers, times=times
+                    request,
+                    config,
+                    plan,
+                    cloud,
+                    folder,
+                    journal,
+                    crew=crew,
+                    budget=budget,
+                    ledgers=ledgers,
+                    times=times,
                 )
     return close(folder, plan, outcome)
 
@@ -107,6 +128,7 @@ async def carry_out(
     folder: RunFolder,
     journal: Journal,
     *,
+    crew: Crew,
     budget: Budget,
     ledgers: Mapping[str, Ledger],
     times: Timing,
@@ -117,14 +139,14 @@ async def carry_out(
         for run in plan_runs(plan.accepted, config.repeats, token="")
         if ledgers.get(run.id, Ledger(run.id)).result is not Result.MEASURED
     ]
-    in_zone: dict[str, Any] = {}
+    means: dict[str, Any] = {"instruments": Instruments(drive=partial(measure_with, crew))}
     if cloud.zone is not None:
         attempts = sum(event.kind == "sweep-started" for event in journal.events())
-        in_zone = {"instruments": cloud.zone.instruments(), "token": cloud.zone.token(attempts)}
+        means = {"instruments": cloud.zone.instruments(), "token": cloud.zone.token(attempts)}
     with SweepView(todo) as view:
         reuse = bool(request.terms.reuse)
         how = Conduct(
-            **in_zone,
+            **means,
             limits=Limits(request.parallel, family_gpus=cloud.family_gpus, reuse=reuse),
             patience=cloud.patience,
             budget=budget,

@@ -173,6 +173,15 @@ def mean_rate(arrivals: OpenLoop, *, duration_s: float) -> float:
     return sum(rates) / len(rates)
 
 
+def peak_rate(arrivals: OpenLoop) -> float:
+    """The highest rate that ``arrivals`` offers, in requests per second; of a trace the most within one second."""
+    if not isinstance(arrivals, TraceReplay):
+        return max(rates_of(arrivals))
+    times = np.sort(np.asarray(arrivals.times_s)) * arrivals.stretch
+    within = np.searchsorted(times, times + 1.0) - np.arange(len(times))
+    return float(within.max())
+
+
 def _renewal(shape: float, *, rate: float, duration_s: float, rng: np.random.Generator) -> Times:
     """Cumulated gamma gaps of mean ``1 / rate``, cut at the end."""
     parts: list[Times] = []

@@ -2,121 +2,132 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
+import subprocess
 import sys
-from typing import Any
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from typing import IO
 
 from harness.errors import InternalError
-from harness.load.driver import OnProgress
-from harness.load.job import LoadJob, Shard, job_to_json
-from harness.load.monitor import Progress
-from harness.load.pipe import (
-    CARRIED,
-    COLUMNS,
-    ERROR,
-    FRAME,
-    JOB,
-    META,
-    PROGRESS,
-    READY,
-    START,
-    START_TIME,
-    frame,
-    result_from,
-)
-from harness.load.records import StageResult
+from harness.load.pipe import ERROR, FRAME, JOB, RESULT, START, START_TIME, error_from, frame
 
 END_WITHIN_S = 1.0
-PIPE_BYTES = 1 << 20
+LAST_WORDS_BYTES = 4096
+Hear = Callable[[int, bytes], None]
 
 
 class Child:
-    """One child process. ``end`` must be called, whatever happens: it leaves no process behind."""
+    """One load process. ``run`` blocks the thread that waits for it; the rest may be called from any other.
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._input, self._output = process.stdin, process.stdout
-        self._complaints = asyncio.ensure_future(_read_all(process.stderr))
+    Frames that are neither result nor error go to ``hear``, in the waiting thread.
+    """
 
-    @staticmethod
-    async def start(job: LoadJob, shard: Shard) -> Child:
-        """A process that has been given its part of the job; its key goes down the pipe and nowhere else."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "harness.load.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=PIPE_BYTES,
-            # Ctrl-C is for the parent to act on: in its own session the child does not get it.
-            start_new_session=True,
-        )
-        child = Child(process)
-        described = {"job": job_to_json(job), "shard": [shard.number, shard.of]}
-        with contextlib.suppress(ConnectionError):  # a child that died early explains itself on stderr
-            child._input.write(frame(JOB, json.dumps(described).encode()))
-            await child._input.drain()
-        return child
+    def __init__(self, hear: Hear) -> None:
+        self._hear = hear
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
 
-    async def ready(self) -> None:
-        """Returns when the child has its connections open and waits for the start."""
-        kind, content = await self._frame()
-        if kind != READY:
-            raise _error(content) if kind == ERROR else InternalError("the load process spoke out of turn")
+    def run(self, task: bytes) -> bytearray:
+        """Have the process do ``task`` and return its result; the process is gone when this returns or raises.
+
+        CancelledError after ``stop``. The task goes down the pipe and nowhere else: there is a key in it.
+        """
+        with tempfile.TemporaryFile() as complaints:
+            process = self._start(complaints)
+            try:
+                with contextlib.suppress(OSError):  # a child that died early explains itself on stderr
+                    _write(process, frame(JOB, task))
+                return self._listen(process)
+            except EOFError:
+                if self._stopped:
+                    raise CancelledError from None
+                raise InternalError(
+                    f"the load process ended without a result: {_why(process, complaints)}"
+                ) from None
+            finally:
+                _end(process)
+
+    def _start(self, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._stopped:
+                raise CancelledError
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "harness.load.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                bufsize=0,
+                # Ctrl-C is for the parent to act on: in its own session the child does not get it.
+                start_new_session=True,
+            )
+            return self._process
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> bytearray:
+        while True:
+            kind, length = FRAME.unpack(_read(process, FRAME.size))
+            content = _read(process, length)
+            if kind == RESULT:
+                return content
+            if kind == ERROR:
+                raise error_from(content)
+            self._hear(kind, bytes(content))
 
     def begin(self, at_ns: int) -> None:
-        """Have the stage's origin at ``at_ns`` on the monotonic clock."""
-        self._input.write(frame(START, START_TIME.pack(at_ns)))
+        """Have the stage's origin at ``at_ns`` on this machine's monotonic clock."""
+        if self._process is not None:
+            with contextlib.suppress(OSError):  # one that has died is told of where it is waited for
+                _write(self._process, frame(START, START_TIME.pack(at_ns)))
 
-    async def result(self, on_progress: OnProgress | None) -> StageResult:
-        """Listen until the result is whole; errors of the child are raised here."""
-        meta: dict[str, Any] = {}
-        while True:
-            kind, content = await self._frame()
-            if kind == PROGRESS and on_progress is not None:
-                on_progress(Progress(**json.loads(content)))
-            elif kind == META:
-                meta = json.loads(content)
-            elif kind == ERROR:
-                raise _error(content)
-            elif kind == COLUMNS:
-                return result_from(meta, content)
-
-    async def _frame(self) -> tuple[int, bytes]:
-        try:
-            kind, length = FRAME.unpack(await self._output.readexactly(FRAME.size))
-            return kind, await self._output.readexactly(length)
-        except asyncio.IncompleteReadError:
-            last_words = (await self._complaints).decode("utf-8", "replace").strip().splitlines()[-1:]
-            why = " ".join(last_words) or f"exit code {await self._process.wait()}"
-            raise InternalError(f"the load process ended without a result: {why}") from None
-
-    async def end(self) -> None:
-        """The child gone: by itself once its input closes, killed when it lingers."""
-        self._input.close()
-        try:
-            async with asyncio.timeout(END_WITHIN_S):
-                await self._process.wait()
-        except BaseException as error:
-            if self._process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
-                await self._process.wait()
-            if not isinstance(error, TimeoutError):
-                raise
-        finally:
-            self._complaints.cancel()
+    def stop(self) -> None:
+        """End the process now; nothing it has done is wanted. Harmless when it is over, or has not begun."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._process.kill()
 
 
-def _error(content: bytes) -> Exception:
-    described = json.loads(content)
-    return CARRIED.get(described["type"], InternalError)(described["message"])
+def _write(process: subprocess.Popen[bytes], content: bytes) -> None:
+    assert process.stdin is not None
+    left = memoryview(content)
+    while left:
+        left = left[process.stdin.write(left) :]
 
 
-async def _read_all(stream: asyncio.StreamReader | None) -> bytes:
-    return b"" if stream is None else (await stream.read())[-65536:]
+def _read(process: subprocess.Popen[bytes], length: int) -> bytearray:
+    """Exactly so many bytes of the child's output; EOFError when it ends before."""
+    assert process.stdout is not None
+    content = bytearray(length)
+    left = memoryview(content)
+    while left:
+        got = process.stdout.readinto(left)  # type: ignore[attr-defined]  # unbuffered: a raw file
+        if not got:
+            raise EOFError
+        left = left[got:]
+    return content
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """The child gone: by itself once its input closes, killed when it lingers."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(END_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    process.stdout.close()
+
+
+def _why(process: subprocess.Popen[bytes], complaints: IO[bytes]) -> str:
+    """The last line of a dead child's standard error, or its exit code."""
+    _end(process)
+    size = complaints.seek(0, 2)
+    complaints.seek(max(size - LAST_WORDS_BYTES, 0))
+    lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else f"exit code {process.returncode}"

@@ -43,26 +43,15 @@ class ConnectFailed(Exception):
         self.outcome = outcome
 
 
-class Room:
-    """Counts the bytes that all responses in flight hold together: many floods at once are bounded too."""
-
-    __slots__ = ("held",)
-
-    def __init__(self) -> None:
-        self.held = 0
-
-
 class Connection:
     """Opened by ``open_connection``; one exchange at a time; ``close`` frees the socket.
 
-    ``connect_ns`` and ``tls_ns`` are what opening took, ``idle_since_ns`` when it was last in use. ``room`` may be
-    shared with other connections.
+    ``connect_ns`` and ``tls_ns`` are what opening took, ``idle_since_ns`` when it was last in use.
     """
 
     __slots__ = (
         "_arrived_ns", "_incoming", "_loop", "_outbox", "_outgoing", "_parser", "_response", "_sock", "_tls",
-        "_waiter", "closed", "connect_ns", "connected_ns", "idle_since_ns", "reusable", "room",
-        "tls_ns", "used",
+        "_waiter", "closed", "connect_ns", "connected_ns", "idle_since_ns", "reusable", "tls_ns", "used",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, *, loop: asyncio.AbstractEventLoop) -> None:
@@ -83,7 +72,6 @@ class Connection:
         self.closed = False
         self.reusable = True
         self.used = False
-        self.room = Room()
 
     async def handshake(self, context: ssl.SSLContext, *, host: str) -> None:
         """TLS on the connected socket; ConnectFailed when the certificate or the peer will not do."""
@@ -137,7 +125,7 @@ class Connection:
             raise
         finally:
             self._response = self._parser = self._waiter = None
-            self.room.held -= response.read_bytes
+            response.leave_room()
             self.used = True
             self.idle_since_ns = time.monotonic_ns()
             if not response.complete or not self.reusable:
@@ -245,15 +233,13 @@ class Connection:
         """Feed the parser, within the limits: headers, and body with its framing and trailers."""
         if response.headers_ns is None:
             response.headers_ns = self._arrived_ns
-        response.read_bytes += len(data)
-        self.room.held += len(data)
+        response.came(len(data))
         flood = self._flood(response)
         if flood is not None:
             response.fail(Outcome.MALFORMED, flood)
             response.body.clear()
             # At once: others that are read before this exchange has ended have its room.
-            self.room.held -= response.read_bytes
-            response.read_bytes = 0
+            response.leave_room()
             self.close()
         elif self._parser is not None and not self.closed:
             self._parser.feed_data(data)
@@ -264,7 +250,7 @@ class Connection:
             return f"more than {MAX_HEAD_BYTES >> 20} MiB of response headers"
         if response.read_bytes > MAX_RESPONSE_BYTES:
             return f"more than {MAX_RESPONSE_BYTES >> 20} MiB in one response"
-        if self.room.held > MAX_HELD_BYTES:
+        if response.room.held > MAX_HELD_BYTES:
             return f"more than {MAX_HELD_BYTES >> 20} MiB in all responses in flight"
         return None
 
@@ -322,7 +308,7 @@ class Connection:
         """Keep a piece of the body with the time of the read it came in."""
         response = self._response
         if response is not None and not response.complete:
-            response.body.append((self._arrived_ns, body))
+            response.add(self._arrived_ns, body)
 
     def on_message_complete(self) -> None:
         """The final response is whole."""

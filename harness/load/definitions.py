@@ -13,7 +13,7 @@ import numpy as np
 from harness.load.columns import ABSENT, Columns, Floats, columns_of
 from harness.load.figures import RequestFigures
 from harness.load.records import StageResult
-from harness.load.summary import LatencySummary, summary
+from harness.load.summary import LatencySummary, summary, summary_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def variants(result: StageResult) -> tuple[Variant, ...]:
 def variants_of_columns(columns: Columns) -> tuple[Variant, ...]:
     """``variants`` from columns."""
     figures = RequestFigures.of(columns)
-    good, floats = figures.good, columns.floats
+    good, floats, gaps = figures.good, columns.floats, figures.good_gaps()
     count = columns.integers["completion_tokens"][good]
     tokens = np.where(count == ABSENT, np.nan, count).astype(np.float64)
     sent, first, last = (floats[name][good] for name in ("sent_s", "first_token_s", "last_token_s"))
@@ -43,11 +43,9 @@ def variants_of_columns(columns: Columns) -> tuple[Variant, ...]:
         Variant(
             "harness", "TPOT", "(last_token - first_token) / (n - first chunk's)", summary(figures.tpot[good])
         ),
-        Variant(
-            "harness", "ITL", "gaps between chunks, pooled", summary(figures.gaps[good[figures.gap_owner]])
-        ),
+        Variant("harness", "ITL", "gaps between chunks, pooled", summary(gaps)),
         *_guidellm(sent, first, last, tokens),
-        *_aiperf(sent, first, last, tokens, figures.gaps[good[figures.gap_owner]]),
+        *_aiperf(sent, first, last, tokens, gaps),
         *_vllm(columns, figures, tokens),
     )
 
@@ -96,7 +94,7 @@ def vllm_gaps(columns: Columns, figures: RequestFigures) -> Floats:
     """The gaps it pools over requests: between chunks, the role chunk being the first."""
     good = figures.good
     role_gaps = (columns.floats["first_token_s"] - columns.floats["role_s"])[good]
-    return np.concatenate([figures.gaps[good[figures.gap_owner]], role_gaps[~np.isnan(role_gaps)]])
+    return np.concatenate([figures.good_gaps(), role_gaps[~np.isnan(role_gaps)]])
 
 
 def _vllm(columns: Columns, figures: RequestFigures, tokens: Floats) -> tuple[Variant, ...]:
@@ -125,8 +123,4 @@ def _above_zero(values: Floats) -> Floats:
 
 def _nearest(values: Floats) -> LatencySummary:
     """A summary whose percentiles are values that occurred."""
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return summary(known)
-    p50, p90, p95, p99 = np.percentile(known, [50, 90, 95, 99], method="inverted_cdf").tolist()
-    return LatencySummary(float(known.mean()), p50, p90, p95, p99, float(known.max()), len(known))
+    return summary_by(values, "inverted_cdf")

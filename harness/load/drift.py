@@ -6,8 +6,10 @@ A trend counts when it is both significant (t above 3) and large (a fifth of the
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.load.summary import Floats
 
@@ -15,6 +17,7 @@ SIGNIFICANT_T = 3.0
 LARGE_CHANGE = 0.2
 FEWEST_POINTS = 10
 BINS = 12
+AT_A_TIME = 1 << 20
 
 
 def trend(times: Floats, values: Floats) -> float | None:
@@ -40,9 +43,14 @@ def _ranks(values: Floats) -> Floats:
 
 
 def drifts(
-    sent_s: Floats, ttft_s: Floats, *, token_times_s: Floats, tokens: Floats, window: tuple[float, float]
+    sent_s: Floats,
+    ttft_s: Floats,
+    *,
+    token_times_s: Floats,
+    tokens: npt.NDArray[Any],
+    window: tuple[float, float],
 ) -> tuple[str, ...]:
-    """What drifts over the window, in words; empty when it looks steady."""
+    """What drifts over the window, in words; empty when it looks steady. Tokens outside the window do not count."""
     found = []
     known = ~np.isnan(ttft_s)
     ttft_change = trend(sent_s[known], ttft_s[known])
@@ -50,13 +58,20 @@ def drifts(
         found.append(
             f"TTFT {'rises' if ttft_change > 0 else 'falls'} by {abs(ttft_change):.0%} over the window"
         )
-    width_s = (window[1] - window[0]) / BINS
-    if width_s > 0:
-        bins = np.clip(((token_times_s - window[0]) / width_s).astype(np.int64), 0, BINS - 1)
-        rates = np.bincount(bins, weights=tokens, minlength=BINS).astype(np.float64)
+    if window[1] > window[0]:
+        rates = _binned(token_times_s, tokens, window)
         rate_change = trend(np.arange(BINS, dtype=np.float64), rates)
         if rate_change is not None:
             found.append(
                 f"tokens/s {'rise' if rate_change > 0 else 'fall'} by {abs(rate_change):.0%} over the window"
             )
     return tuple(found)
+
+
+def _binned(times_s: Floats, weights: npt.NDArray[Any], window: tuple[float, float]) -> Floats:
+    """Weights of each twelfth of the window, some of 10 million at a time."""
+    found = np.zeros(BINS)
+    for start in range(0, len(times_s), AT_A_TIME):
+        part = slice(start, start + AT_A_TIME)
+        found += np.histogram(times_s[part], BINS, window, weights=weights[part])[0]
+    return found

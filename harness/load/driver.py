@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.load.arrivals import ClosedLoop
 from harness.load.chores import Chores
+from harness.load.columns import Columns, Records, in_order_of_schedule
 from harness.load.job import Shard, stage_part
 from harness.load.merge import cut_at
 from harness.load.monitor import ClientWatch, Progress, client_stats
@@ -144,8 +145,9 @@ class _StageRun:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(self.stage.timeout_s, LONGEST_OPENING_S)):
                 await self.pool.warm(width)
-        watch = ClientWatch(virtual=self.surroundings.virtual)
         self.talk.origin_ns = await start() if start is not None else self.now_ns()
+        # From here on: waiting for other shards would make a busy client look idle.
+        watch = ClientWatch(virtual=self.surroundings.virtual)
         started_at_unix = self.surroundings.unix_s() + (self.origin_ns - self.now_ns()) / NS_PER_S
         reporter = asyncio.ensure_future(self._report(on_progress)) if on_progress else None
         watcher = asyncio.ensure_future(self._watch(times)) if self.stage.early_stop else None
@@ -160,9 +162,9 @@ class _StageRun:
             self.chores.finish()
             self.pool.close()
             self.talk.close()
-        self._close_window()
+        columns = self._close_window()
         stats = client_stats(
-            self.talk.records,
+            columns,
             watch,
             connections_opened=self.pool.opened,
             queued=self.talk.queued,
@@ -170,7 +172,7 @@ class _StageRun:
         return StageResult(
             label=self.stage.label,
             stage={**self.stage.to_json(), "workload": self.workload.described()},
-            records=sorted(self.talk.records, key=lambda record: record.scheduled_s),
+            records=Records(in_order_of_schedule([columns])),
             window_start_s=self.window_start_s,
             window_end_s=self.window_end_s,
             started_at_unix=started_at_unix,
@@ -208,7 +210,7 @@ class _StageRun:
             await asyncio.sleep(OUTLOOK_S)
             now_s = self.now_s()
             # Of an open loop also those that are due and wait for the limit on requests in flight.
-            unsent = max(bisect.bisect(due_s, now_s) - len(self.talk.records), 0)
+            unsent = max(bisect.bisect(due_s, now_s) - self.talk.sent, 0)
             why = self.talk.outlook.verdict(now_s, in_flight=self.talk.tally.in_flight + unsent)
             if why is not None and self._deadline is not None and now_s < self.window_end_s:
                 self.ended_early, self.window_end_s = why, now_s
@@ -284,15 +286,15 @@ class _StageRun:
         if pending:
             await asyncio.wait(pending)
 
-    def _close_window(self) -> None:
+    def _close_window(self) -> Columns:
         """Fix the window's end, and call unfinished what ended after it."""
-        measured = [record for record in self.talk.records if not record.warmup]
-        ends = [record.ended_s for record in measured if record.ended_s is not None]
-        if self.stage.requests is not None and ends:
-            self.window_end_s = min(self.window_end_s, max(ends))
+        columns = self.talk.log.columns()
+        ends = columns.floats["ended_s"][~columns.flags["warmup"]]
+        if self.stage.requests is not None and len(ends):
+            self.window_end_s = min(self.window_end_s, float(ends.max()))
         if self.window_end_s == float("inf"):
             self.window_end_s = self.now_s()
-        cut_at(self.talk.records, self.window_end_s)
+        return cut_at(columns, self.window_end_s)
 
     async def _report(self, on_progress: OnProgress) -> None:
         total_s = None if self.window_end_s == float("inf") else self.window_end_s

@@ -28,7 +28,6 @@ class RequestFigures:
     lateness: Floats
     gaps: Floats
     gap_owner: npt.NDArray[np.int32]
-    chunk_owner: npt.NDArray[np.int32]
     measured: Mask
     good: Mask
 
@@ -37,11 +36,10 @@ class RequestFigures:
         """The figures of facts: ttft, e2e, tpot over tokens after the first chunk, gaps between chunks."""
         sent, first, last = (columns.floats[name] for name in ("sent_s", "first_token_s", "last_token_s"))
         counts = np.diff(columns.offsets)
-        owner = np.repeat(np.arange(len(columns), dtype=np.int32), counts)
-        same = owner[1:] == owner[:-1]
-        gaps, gap_owner = np.diff(columns.chunk_times_s)[same], owner[1:][same]
-        stall = np.full(len(columns), np.nan)
         gap_counts = np.maximum(counts - 1, 0)
+        gaps = _gaps(columns)
+        gap_owner = np.repeat(np.arange(len(columns), dtype=np.int32), gap_counts)
+        stall = np.full(len(columns), np.nan)
         having = gap_counts > 0
         if having.any():
             stall[having] = np.maximum.reduceat(gaps, (np.cumsum(gap_counts) - gap_counts)[having])
@@ -54,10 +52,39 @@ class RequestFigures:
             lateness=sent - columns.floats["scheduled_s"],
             gaps=gaps,
             gap_owner=gap_owner,
-            chunk_owner=owner,
             measured=measured,
             good=measured & (columns.outcomes == str(Outcome.SUCCEEDED)),
         )
+
+    def good_gaps(self) -> Floats:
+        """The gaps of good requests, not to be written to."""
+        return self.gaps if self.good.all() else self.gaps[self.good[self.gap_owner]]
+
+
+def _gaps(columns: Columns) -> Floats:
+    """Times between chunks of one request, all requests one after another."""
+    between = np.diff(columns.chunk_times_s)
+    ends = columns.offsets[1:-1]
+    ends = ends[(ends > 0) & (ends < len(columns.chunk_times_s))]
+    if not len(ends):
+        return between
+    within = np.ones(len(between), np.bool_)
+    within[ends - 1] = False
+    return between[within]
+
+
+def chunks_of(columns: Columns, requests: Mask) -> Mask:
+    """Which chunks belong to the requests marked."""
+    return np.repeat(requests, np.diff(columns.offsets))
+
+
+def tokens_of_requests(columns: Columns) -> npt.NDArray[np.int64]:
+    """Tokens that arrived in each request's chunks."""
+    tokens = np.zeros(len(columns), np.int64)
+    having = np.diff(columns.offsets) > 0
+    if having.any():
+        tokens[having] = np.add.reduceat(columns.chunk_tokens, columns.offsets[:-1][having], dtype=np.int64)
+    return tokens
 
 
 def ttft_by_turn(columns: Columns, figures: RequestFigures) -> dict[int, LatencySummary]:

@@ -69,7 +69,7 @@ def _stage_meets(figures: RequestFigures, slo: Slo, *, succeeded: int, failed: i
         return False
     for bound in slo.bounds:
         if bound.metric == "itl":
-            values, late = figures.gaps[figures.good[figures.gap_owner]], 0
+            values, late = figures.good_gaps(), 0
         else:
             values, late = getattr(figures, bound.metric)[figures.good], failed
         reached = adjusted_percentiles(values, failed=late, wanted=(bound.percentile,))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.load.arrivals import ClosedLoop
+from harness.load.arrivals import ClosedLoop, peak_rate
+from harness.load.lengths import mean_length
 from harness.load.probe import Probe, probe_from_json
 from harness.load.records import Endpoint
 from harness.load.stage import Stage, stage_from_json
@@ -15,6 +18,9 @@ from harness.secret import Secret
 
 # One process follows this many streams at 50 tokens per second each with room to spare.
 STREAMS_PER_PROCESS = 256
+TOKENS_PER_PROCESS = STREAMS_PER_PROCESS * 50
+# Making, sending and reading a request of a few tokens takes a process about half a millisecond.
+REQUESTS_PER_PROCESS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +56,43 @@ class LoadJob:
 
 
 def processes_for(job: LoadJob, *, cores: int) -> int:
-    """How many processes a job is run by: never more than it has users or the machine has cores, unless asked."""
+    """How many processes of one machine a job is run by: those asked for, else what it needs and the cores allow."""
+    return most_shards(job, job.processes or max(1, min(cores, _needed(job))))
+
+
+def most_shards(job: LoadJob, wanted: int) -> int:
+    """``wanted``, or as many parts as the job has users or requests when those are fewer."""
+    arrivals = job.stage.arrivals
+    users = arrivals.concurrency if isinstance(arrivals, ClosedLoop) else wanted
+    return max(1, min(wanted, users, job.stage.requests or wanted))
+
+
+def _needed(job: LoadJob) -> int:
+    """Processes that follow the load with room to spare."""
     arrivals = job.stage.arrivals
     if isinstance(arrivals, ClosedLoop):
         users = min(arrivals.concurrency, job.stage.requests or arrivals.concurrency)
-        wanted = -(-users // STREAMS_PER_PROCESS)
-    else:
-        users, wanted = job.stage.requests or job.processes or 1, 1
-    return max(1, min(cores, wanted) if job.processes is None else min(job.processes, users))
+        return -(-users // STREAMS_PER_PROCESS)
+    # A conversation arrives, and its turns come after one another.
+    rate = peak_rate(arrivals) * mean_turns(job.workload)
+    tokens = rate * mean_output_tokens(job.workload)
+    return math.ceil(max(tokens / TOKENS_PER_PROCESS, rate / REQUESTS_PER_PROCESS))
+
+
+def mean_turns(workload: Workload) -> float:
+    """How many requests one arrival brings, on average and at most as many as the conversations given have."""
+    conversations = workload.conversations
+    if conversations is None:
+        return 1.0
+    wanted = math.inf if conversations.turns is None else mean_length(conversations.turns)
+    given = [1 + len(item.later) for item in workload.items]
+    return min(wanted, sum(given) / len(given)) if given else wanted
+
+
+def mean_output_tokens(workload: Workload) -> float:
+    """How long an answer will be, on average: as the prompts of a file say, else as the workload does."""
+    given = [item.output_tokens for item in workload.items if item.output_tokens is not None]
+    return sum(given) / len(given) if given else mean_length(workload.output_tokens)
 
 
 def stage_part(stage: Stage, shard: Shard) -> Stage:
@@ -73,6 +108,25 @@ def stage_part(stage: Stage, shard: Shard) -> Stage:
     requests = None if stage.requests is None else max(1, shard.share(stage.requests))
     users = ClosedLoop(max(1, shard.share(stage.arrivals.concurrency)))
     return replace(stage, arrivals=users, requests=requests, max_in_flight=limit)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """A shard to be run somewhere: what is pickled, sent and run. Its content holds the key and is never shown."""
+
+    shard: Shard
+    content: bytes = field(repr=False)
+
+    @staticmethod
+    def of(job: LoadJob, shard: Shard) -> ShardTask:
+        """The task of one part of ``job``."""
+        described = {"job": job_to_json(job), "shard": [shard.number, shard.of]}
+        return ShardTask(shard, json.dumps(described).encode())
+
+    def read(self) -> tuple[LoadJob, Shard]:
+        """What ``of`` was given."""
+        described = json.loads(self.content)
+        return job_from_json(described["job"]), Shard(*described["shard"])
 
 
 def job_to_json(job: LoadJob) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from harness.load.columns import Columns, Records, columns_of, in_order_of_schedule
 from harness.load.monitor import Progress
-from harness.load.records import ClientStats, Outcome, RequestRecord, StageResult
+from harness.load.records import ClientStats, Outcome, StageResult
 from harness.load.stage import Stage
 
 
@@ -19,18 +22,15 @@ def merge_results(parts: Sequence[StageResult], *, stage: Stage) -> StageResult:
     first = parts[0]
     if len(parts) == 1:
         return first
-    records = sorted(
-        (record for part in parts for record in part.records), key=lambda record: record.scheduled_s
-    )
     lost = min((part for part in parts if part.ended_early), key=lambda part: part.window_end_s, default=None)
     end_s = max(part.window_end_s for part in parts) if lost is None else lost.window_end_s
-    cut_at(records, end_s)
+    columns = in_order_of_schedule([columns_of(part.records) for part in parts])
     workload = {key: value for key, value in first.stage.items() if key == "workload"}
     return replace(
         first,
         label=stage.label,
         stage={**stage.to_json(), **workload},
-        records=records,
+        records=Records(cut_at(columns, end_s)),
         window_end_s=end_s,
         ended_early=None if lost is None else lost.ended_early,
         client=merge_clients([part.client for part in parts]),
@@ -38,12 +38,14 @@ def merge_results(parts: Sequence[StageResult], *, stage: Stage) -> StageResult:
     )
 
 
-def cut_at(records: Iterable[RequestRecord], end_s: float) -> None:
-    """Call unfinished what ended after the window's end."""
-    for record in records:
-        if record.ended_s is not None and record.ended_s > end_s:
-            record.detail = record.detail or f"{record.outcome} in the drain"
-            record.outcome = Outcome.UNFINISHED
+def cut_at(columns: Columns, end_s: float) -> Columns:
+    """What ended after the window called unfinished; the detail keeps what became of it."""
+    late = columns.floats["ended_s"] > end_s
+    outcomes, details = columns.outcomes.copy(), list(columns.details)
+    for row in np.flatnonzero(late).tolist():
+        details[row] = details[row] or f"{outcomes[row]} in the drain"
+    outcomes[late] = str(Outcome.UNFINISHED)
+    return replace(columns, outcomes=outcomes, details=details)
 
 
 def merge_clients(clients: Sequence[ClientStats]) -> ClientStats:

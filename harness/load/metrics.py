@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.load.columns import ABSENT, Columns, Floats, columns_of
 from harness.load.drift import drifts
-from harness.load.figures import Mask, RequestFigures, ttft_by_turn
+from harness.load.figures import Mask, RequestFigures, tokens_of_requests, ttft_by_turn
 from harness.load.goodput import goodput
 from harness.load.modes import modes
 from harness.load.outlook import OVER_SATURATED
@@ -181,12 +182,14 @@ def _metrics(
     failures = {str(n): int(c) for n, c in zip(names, counts, strict=True) if Outcome(str(n)).is_failure}
     failed = sum(failures.values())
     opening = np.nan_to_num(floats["connect_time_s"]) + np.nan_to_num(floats["tls_time_s"])
-    token_times, weights = _arrived_tokens(columns, figures)
+    token_times, weights = _arrived_tokens(columns)
     inside = (token_times >= window[0]) & (token_times <= window[1])
     ended = (floats["ended_s"] >= window[0]) & (floats["ended_s"] <= window[1])
     finished = ended & (columns.outcomes == str(Outcome.SUCCEEDED))
     tpot = summary(figures.tpot[good])
-    gaps = figures.gaps[good[figures.gap_owner]]
+    gaps = figures.good_gaps()
+    arrived = tokens_of_requests(columns)
+    chunks = int(np.diff(columns.offsets)[good].sum())
     prompt = columns.integers["prompt_tokens"]
     completion = columns.integers["completion_tokens"]
     span_s = _whole_span(floats, good)
@@ -213,7 +216,7 @@ def _metrics(
             name: adjusted_percentiles(values[good], failed=failed)
             for name, values in (("ttft", figures.ttft), ("tpot", figures.tpot), ("e2e", figures.e2e))
         },
-        output_throughput_tok_s=float(weights[inside].sum()) / window_s,
+        output_throughput_tok_s=float(weights.sum(where=inside)) / window_s,
         input_throughput_tok_s=float(np.maximum(prompt, 0)[finished].sum()) / window_s,
         request_throughput_req_s=int(finished.sum()) / window_s,
         whole_run_output_throughput_tok_s=float(completion[good].sum()) / span_s if span_s else None,
@@ -221,19 +224,20 @@ def _metrics(
         achieved_concurrency=_concurrency(floats, window),
         offered_rate_req_s=offered,
         per_user_throughput_tok_s=1 / tpot.p50 if tpot.p50 else None,
-        tokens_per_chunk=_mean(columns.chunk_tokens[good[figures.chunk_owner]]),
+        tokens_per_chunk=int(arrived[good].sum()) / chunks if chunks else None,
         small_gap_share=_mean(gaps < SMALL_GAP_S),
         tokens_assumed_share=_mean(columns.flags["tokens_assumed"][good]),
         output_length_off_share=_off_length(columns, good),
         input_length_error=_input_error(columns, good),
         cached_share=cached_share(columns, good),
-        output_tokens=_output_tokens(columns, figures),
+        # The server's counts; for a request cut off before its usage, the tokens that had arrived.
+        output_tokens=int(np.where(completion == ABSENT, arrived, completion).sum()),
         input_tokens=int(np.maximum(prompt, 0).sum()),
         drift=drifts(
             floats["sent_s"][good],
             figures.ttft[good],
-            token_times_s=token_times[inside],
-            tokens=weights[inside],
+            token_times_s=token_times,
+            tokens=weights,
             window=window,
         ),
         verdict=Verdict("valid"),
@@ -241,32 +245,25 @@ def _metrics(
     )
 
 
-def _arrived_tokens(columns: Columns, figures: RequestFigures) -> tuple[Floats, Floats]:
+def _arrived_tokens(columns: Columns) -> tuple[Floats, npt.NDArray[Any]]:
     """When tokens arrived and how many.
 
     Where tokens per chunk were assumed, a request's chunks share its true count. An answer in one piece arrives with
     its last byte.
     """
-    owner = figures.chunk_owner
     total = columns.integers["completion_tokens"]
-    weights = columns.chunk_tokens.astype(np.float64)
+    weights: npt.NDArray[Any] = columns.chunk_tokens
     assumed = columns.flags["tokens_assumed"] & (total != ABSENT)
     if assumed.any():
-        counted = np.bincount(owner, weights=weights, minlength=len(columns))
+        counted = tokens_of_requests(columns)
         factor = np.where(assumed & (counted > 0), total / np.where(counted > 0, counted, 1), 1.0)
-        weights *= factor[owner]
+        shares = np.repeat(factor, np.diff(columns.offsets))
+        weights = np.multiply(weights, shares, out=shares)
     whole = (np.diff(columns.offsets) == 0) & (total > 0) & ~np.isnan(columns.floats["last_token_s"])
     if not whole.any():
         return columns.chunk_times_s, weights
     times = np.concatenate([columns.chunk_times_s, columns.floats["last_token_s"][whole]])
     return times, np.concatenate([weights, total[whole].astype(np.float64)])
-
-
-def _output_tokens(columns: Columns, figures: RequestFigures) -> int:
-    """The server's counts; for a request cut off before its usage, the tokens that had arrived."""
-    total = columns.integers["completion_tokens"]
-    arrived = np.bincount(figures.chunk_owner, weights=columns.chunk_tokens, minlength=len(columns))
-    return int(np.where(total == ABSENT, arrived[: len(columns)], total).sum())
 
 
 def _concurrency(floats: Mapping[str, Floats], window: tuple[float, float]) -> float:
@@ -332,5 +329,6 @@ def _evidence(
         unexpected_cached_share=reused,
         drift=metrics.drift if steady else (),
         output_tok_s=metrics.output_throughput_tok_s,
+        window_s=metrics.window_s,
         ceiling_tok_s=ceiling_tok_s,
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from array import array
 from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.load.columns import Columns
 from harness.load.records import ClientStats, Outcome, RequestRecord
 from harness.load.response import NS_PER_S
 
@@ -18,13 +20,15 @@ TICKS_S = (0.005, 0.007, 0.011, 0.013, 0.017)
 RECENT, RECENT_S = 500, 5.0
 # Below this share of kernel-stamped reads the stage counts as measured by the user-space clock.
 KERNEL_SHARE = 0.9
+COUNTED = ("kernel_reads", "user_reads", "token_reads", "coalesced_reads", "retries")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """A stage as it stands: for a live view, not for results.
 
-    ``phase`` is ``warm-up``, ``measure`` or ``drain``; ``total_s`` None when the stage ends by a number of requests.
+    ``phase`` is ``start`` (``waiting_for`` so many shards), ``warm-up``, ``measure`` or ``drain``; ``total_s`` None
+    when the stage ends by a number of requests.
     Rates are of the requests that ended in the last five seconds, ``ttft_s`` and ``tpot_s`` their medians.
     """
 
@@ -39,6 +43,12 @@ class Progress:
     ttft_s: float | None
     tpot_s: float | None
     failures: dict[str, int] = field(default_factory=dict)
+    waiting_for: int = 0
+
+
+def waiting_for(shards: int) -> Progress:
+    """A stage that has not begun: so many shards are not ready yet."""
+    return Progress("start", 0.0, None, 0, 0, 0, 0.0, 0.0, None, None, waiting_for=shards)
 
 
 class LoopLag:
@@ -47,7 +57,7 @@ class LoopLag:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ticks = itertools.cycle(TICKS_S)
-        self._lags: list[float] = []
+        self._lags = array("d")  # a hundred a second, for hours
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0.0
 
@@ -148,14 +158,13 @@ class ClientWatch:
 
 
 def client_stats(
-    records: list[RequestRecord], watch: ClientWatch, *, connections_opened: int, queued: int
+    columns: Columns, watch: ClientWatch, *, connections_opened: int, queued: int
 ) -> ClientStats:
     """The client's own account of a stage that is over."""
     cpu_s, cpu_share, loop_lag_p99_s = watch.seen()
-    kernel = sum(record.kernel_reads for record in records)
-    reads = kernel + sum(record.user_reads for record in records)
-    token_reads = sum(record.token_reads for record in records)
-    coalesced = sum(record.coalesced_reads for record in records)
+    counts = {name: int(columns.integers[name].sum()) for name in COUNTED}
+    kernel, token_reads = counts["kernel_reads"], counts["token_reads"]
+    reads = kernel + counts["user_reads"]
     return ClientStats(
         clock="virtual"
         if watch.virtual
@@ -167,8 +176,8 @@ def client_stats(
         loop_lag_p99_s=loop_lag_p99_s,
         reads=reads,
         kernel_reads=kernel,
-        coalesced_read_share=coalesced / token_reads if token_reads else 0.0,
+        coalesced_read_share=counts["coalesced_reads"] / token_reads if token_reads else 0.0,
         connections_opened=connections_opened,
         queued=queued,
-        retries=sum(record.retries for record in records),
+        retries=counts["retries"],
     )

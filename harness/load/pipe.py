@@ -6,19 +6,21 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
-from harness.errors import EndpointError, HarnessError, NetworkError, UsageError
-from harness.load.columns import columns_of, pack, records_of, unpack
-from harness.load.records import ClientStats, StageResult
+from harness.errors import EndpointError, HarnessError, InternalError, NetworkError, UsageError
+from harness.load.columns import Records, columns_of, pack, unpack
+from harness.load.records import StageResult, client_from_json
 
 FRAME = struct.Struct("!BQ")
-JOB, READY, START, PROGRESS, META, COLUMNS, ERROR = range(1, 8)
+JOB, READY, START, PROGRESS, RESULT, ERROR = range(1, 7)
 START_TIME = struct.Struct("!q")
+META_BYTES = struct.Struct("@q")
+ALIGNMENT = 8
 # Errors that keep their class on the way from the child; any other becomes an InternalError.
 CARRIED: Mapping[str, type[HarnessError]] = {
     error.__name__: error for error in (UsageError, NetworkError, EndpointError)
 }
+Pieces = list[bytes | memoryview]
 
 
 def frame(kind: int, content: bytes = b"") -> bytes:
@@ -26,9 +28,9 @@ def frame(kind: int, content: bytes = b"") -> bytes:
     return FRAME.pack(kind, len(content)) + content
 
 
-def result_frames(result: StageResult) -> list[bytes]:
-    """A result as the frames ``result_from`` reads."""
-    meta = {
+def result_pieces(result: StageResult) -> Pieces:
+    """A result as what ``result_from`` reads, to be written piece after piece; its columns are not copied."""
+    described = {
         "label": result.label,
         "stage": dict(result.stage),
         "window_start_s": result.window_start_s,
@@ -41,16 +43,33 @@ def result_frames(result: StageResult) -> list[bytes]:
         "ended_early": result.ended_early,
         "interrupted": result.interrupted,
     }
-    return [frame(META, json.dumps(meta).encode()), frame(COLUMNS, pack(columns_of(result.records)))]
+    meta = json.dumps(described).encode()
+    meta += b" " * (-len(meta) % ALIGNMENT)
+    return [META_BYTES.pack(len(meta)), meta, *pack(columns_of(result.records))]
 
 
-def result_from(meta: Mapping[str, Any], columns: bytes) -> StageResult:
-    """The result whose META and COLUMNS contents these are."""
-    rest = dict(meta)
-    client = ClientStats(**rest.pop("client"))
-    return StageResult(**rest, client=client, records=records_of(unpack(columns)))
+def result_frame(result: StageResult) -> Pieces:
+    """The frame of a result."""
+    pieces = result_pieces(result)
+    return [FRAME.pack(RESULT, sum(len(piece) for piece in pieces)), *pieces]
+
+
+def result_from(content: bytes | bytearray) -> StageResult:
+    """The result whose bytes these are; its columns are views into them."""
+    (length,) = META_BYTES.unpack_from(content)
+    begin = META_BYTES.size
+    meta = json.loads(bytes(content[begin : begin + length]))
+    client = client_from_json(meta.pop("client"))
+    columns = unpack(memoryview(content)[begin + length :])
+    return StageResult(**meta, client=client, records=Records(columns))
 
 
 def error_frame(error: HarnessError) -> bytes:
     """An error of ours."""
     return frame(ERROR, json.dumps({"type": type(error).__name__, "message": str(error)}).encode())
+
+
+def error_from(content: bytes | bytearray) -> HarnessError:
+    """The error ``error_frame`` carried."""
+    described = json.loads(content)
+    return CARRIED.get(described["type"], InternalError)(described["message"])

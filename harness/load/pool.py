@@ -9,10 +9,10 @@ import time
 
 from harness.errors import UsageError
 from harness.load.arrivals import ClosedLoop
-from harness.load.connection import ConnectFailed, Connection, ConnectionLost, Room
+from harness.load.connection import ConnectFailed, Connection, ConnectionLost
 from harness.load.dial import open_connection
 from harness.load.records import Outcome
-from harness.load.response import NS_PER_S, Response
+from harness.load.response import NS_PER_S, Response, Room
 from harness.load.stage import Stage
 from harness.load.target import Target
 
@@ -37,6 +37,7 @@ class Pool:
         A reused connection that turns out closed before any byte of a response is replaced by a new one, once, and
         ``sent`` is the time of the second try.
         """
+        response.room = self._room
         connection = self._take()
         if connection is not None:
             try:
@@ -57,7 +58,6 @@ class Pool:
             response.fail(Outcome.TRUNCATED, f"{error} before a response")
 
     async def _use(self, connection: Connection, request: bytes, response: Response) -> None:
-        connection.room = self._room
         await connection.exchange(request, response)
         if not connection.closed:
             self._idle.append(connection)

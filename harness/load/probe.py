@@ -253,12 +253,13 @@ class _Asker:
         if response.status != 200:
             self.json_of(response, what="a completion")
         record = RequestRecord(index=0, scheduled_s=0.0)
+        stream = response.content  # reading it lets go of it
         complete_record(record, response, streamed=True, origin_ns=0)
         if record.outcome is not Outcome.SUCCEEDED:
             raise EndpointError(
                 f"{self.endpoint.url} does not complete a prompt: {record.outcome}: {record.detail}"
             )
-        return form, salted, response.content
+        return form, salted, stream
 
     async def complete(self, form: RequestForm, *, salt: str | None) -> Response:
         """The answer to a short prompt in that form."""

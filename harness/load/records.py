@@ -5,8 +5,8 @@ All instants are seconds on one monotonic clock, counted from the stage's origin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -132,13 +132,27 @@ class RequestRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class HostClock:
+    """A host that ran ``shards`` of a stage: its wall clock less ours, and how far off that may be (seconds).
+
+    Within ``uncertainty_s`` its shards began when the others did; each shard's times are on its host's own clock.
+    """
+
+    host: str
+    shards: int
+    offset_s: float
+    uncertainty_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ClientStats:
     """How the client itself did during a stage: what the verdict rests on.
 
     ``clock`` is ``kernel``, ``user`` or ``virtual``. ``coalesced_read_share`` is the share of token-bearing reads that
     carried more than one token-bearing event; ``loop_lag_p99_s`` how late the event loop served its timers;
     ``cpu_share`` CPU seconds per wall second of the busiest client process. ``queued`` counts requests held back by the
-    limit on requests in flight, ``retries`` reused connections that the server had closed.
+    limit on requests in flight, ``retries`` reused connections that the server had closed. ``hosts`` are those of a
+    cluster; empty when all ran on this machine.
     """
 
     clock: str
@@ -152,6 +166,14 @@ class ClientStats:
     processes: int = 1
     queued: int = 0
     retries: int = 0
+    hosts: tuple[HostClock, ...] = ()
+
+
+def client_from_json(data: Mapping[str, Any]) -> ClientStats:
+    """The client's account from its JSON form; keys of a newer version are passed over, TypeError when some lack."""
+    known = {each.name for each in fields(ClientStats)}
+    hosts = tuple(HostClock(**host) for host in data.get("hosts", ()))
+    return ClientStats(**{**{key: data[key] for key in data if key in known}, "hosts": hosts})
 
 
 @dataclass(slots=True)
@@ -166,7 +188,7 @@ class StageResult:
 
     label: str
     stage: Mapping[str, Any]
-    records: list[RequestRecord]
+    records: Sequence[RequestRecord]
     window_start_s: float
     window_end_s: float
     started_at_unix: float

@@ -6,7 +6,7 @@ Instants are nanoseconds on the monotonic clock while bytes arrive, seconds from
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from harness.load.records import Outcome, RequestRecord
@@ -23,15 +23,28 @@ from harness.load.sse import (
 
 NS_PER_S = 1_000_000_000
 EVENT_STREAM = "text/event-stream"
+# A response asks to be read so far after this many pieces; of what was read the last few are kept for a look at how it
+# ends.
+MANY_PIECES, TAIL_PIECES = 256, 3
+
+
+class Room:
+    """Counts the bytes that all responses in flight hold together: many floods at once are bounded too."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = 0
 
 
 @dataclass(slots=True)
 class Response:
     """What is known of an exchange so far: filled while it runs, whole when ``complete``.
 
-    ``body`` holds ``(nanoseconds, bytes)`` for each piece as read. ``outcome`` is set when the exchange failed below
-    HTTP, with ``detail`` saying how. ``connect_ns`` and ``tls_ns`` are what opening the connection took, None on
-    a reused one.
+    ``body`` holds ``(nanoseconds, bytes)`` for each piece that came and was not let go by a ``Reading``; ``on_many`` is
+    called when many have gathered. ``read_bytes`` counts what came, headers and framing too; what of it is still held
+    takes ``room``, which responses in flight share. ``outcome`` is set when the exchange failed below HTTP, with
+    ``detail`` saying how. ``connect_ns`` and ``tls_ns`` are what opening the connection took, None on a reused one.
     """
 
     sent_ns: int | None = None
@@ -43,13 +56,42 @@ class Response:
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: list[tuple[int, bytes]] = field(default_factory=list)
+    body_bytes: int = 0
     read_bytes: int = 0
+    held_bytes: int = 0
     complete: bool = False
     outcome: Outcome | None = None
     detail: str = ""
     kernel_reads: int = 0
     user_reads: int = 0
     retries: int = 0
+    room: Room = field(default_factory=Room)
+    on_many: Callable[[], None] | None = None
+
+    def came(self, count: int) -> None:
+        """Count bytes off the wire, which are held until they are let go."""
+        self.read_bytes += count
+        self.held_bytes += count
+        self.room.held += count
+
+    def add(self, arrived_ns: int, data: bytes) -> None:
+        """Keep a piece of the body."""
+        self.body.append((arrived_ns, data))
+        self.body_bytes += len(data)
+        if self.on_many is not None and len(self.body) % MANY_PIECES == 0:
+            self.on_many()
+
+    def let_go(self, pieces: int) -> None:
+        """Forget the first so many pieces of the body."""
+        count = min(sum(len(data) for _, data in self.body[:pieces]), self.held_bytes)
+        del self.body[:pieces]
+        self.held_bytes -= count
+        self.room.held -= count
+
+    def leave_room(self) -> None:
+        """Hold nothing of the room any more: the exchange is over, or its body was thrown away."""
+        self.room.held -= self.held_bytes
+        self.held_bytes = 0
 
     def fail(self, outcome: Outcome, detail: str) -> None:
         """Note the first thing that went wrong; later ones are its consequences."""
@@ -58,19 +100,18 @@ class Response:
 
     def reset(self) -> None:
         """Forget a try on a connection that the server had closed, and count it."""
-        retries = self.retries + 1
-        self.__init__()  # type: ignore[misc]  # a dataclass of plain fields: the same as a new one
-        self.retries = retries
+        kept = {"retries": self.retries + 1, "room": self.room, "on_many": self.on_many}
+        self.__init__(**kept)  # type: ignore[misc]  # a dataclass of plain fields: the same as a new one
 
     @property
     def looks_failed(self) -> bool:
         """A guess without reading the body, for a client that must not hammer a broken server."""
-        tail = b"".join(data for _, data in self.body[-3:])
+        tail = b"".join(data for _, data in self.body[-TAIL_PIECES:])
         return self.outcome is not None or self.status != 200 or not self.complete or b'"error"' in tail
 
     @property
     def content(self) -> bytes:
-        """The whole body."""
+        """The body, less what was let go."""
         return b"".join(data for _, data in self.body)
 
     @property
@@ -82,20 +123,27 @@ class Response:
 class Reading:
     """How far a response's stream has been read: it may begin while the response still comes in.
 
-    ``answer``, if there is one, takes the answer's text in pieces.
+    What has been read is let go. ``answer``, if there is one, takes the answer's text in pieces.
     """
 
     def __init__(self, response: Response, *, origin_ns: int, answer: list[str] | None = None) -> None:
         self.parsed = ParsedStream(answer=answer)
-        self._response, self._origin_ns = response, origin_ns
+        self.response, self.origin_ns = response, origin_ns
         self._parser = StreamParser(self.parsed)
         self._read = 0
+        self._claimed_bytes = 0
         self._step: Iterator[None] = iter(())
 
     @property
     def is_stream(self) -> bool:
         """True once the response is known to be one that can be read as it comes."""
-        return self._response.status == 200 and self._response.content_type == EVENT_STREAM
+        return self.response.status == 200 and self.response.content_type == EVENT_STREAM
+
+    def claim(self) -> int:
+        """Bytes of the body that came since the last call: each is counted for one chore that will let it go."""
+        count = self.response.body_bytes - self._claimed_bytes
+        self._claimed_bytes = self.response.body_bytes
+        return count
 
     def catch_up(self) -> Iterator[None]:
         """Read what has come so far, in steps; whoever gives up between two steps may go on with a new one."""
@@ -103,11 +151,20 @@ class Reading:
             # Not "yield from": that would end the step with whoever gives up.
             for _ in self._step:
                 yield
-            if self._read == len(self._response.body):
+            body = self.response.body
+            over = self._read >= len(body)
+            if over or self._read >= MANY_PIECES:
+                self._let_go()
+            if over:
                 return
-            instant_ns, data = self._response.body[self._read]
+            instant_ns, data = body[self._read]
             self._read += 1
-            self._step = self._parser.feed((instant_ns - self._origin_ns) / NS_PER_S, data)
+            self._step = self._parser.feed((instant_ns - self.origin_ns) / NS_PER_S, data)
+
+    def _let_go(self) -> None:
+        if self._read > TAIL_PIECES:
+            self.response.let_go(self._read - TAIL_PIECES)
+            self._read = TAIL_PIECES
 
     def finish(self) -> Iterator[None]:
         """Read the rest of a response that is over."""
@@ -117,22 +174,13 @@ class Reading:
 
 def complete_record(record: RequestRecord, response: Response, *, streamed: bool, origin_ns: int) -> None:
     """Fill ``record`` with all that ``response`` tells; its outcome is the one class that describes it."""
-    for _ in completing(record, response, streamed=streamed, origin_ns=origin_ns):
+    for _ in completing(record, Reading(response, origin_ns=origin_ns), streamed=streamed):
         pass
 
 
-def completing(
-    record: RequestRecord,
-    response: Response,
-    *,
-    streamed: bool,
-    origin_ns: int,
-    reading: Reading | None = None,
-) -> Iterator[None]:
-    """``complete_record`` in steps of a fraction of a millisecond; the record is whole when they are over.
-
-    ``reading`` is one of this response that has begun.
-    """
+def completing(record: RequestRecord, reading: Reading, *, streamed: bool) -> Iterator[None]:
+    """``complete_record`` in steps of a fraction of a millisecond; the record is whole when they are over."""
+    response, origin_ns, parsed = reading.response, reading.origin_ns, reading.parsed
 
     def seconds(instant_ns: int | None) -> float | None:
         return None if instant_ns is None else (instant_ns - origin_ns) / NS_PER_S
@@ -146,8 +194,6 @@ def completing(
     record.status = response.status
     record.kernel_reads, record.user_reads = response.kernel_reads, response.user_reads
     record.retries = response.retries
-    reading = reading or Reading(response, origin_ns=origin_ns)
-    parsed = reading.parsed
     if streamed and reading.is_stream:
         yield from reading.finish()
     else:
@@ -217,7 +263,7 @@ def _classify(response: Response, parsed: ParsedStream, *, streamed: bool) -> tu
         return Outcome.MALFORMED, parsed.malformed
     if not response.complete:
         return Outcome.TRUNCATED, "the body ended early"
-    if not response.content:
+    if not response.body_bytes:
         return Outcome.EMPTY, "an empty body"
     if streamed and parsed.done_s is None:
         return Outcome.TRUNCATED, "no [DONE]"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ LONGEST_END = 4
 LARGEST_COUNT = 2**31 - 1
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 EVENTS_PER_STEP = 32
+ABSENT = -1
 TEXT_KEYS = ("content", "reasoning_content", "reasoning", "refusal")
 
 
@@ -111,14 +113,16 @@ class ParsedStream:
     answer: list[str] | None = None
 
 
-@dataclass(slots=True)
 class _Tally:
-    """Chunks as they are met, before it is known how the server counts tokens."""
+    """Chunks as they are met, before it is known how the server counts tokens; -1 where it gave no count."""
 
-    times: list[float] = field(default_factory=list)
-    has_text: list[bool] = field(default_factory=list)
-    id_counts: list[int | None] = field(default_factory=list)
-    running: list[int | None] = field(default_factory=list)
+    __slots__ = ("has_text", "id_counts", "running", "times")
+
+    def __init__(self) -> None:
+        self.times = array("d")
+        self.has_text = array("b")
+        self.id_counts = array("i")
+        self.running = array("i")
 
 
 def parse_stream(reads: Iterable[tuple[float, bytes]]) -> ParsedStream:
@@ -198,8 +202,8 @@ def _take(message: dict[str, Any], time_s: float, parsed: ParsedStream, tally: _
         parsed.role_s = time_s
     tally.times.append(time_s)
     tally.has_text.append(has_text)
-    tally.id_counts.append(id_count)
-    tally.running.append(running)
+    tally.id_counts.append(ABSENT if id_count is None else id_count)
+    tally.running.append(ABSENT if running is None else running)
 
 
 def take_finish(choice: dict[str, Any], parsed: ParsedStream) -> None:
@@ -253,34 +257,28 @@ def choice_has_text(choice: dict[str, Any]) -> bool:
 
 def _count(parsed: ParsedStream, tally: _Tally) -> None:
     """Token counts per chunk: from token ids, else from running usage, else 1 for each chunk with text."""
-    counts: Sequence[int]
-    if any(count is not None for count in tally.id_counts):
-        counts = [count or 0 for count in tally.id_counts]
+    times = np.array(tally.times, np.float64)
+    text, ids, running = (
+        np.array(each, np.int64) for each in (tally.has_text, tally.id_counts, tally.running)
+    )
+    if (ids != ABSENT).any():
+        counts = np.maximum(ids, 0)
         parsed.tokens_assumed = False
-    elif any(count is not None for count in tally.running):
-        counts = _steps(tally.running)
+    elif (running != ABSENT).any():
+        counts = np.diff(np.maximum.accumulate(np.maximum(running, 0)), prepend=0)
         parsed.tokens_assumed = False
     else:
-        counts = [int(text) for text in tally.has_text]
-    bearing = [i for i, text in enumerate(tally.has_text) if text or counts[i] > 0]
-    if not bearing:
+        counts = text
+    bearing = (text > 0) | (counts > 0)
+    if not bearing.any():
         return
-    parsed.chunk_times_s = np.array([tally.times[i] for i in bearing])
-    parsed.chunk_tokens = np.array([counts[i] for i in bearing], np.int32)
+    parsed.chunk_times_s = times[bearing]
+    parsed.chunk_tokens = counts[bearing].astype(np.int32)
     parsed.first_token_s = float(parsed.chunk_times_s[0])
     parsed.last_token_s = float(parsed.chunk_times_s[-1])
     _, events_per_read = np.unique(parsed.chunk_times_s, return_counts=True)
     parsed.token_reads = len(events_per_read)
     parsed.coalesced_reads = int((events_per_read > 1).sum())
-
-
-def _steps(running: Sequence[int | None]) -> list[int]:
-    """Increments of a running count; an event without one adds nothing."""
-    steps, reached = [], 0
-    for count in running:
-        steps.append(max((count or reached) - reached, 0))
-        reached = max(reached, count or 0)
-    return steps
 
 
 def error_text(message: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Sending the requests of a stage and keeping what became of them: single ones, and conversations turn by turn.
 
-A response is read when it has ended, and by and by before that where the next turn depends on it. When requests go is
-the driver's to say; only the pause for thought within a conversation is waited for here.
+A response is read when it has ended; before that, by and by, where the next turn depends on it, and whenever much of it
+has gathered: what waits to be read stays small. When requests go is the driver's to say; only the pause for thought
+within a conversation is waited for here.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from harness.load.alarm import Alarm
 from harness.load.chores import Chores
+from harness.load.log import RecordLog
 from harness.load.monitor import Tally
 from harness.load.outlook import Outlook
 from harness.load.records import Outcome, RequestRecord
@@ -27,7 +30,10 @@ READ_AHEAD_S = 0.02
 
 
 class Talk:
-    """The requests of one stage. ``queued`` counts those held back by the limit on requests in flight."""
+    """The requests of one stage, and the log of those that were read.
+
+    ``sent`` counts them all, ``queued`` those held back by the limit on requests in flight.
+    """
 
     def __init__(
         self,
@@ -42,9 +48,9 @@ class Talk:
         self.stage, self.supply, self.pool, self.chores = stage, supply, pool, chores
         self.streamed, self._now_ns = streamed, now_ns
         self.alarm = Alarm(now_ns)
-        self.records: list[RequestRecord] = []
+        self.log = RecordLog()
         self.tally, self.outlook = Tally(), Outlook(stage)
-        self.queued = 0
+        self.sent = self.queued = 0
         self.origin_ns = 0
         limit = None if stage.is_closed_loop else stage.max_in_flight
         self._ahead: dict[_Turn, None] = {}
@@ -95,10 +101,12 @@ class Talk:
             conversation=spec.conversation,
             turn=spec.turn,
         )
-        self.records.append(record)
+        self.sent += 1
         response = Response()
+        reading = Reading(response, origin_ns=self.origin_ns, answer=None if turn is None else turn.answer)
+        response.on_many = partial(self._read_on, reading)
         if turn is not None:
-            turn.reading = Reading(response, origin_ns=self.origin_ns, answer=turn.answer)
+            turn.reading = reading
             self._read_ahead_of(turn)
         self.tally.in_flight += 1
         try:
@@ -110,32 +118,36 @@ class Talk:
             response.fail(Outcome.UNFINISHED, "in flight when the stage ended")
             raise
         finally:
+            response.on_many = None  # it refers to the response: a cycle that nobody here collects
             self.tally.in_flight -= 1
             if self._gate is not None:
                 self._gate.release()
             if response.ended_ns is None:
                 response.ended_ns = self._now_ns()
             if turn is None:
-                self.chores.add(self._read(record, response))
+                self.chores.add(self._read(record, reading), holds_bytes=reading.claim())
             else:
                 self._ahead.pop(turn)
-                self.chores.add(self._read_and_follow(record, response, turn), urgent=True)
+                chore = self._read_and_follow(record, reading, turn)
+                self.chores.add(chore, holds_bytes=reading.claim(), urgent=True)
         return response
 
-    def _read(
-        self, record: RequestRecord, response: Response, reading: Reading | None = None
-    ) -> Iterator[None]:
+    def _read_on(self, reading: Reading) -> None:
+        """Much of a response has gathered: read it while it runs."""
+        if self.streamed and reading.is_stream:
+            self.chores.add(reading.catch_up(), holds_bytes=reading.claim())
+
+    def _read(self, record: RequestRecord, reading: Reading) -> Iterator[None]:
         """What became of a request, read from its response; the response's bytes are then let go."""
-        yield from completing(
-            record, response, streamed=self.streamed, origin_ns=self.origin_ns, reading=reading
-        )
+        yield from completing(record, reading, streamed=self.streamed)
         self.tally.ended(record)
         self.outlook.heard(record)
+        self.log.add(record)
         yield
 
-    def _read_and_follow(self, record: RequestRecord, response: Response, turn: _Turn) -> Iterator[None]:
+    def _read_and_follow(self, record: RequestRecord, reading: Reading, turn: _Turn) -> Iterator[None]:
         """``_read``, then the conversation's next request, made while the user thinks; None after a failure."""
-        yield from self._read(record, response, turn.reading)
+        yield from self._read(record, reading)
         if turn.following.done():  # cancelled with the stage
             return
         ready: Ready | None = None

@@ -26,6 +26,7 @@ BACKLOG_SHARE = 0.05
 # Poisson arrivals and departures differ by some standard deviations in a server that keeps up.
 CHANCE = 3.0
 LAGGING_LOOP_S = 0.01
+CLOCK_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Evidence:
     drift: tuple[str, ...]
     output_tok_s: float | None
     ceiling_tok_s: float | None = None
+    window_s: float | None = None
     modes: tuple[str, ...] = ()
     ended_early: str | None = None
     server_restarted: bool = False
@@ -128,7 +130,19 @@ def _suspect_client(evidence: Evidence) -> list[str | None]:
         if client.coalesced_read_share > COALESCED_SHARE
         else None,
         f"{client.queued} requests waited for the limit on requests in flight" if client.queued else None,
+        _clocks_text(evidence),
     ]
+
+
+def _clocks_text(evidence: Evidence) -> str | None:
+    """Hosts whose clocks are not known well enough: each shard's times are its own host's, start and window are not."""
+    unknown_s = max((host.uncertainty_s for host in evidence.client.hosts), default=0.0)
+    if evidence.window_s is None or unknown_s <= CLOCK_SHARE * evidence.window_s:
+        return None
+    return (
+        f"the clocks of the cluster's hosts are known to ±{unknown_s * 1000:.0f} ms only, "
+        f"{unknown_s / evidence.window_s:.0%} of the window: the shards began that far apart"
+    )
 
 
 def _suspect_server(evidence: Evidence) -> list[str | None]:

@@ -13,11 +13,13 @@ import uvloop
 
 from harness.errors import HarnessError
 from harness.load.driver import run_stage
-from harness.load.job import LoadJob, Shard, job_from_json
+from harness.load.job import LoadJob, Shard, ShardTask
 from harness.load.monitor import Progress
-from harness.load.pipe import FRAME, PROGRESS, READY, START_TIME, error_frame, frame, result_frames
+from harness.load.pipe import FRAME, PROGRESS, READY, START_TIME, Pieces, error_frame, frame, result_frame
 from harness.load.records import StageResult
 from harness.load.steady import steady_process
+
+STDOUT = 1
 
 
 def main() -> None:
@@ -25,19 +27,18 @@ def main() -> None:
     content = _read_frame()
     if content is None:
         return
-    described = json.loads(content)
-    job, shard = job_from_json(described["job"]), Shard(*described["shard"])
+    job, shard = ShardTask(Shard(), content).read()
+    del content
     steady_process()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            frames = result_frames(runner.run(_run(job, shard)))
+            pieces: Pieces = result_frame(runner.run(_run(job, shard)))
     except HarnessError as error:
-        frames = [error_frame(error)]
-    for each in frames:
-        _send(each)
-    # The parent closes our input once it has read everything, and the listening thread then ends the process. Children
-    # that went earlier were seen to lose the end of a result of 140 KB on a busy machine.
-    threading.Event().wait()
+        pieces = [error_frame(error)]
+    for piece in pieces:
+        _send(piece)
+    # Not by returning: the listening thread is in a read of standard input, over which the interpreter stumbles.
+    os._exit(0)
 
 
 async def _run(job: LoadJob, shard: Shard) -> StageResult:
@@ -76,9 +77,11 @@ def _tell(progress: Progress) -> None:
     _send(frame(PROGRESS, json.dumps(asdict(progress)).encode()))
 
 
-def _send(content: bytes) -> None:
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
+def _send(content: bytes | memoryview) -> None:
+    """All of it: one write may take a part, and under PYTHONUNBUFFERED ``sys.stdout`` does not go on."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(STDOUT, left) :]
 
 
 def _read_frame() -> bytes | None:

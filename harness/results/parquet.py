@@ -28,7 +28,7 @@ from harness.load.columns import (
     Integers,
     columns_of,
 )
-from harness.load.records import ClientStats, StageResult
+from harness.load.records import StageResult, client_from_json
 from harness.results.files import plain_json, whole_file
 from harness.results.point import Point, PointMeta
 
@@ -149,10 +149,9 @@ def _decode_meta(path: Path, metadata: Mapping[bytes, bytes] | None) -> PointMet
     version = document.pop("schema_version", None)
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise ConfigError(f"'{path}' has schema version {version}; this version reads up to {SCHEMA_VERSION}")
-    client_fields = {field.name for field in fields(ClientStats)}
     known = {field.name for field in fields(PointMeta)}
     try:
-        client = ClientStats(**{k: v for k, v in document.pop("client").items() if k in client_fields})
+        client = client_from_json(document.pop("client"))
         return PointMeta(client=client, **{key: value for key, value in document.items() if key in known})
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"'{path}' has incomplete metadata: {error}") from error

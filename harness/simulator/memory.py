@@ -157,8 +157,8 @@ class _Recorder:
         }
 
     def body(self, data: bytes) -> None:
-        self._response.body.append((self._now_ns(), data))
-        self._response.read_bytes += len(data)
+        self._response.came(len(data))
+        self._response.add(self._now_ns(), data)
         self._response.user_reads += 1
 
 

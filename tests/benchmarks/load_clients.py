@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import uvloop
 
-from harness.load import driver
+from harness.load import talk
 from harness.load.arrivals import ClosedLoop
 from harness.load.job import LoadJob
 from harness.load.lengths import FixedLength
@@ -26,7 +26,7 @@ from harness.load.metrics import summarise
 from harness.load.probe import Probe
 from harness.load.prompts import GUESS
 from harness.load.records import Endpoint
-from harness.load.response import completing
+from harness.load.response import Response, completing
 from harness.load.session import measure, measure_in_process
 from harness.load.stage import Stage
 from harness.load.workload import Workload
@@ -83,14 +83,21 @@ def run_two_processes(url: str, streams: int, seconds: float) -> dict[str, Any]:
 
 
 def run_harness(url: str, streams: int, seconds: float) -> dict[str, Any]:
-    """The load client itself, through the same call the child process makes."""
+    """The load client itself, through the same call the child process makes. What it lets go of is kept here."""
     responses: list[Reads] = []
+    parts: dict[int, Reads] = {}
+    let_go = Response.let_go
 
-    def keep(record: Any, response: Any, **options: Any) -> Iterator[None]:
-        responses.append(response.body)
-        yield from completing(record, response, **options)
+    def keep_part(response: Response, pieces: int) -> None:
+        parts.setdefault(id(response), []).extend(response.body[:pieces])
+        let_go(response, pieces)
 
-    driver.completing = keep
+    def keep(record: Any, reading: Any, **options: Any) -> Iterator[None]:
+        yield from completing(record, reading, **options)
+        responses.append(parts.pop(id(reading.response), []) + reading.response.body)
+
+    Response.let_go = keep_part  # type: ignore[method-assign]  # a client of this benchmark alone
+    talk.completing = keep
     result = measure(job_for(url, streams, seconds))
     metrics = summarise(result)
     counted = sum(int(record.chunk_tokens.sum()) for record in result.records)

@@ -16,18 +16,20 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What the server does for every request, exactly."""
+    """What the server does for every request, exactly; ``at_once`` tokens a write (the server in Python: always 1)."""
 
     ttft_s: float = 0.1
     itl_s: float = 0.02
     tokens: int = 64
+    at_once: int = 1
 
     def possible_tok_s(self, streams: int) -> float:
         """Tokens per second of so many streams that never pause."""
         return streams * self.tokens / (self.ttft_s + (self.tokens - 1) * self.itl_s)
 
     def arguments(self) -> list[str]:
-        return [str(round(self.ttft_s * 1e6)), str(round(self.itl_s * 1e6)), str(self.tokens)]
+        figures = (round(self.ttft_s * 1e6), round(self.itl_s * 1e6), self.tokens, self.at_once)
+        return [str(figure) for figure in figures]
 
 
 @contextlib.contextmanager

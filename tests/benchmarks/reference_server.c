@@ -1,7 +1,7 @@
 /* An OpenAI-style streaming server with exact timing, for measuring clients: it writes its own send time
  * (CLOCK_MONOTONIC, nanoseconds) into every token's chunk as "t".
  *
- * usage: reference_server TTFT_US ITL_US TOKENS
+ * usage: reference_server TTFT_US ITL_US TOKENS [AT_ONCE]: so many tokens in one write, 1 unless given.
  * Prints its port, serves until standard input closes. Single-threaded; answers GET with a model list, a POST with
  * "stream":true by a stream, any other POST by one JSON body. */
 #define _GNU_SOURCE
@@ -29,7 +29,7 @@ typedef struct { long long due; int fd; } Entry;
 static Stream streams[MAX_FD];
 static Entry heap[MAX_FD];
 static int heap_size;
-static long ttft_ns, itl_ns, tokens;
+static long ttft_ns, itl_ns, tokens, at_once = 1;
 static int epoll_fd, timer_fd;
 
 static long long now_ns(void) {
@@ -71,21 +71,24 @@ static void send_all(int fd, const char *data, size_t size) {
 
 static int put_chunk(char *out, const char *data, int size) { return sprintf(out, "%x\r\n%.*s\r\n", size, size, data); }
 
-static void send_token(int fd, Stream *s) {
-    char data[512], out[1400];
-    int used = 0, last = s->left == 1, size;
+static void send_tokens(int fd, Stream *s) {
+    char data[512], out[65536];
+    int used = 0, last = 0, size;
     if (s->sent == 0) {
         size = sprintf(data, "data: {\"id\":\"chatcmpl-0\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"ref\",\"choices\":"
                              "[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
         used += put_chunk(out + used, data, size);
     }
-    size = sprintf(data, "data: {\"id\":\"chatcmpl-0\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"ref\",\"choices\":"
-                         "[{\"index\":0,\"delta\":{\"content\":\" word\"},\"logprobs\":null,\"finish_reason\":%s,\"token_ids\":[7]}],\"t\":%lld}\n\n",
-                   last ? "\"length\"" : "null", now_ns());
-    used += put_chunk(out + used, data, size);
+    for (long i = 0; i < at_once && !last; i++) {
+        last = s->left == 1;
+        size = sprintf(data, "data: {\"id\":\"chatcmpl-0\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"ref\",\"choices\":"
+                             "[{\"index\":0,\"delta\":{\"content\":\" word\"},\"logprobs\":null,\"finish_reason\":%s,\"token_ids\":[7]}],\"t\":%lld}\n\n",
+                       last ? "\"length\"" : "null", now_ns());
+        used += put_chunk(out + used, data, size);
+        s->sent++;
+        s->left--;
+    }
     send_all(fd, out, used);
-    s->sent++;
-    s->left--;
     if (last) {
         size = sprintf(data, "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":%ld}}\n\n", s->sent);
         used = put_chunk(out, data, size);
@@ -158,10 +161,12 @@ static void arm(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) return 2;
+    if (argc != 4 && argc != 5) return 2;
     ttft_ns = atol(argv[1]) * 1000;
     itl_ns = atol(argv[2]) * 1000;
     tokens = atol(argv[3]);
+    if (argc == 5) at_once = atol(argv[4]);
+    if (at_once < 1 || at_once > 100) return 2; /* what one buffer holds */
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max < MAX_FD ? limit.rlim_max : MAX_FD;
@@ -190,7 +195,7 @@ int main(int argc, char **argv) {
         }
         while (heap_size && heap[0].due <= now_ns()) {
             Entry e = pop();
-            if (e.fd >= 0) send_token(e.fd, &streams[e.fd]);
+            if (e.fd >= 0) send_tokens(e.fd, &streams[e.fd]);
         }
     }
 }

@@ -114,7 +114,7 @@ def answering(*, first_s: float = 0.01, gap_s: float = 0.002) -> Handler:
             await reply.whole({"data": [{"id": "tiny", "max_model_len": 4096}]})
             return
         body, wanted, prompt = request.body, request.body["max_tokens"], words_of(request.body)
-        if not body["stream"]:
+        if not body.get("stream"):
             message = {"message": {"content": "x"}, "finish_reason": "length"}
             await reply.whole({**usage(prompt, wanted), "choices": [message]})
             return

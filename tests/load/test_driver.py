@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.load import talk
 from harness.load.arrivals import ClosedLoop, ConstantRate, PoissonRate
 from harness.load.driver import run_stage
 from harness.load.lengths import FixedLength
 from harness.load.metrics import summarise
 from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
+from harness.load.response import MANY_PIECES
 from harness.load.stage import Stage
 from harness.load.workload import Workload
 
@@ -243,3 +245,23 @@ def test_trap_5_several_tokens_in_a_chunk_give_the_true_tpot(serve: Serve, lab: 
     # 4 gaps of 80 ms for the 16 tokens after the first chunk: 20 ms; (n - 1) would say 16.8.
     assert metrics.tpot.p50 == pytest.approx(0.02, rel=0.1)
     assert metrics.tokens_per_chunk == 4
+
+
+def test_a_long_answer_is_read_while_it_runs_and_counted_whole(
+    serve: Serve, lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+
+    def completing(record: RequestRecord, reading: Any, **options: Any) -> Any:
+        kept.append(len(reading.response.body))
+        return talk_completing(record, reading, **options)
+
+    talk_completing = talk.completing
+    monkeypatch.setattr(talk, "completing", completing)
+    tokens = 5 * MANY_PIECES
+    record = lab.load_once(serve(lab.answering(gap_s=0.0)).url, output=tokens)
+    assert record.outcome is Outcome.SUCCEEDED
+    assert (record.completion_tokens, int(record.chunk_tokens.sum())) == (tokens, tokens)
+    assert np.all(np.diff(record.chunk_times_s) >= 0)
+    assert len(kept) == 1
+    assert kept[0] < 3 * MANY_PIECES

@@ -227,9 +227,9 @@ def test_a_rising_ttft_is_drift() -> None:
 
 def test_records_survive_the_trip_through_columns_and_bytes() -> None:
     records = [record(1.0, [1.5, 1.6]), record(2.0, [], outcome=Outcome.TIMEOUT, detail="späť", status=None)]
-    again = records_of(unpack(pack(columns_of(records))))
+    again = records_of(unpack(b"".join(pack(columns_of(records)))))
     assert len(again) == 2
     for before, after in zip(records, again, strict=True):
         for name in RequestRecord.__dataclass_fields__:
             assert np.array_equal(getattr(before, name), getattr(after, name)), name
-    assert records_of(unpack(pack(columns_of([])))) == []
+    assert records_of(unpack(b"".join(pack(columns_of([]))))) == []

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness.load.connection import Connection, ConnectionLost
 from harness.load.records import Outcome, RequestRecord
-from harness.load.response import Response, completing
+from harness.load.response import Reading, Response, completing
 
 EXAMPLES = settings(max_examples=150, deadline=None)
 REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\n\r\n"
@@ -51,7 +51,7 @@ def record_of(pieces: Sequence[bytes]) -> tuple[dict[str, Any], bool]:
 
     response, reusable = asyncio.run(run())
     record = RequestRecord(index=0, scheduled_s=0.0)
-    for _ in completing(record, response, streamed=True, origin_ns=0):
+    for _ in completing(record, Reading(response, origin_ns=0), streamed=True):
         pass
     said = {name: getattr(record, name) for name in RequestRecord.__dataclass_fields__}
     seen = {

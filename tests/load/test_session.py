@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 from harness.errors import InternalError, NetworkError
+from harness.load import worker
 from harness.load.arrivals import Arrivals, ClosedLoop, ConstantRate
 from harness.load.job import LoadJob, Shard, job_to_json, processes_for, stage_part
 from harness.load.lengths import FixedLength
@@ -38,9 +40,13 @@ def job_for(lab: ModuleType, url: str, stage: Stage, *, output: int = 5, key: st
     return LoadJob(endpoint=endpoint, stage=stage, workload=workload, probe=lab.PROBE, seed=3, cache_salt="s")
 
 
-def children() -> set[int]:
-    listing = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
-    return {int(pid) for pid in listing.split()}
+def children(of: int | str = "self") -> set[int]:
+    """The processes that any thread of a process has started."""
+    found: set[int] = set()
+    for path in Path(f"/proc/{of}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that ended meanwhile
+            found |= {int(pid) for pid in path.read_text(encoding="ascii").split()}
+    return found
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -190,8 +196,7 @@ def test_the_child_dies_with_its_parent(serve: Serve, lab: ModuleType, tmp_path:
         end = time.monotonic() + 20
         while server.in_flight < 1 and time.monotonic() < end:
             time.sleep(0.05)
-        listing = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text(encoding="ascii")
-        [child] = [int(pid) for pid in listing.split()]
+        [child] = children(parent.pid)
         parent.send_signal(signal.SIGKILL)
         parent.wait(5)
         assert gone_within(child, 3)
@@ -240,3 +245,18 @@ def test_a_child_that_dies_is_one_clear_error(serve: Serve, lab: ModuleType) -> 
 
     with pytest.raises(InternalError, match="ended without a result"):
         asyncio.run(run())
+
+
+def test_a_result_is_sent_whole_whatever_part_of_it_a_write_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[bytes] = []
+
+    def write(descriptor: int, content: memoryview) -> int:
+        assert descriptor == 1
+        taken.append(bytes(content[:1000]))
+        return len(taken[-1])
+
+    monkeypatch.setattr(worker.os, "write", write)
+    content = bytes(range(256)) * 40
+    worker._send(content)
+    assert b"".join(taken) == content
+    assert len(taken) == 11

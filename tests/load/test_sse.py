@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.response import NS_PER_S, Reading, Response
+from harness.load.response import NS_PER_S, TAIL_PIECES, Reading, Response
 from harness.load.sse import parse_stream, split_events
 
 # The shapes real vLLM 0.15.1 sent for a chat request with return_token_ids, shortened to what matters.
@@ -237,7 +237,8 @@ def test_a_stream_read_while_it_comes_says_the_same(cuts: set[int], patience: li
     answer: list[str] = []
     reading = Reading(response, origin_ns=0, answer=answer)
     for read, steps in zip(reads, patience, strict=False):
-        response.body.append(read)
+        response.came(len(read[1]))
+        response.add(*read)
         # Somebody reads for some steps and is then not heard of again.
         list(itertools.islice(reading.catch_up(), steps))
     assert reading.is_stream
@@ -248,6 +249,35 @@ def test_a_stream_read_while_it_comes_says_the_same(cuts: set[int], patience: li
     assert reading.parsed.chunk_tokens.tolist() == expected.chunk_tokens.tolist() == [1] * 149 + [2]
     assert (reading.parsed.done_s, reading.parsed.finish_reason) == (float(len(reads) - 1), "stop")
     assert "".join(answer) == "".join(f"w{i} " for i in range(149)) + "end"
+
+
+def test_what_was_read_of_a_stream_is_let_go() -> None:
+    pieces = [chunk("a", choice={"token_ids": [i]}) for i in range(1000)]
+    calls: list[int] = []
+    response = Response(status=200, headers={"content-type": "text/event-stream"})
+    response.on_many = lambda: calls.append(len(response.body))
+    reading = Reading(response, origin_ns=0)
+    for number, piece in enumerate(pieces, 1):
+        response.came(len(piece) + 10)  # with its framing
+        response.add(number * NS_PER_S, piece)
+        if number in (300, 600):
+            assert reading.claim() == sum(map(len, pieces[number - 300 : number]))
+            for _ in reading.catch_up():
+                pass
+            assert len(response.body) == TAIL_PIECES
+            assert (
+                response.room.held
+                == response.held_bytes
+                == number * 10 + sum(map(len, pieces[number - 3 : number]))
+            )
+    # Asked for reading when 256 waited, each time.
+    assert calls == [256, 256, 256]
+    for _ in reading.finish():
+        pass
+    assert reading.parsed.chunk_times_s.tolist() == list(range(1, 1001))
+    assert response.body_bytes == sum(map(len, pieces))
+    response.leave_room()
+    assert response.room.held == 0
 
 
 def test_json_nested_beyond_reason_is_malformed() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from harness import __version__
 from harness.load.columns import ABSENT, Columns, Floats
-from harness.load.figures import Mask, RequestFigures
+from harness.load.figures import Mask, RequestFigures, chunks_of
 from harness.load.lengths import lengths_from_json, mean_length
 from harness.load.metrics import LoadMetrics
 from harness.plan.cells import Cell
@@ -164,8 +164,8 @@ def _latency(columns: Columns) -> dict[str, Any]:
     figures = RequestFigures.of(columns)
     good = figures.good
     count = columns.integers["completion_tokens"][good]
-    one_by_one = bool((columns.chunk_tokens[good[figures.chunk_owner]] == 1).all())
-    gaps = figures.gaps[good[figures.gap_owner]]
+    one_by_one = bool((columns.chunk_tokens[chunks_of(columns, good)] == 1).all())
+    gaps = figures.good_gaps()
     per_token = figures.e2e[good] / np.where(count > 0, count, np.nan)
     return {
         "time_to_first_token": _statistics(figures.ttft[good], "s"),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from harness.load.columns import ABSENT, Columns, Floats
 from harness.load.definitions import vllm_gaps, vllm_instants
-from harness.load.figures import Mask, RequestFigures
+from harness.load.figures import Mask, RequestFigures, chunks_of
 from harness.load.slo import Slo
 from harness.results.point import Point
 
@@ -123,7 +123,7 @@ def _peaks(columns: Columns, figures: RequestFigures) -> dict[str, Any]:
         return {"max_output_tokens_per_s": 0.0, "max_concurrent_requests": 0}
     start, begun, end = (instants[good] for instants in vllm_instants(columns))
     origin = float(np.nanmin(start))
-    chunks = columns.chunk_times_s[good[figures.chunk_owner]]
+    chunks = columns.chunk_times_s[chunks_of(columns, good)]
     role = begun[~np.isnan(columns.floats["role_s"][good])]
     arrived = np.concatenate([chunks, role])
     seconds = ((arrived - origin) // BUCKET_S).astype(np.int64)
