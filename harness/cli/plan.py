@@ -196,7 +196,7 @@ def as_text(document: Mapping[str, Any], *, show_all: bool) -> str:
         f"{document['deployments']} deployments, {document['gpu_hours']:.2f} ({low:.2f} to {high:.2f}) GPU-hours{cost}"
     )
     if document["not_forecast"]:
-        lines.append(f"Not forecast, as their rate changes: {', '.join(document['not_forecast'])}.")
+        lines.append(f"Not forecast, as their load changes: {', '.join(document['not_forecast'])}.")
     lines.append("Forecasts and start-up times are estimates until the first cells are measured.")
     return "\n".join(lines)
 

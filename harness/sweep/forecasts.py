@@ -65,11 +65,11 @@ def _ms(seconds: float | None) -> float | None:
 def forecast_cells(
     config: SweepConfig, cells: Iterable[Cell], models: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, CellForecast]:
-    """The forecast of each cell, by cell id; of a search, its first step's."""
+    """The forecast of each cell, by cell id."""
     reason = unforecast(config)
     if reason is not None:
         return {cell.id: CellForecast(None, reason) for cell in cells}
-    loads = [load for level in config.load if (load := load_of(first_of(level), config)) is not None]
+    loads = [load for level in config.load if (load := load_of(level, config)) is not None]
     return {
         cell.id: forecast(cell, loads, models.get(cell.model), seed=config.workload.seed) for cell in cells
     }
@@ -103,17 +103,19 @@ def unforecast(config: SweepConfig) -> str | None:
         return "conversations are not in the forecast's model"
     if workload.prompts is not None:
         return "the lengths of given prompts are known to the engine alone"
-    if all(load_of(first_of(level), config) is None for level in config.load):
-        return "its model has one rate a level, and here they change"
+    if all(load_of(level, config) is None for level in config.load):
+        return "its model has one load a level, and here they change"
     return None
 
 
 def left_out(config: SweepConfig) -> list[str]:
-    """The labels of levels that are not forecast where others are: their rate changes."""
+    """The labels of levels that are not forecast where others are: their rate changes, or they are searches."""
     if unforecast(config) is not None:
         return []
-    levels = map(first_of, config.load)
-    return [arrivals(level).label for level in levels if load_of(level, config) is None]
+    left = [level for level in config.load if load_of(level, config) is None]
+    return [
+        f"find {level.find}" if isinstance(level, SearchLevel) else arrivals(level).label for level in left
+    ]
 
 
 def has_searches(config: SweepConfig) -> bool:
@@ -137,9 +139,12 @@ def _times(level: LoadLevel, factor: int) -> LoadLevel:
     return level if level.rate_per_s is None else replace(level, rate_per_s=level.rate_per_s * factor)
 
 
-def load_of(level: LoadLevel, config: SweepConfig) -> Load | None:
-    """A load level in the forecast's terms, its lengths by their means; None where its rate changes."""
-    if level.ramp or level.steps or level.trace:
+def load_of(level: LoadLevel | SearchLevel, config: SweepConfig) -> Load | None:
+    """A load level in the forecast's terms, its lengths by their means; None where its load changes.
+
+    A search's first step is none: it says nothing of where the search will go, and cells are judged by forecasts.
+    """
+    if isinstance(level, SearchLevel) or level.ramp or level.steps or level.trace:
         return None
     shape, amount = Arrivals.CLOSED, float(level.concurrency or 0)
     if level.rate_per_s is not None:

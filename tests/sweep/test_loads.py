@@ -133,6 +133,7 @@ def test_levels_take_about_so_long(tmp_path: Path, load: str, work: str, seconds
         ("{rate: 1, duration: 1s}", "{prompts: t}", "given prompts"),
         ("{rate: 1, duration: 1s}", "{prompts: talks}", "conversations"),
         ("{ramp: [1, 2], duration: 1s}", "{}", "here they change"),
+        ("{find: knee, from: 4, duration: 1s}", "{}", "here they change"),
     ],
 )
 def test_what_cannot_be_forecast_says_so(
@@ -147,19 +148,20 @@ def test_what_cannot_be_forecast_says_so(
     assert f"no forecast: {unforecast(found)}" in capsys.readouterr().out
 
 
-def test_levels_whose_rate_changes_are_left_out_of_a_forecast_and_named(
+def test_levels_whose_load_changes_are_left_out_of_a_forecast_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config(tmp_path, "{rate: 1, duration: 9s}, {ramp: [1, 2], duration: 9s}, {steps: [1, 2], duration: 9s}")
+    load = "{rate: 1, duration: 9s}, {ramp: [1, 2], duration: 9s}, {steps: [1, 2], duration: 9s}"
+    config(tmp_path, f"{load}, {{find: knee, duration: 9s}}")
     with pytest.raises(SystemExit):
         main(["plan", str(tmp_path / "x.yaml"), "--json"])
     document = json.loads(capsys.readouterr().out)
-    assert document["not_forecast"] == ["1→2 req/s", "1,2 req/s"]
+    assert document["not_forecast"] == ["1→2 req/s", "1,2 req/s", "find knee"]
     [cell] = document["accepted"]
     assert [level["level"] for level in cell["forecast"]["levels"]] == [1.0]
     with pytest.raises(SystemExit):
         main(["plan", str(tmp_path / "x.yaml")])
-    assert "Not forecast, as their rate changes: 1→2 req/s, 1,2 req/s." in capsys.readouterr().out
+    assert "Not forecast, as their load changes: 1→2 req/s, 1,2 req/s, find knee." in capsys.readouterr().out
 
 
 def test_capacity_does_not_forecast_what_it_cannot(
