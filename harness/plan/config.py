@@ -156,8 +156,8 @@ class SweepConfig:
     question: str | None = None
     zone: str | None = None
     slo: str | None = None
-    prune: PruneRule | None = None
     early_stop: bool | None = None
+    prune: PruneRule | None = None
     repeats: int = 1
     models: Mapping[str, str] = field(default_factory=dict)
     engines: Mapping[str, str] = field(default_factory=dict)

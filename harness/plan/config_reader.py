@@ -72,8 +72,8 @@ def read_config(source: Source, documents: Sequence[Node], findings: Findings) -
         question=text.get("question"),
         zone=text.get("zone"),
         slo=text.get("slo"),
-        prune=read_prune(reader, top["prune"]) if "prune" in top else None,
         early_stop=reader.switch(top["early-stop"], "early-stop") if "early-stop" in top else None,
+        prune=read_prune(reader, top["prune"]) if "prune" in top else None,
         repeats=(reader.integer(top["repeats"], "repeats", minimum=1, maximum=1000) or 1)
         if "repeats" in top
         else 1,

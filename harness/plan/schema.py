@@ -47,11 +47,11 @@ def sweep_schema() -> Schema:
             },
             "repeats": _integer("How often each cell is measured.", minimum=1, maximum=1000),
             "slo": _text("What must hold, as ttft_p95<=1s,tpot_p95<=60ms."),
-            "prune": _prune(),
             "early-stop": {
                 "description": "End a level once it is lost, and skip higher ones; true where there is an slo.",
                 "type": "boolean",
             },
+            "prune": _prune(),
             "timeouts": _closed(
                 "How long to wait.",
                 dict.fromkeys(("ready", "operation", "delete", "request"), DURATION),

@@ -110,6 +110,13 @@ def by_load(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def strands(path: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows apart by kind of load, in their order: users, rates, and what has no one figure. No line joins kinds."""
+    kinds = [path[name].notna() for name in ("concurrency", "rate_req_s") if name in path]
+    kind = sum((2**place * known.astype(int) for place, known in enumerate(kinds)), pd.Series(0, path.index))
+    return [path[kind == value] for value in dict.fromkeys(kind)]
+
+
 def mark_void(axes: Axes, xs: pd.Series, ys: pd.Series, path: pd.DataFrame) -> None:
     """A cross over every point of the path that is void."""
     if "verdict" in path:

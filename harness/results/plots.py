@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -24,10 +25,13 @@ from harness.results.canvas import (
     legend,
     mark_void,
     note_points,
+    strands,
     titled,
 )
 
 FEWEST_FOR_KNEE = 3
+# Names of loads that have room under one axis of three.
+MOST_TICKS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,8 @@ def trade_off(
     figure, axes = blank(title[0].upper() + title[1:], simulated=simulated)
     cells = looks.cells(shown)
     for cell_id, label, path in cells:
-        xs, ys = x.of(path), y.of(path)
-        axes.plot(xs, ys, label=label, **looks.style(cell_id))
-        mark_void(axes, xs, ys, path)
+        _draw(axes, path, x.of(path), y.of(path), name=label, look=looks.style(cell_id))
+        mark_void(axes, x.of(path), y.of(path), path)
     on_front = shown[[key in front for key in zip(shown["cell_id"], shown["level"], strict=True)]]
     axes.plot(
         x.of(on_front), y.of(on_front), linestyle="none", marker="o", markersize=15,
@@ -181,6 +184,14 @@ def goodput_against_load(levels: pd.DataFrame, *, looks: Looks, simulated: bool)
     return finish(figure, "goodput-load", axes.get_title(), words)
 
 
+def _draw(
+    axes: Axes, path: pd.DataFrame, xs: pd.Series, ys: pd.Series, *, name: str | None, look: Mapping[str, Any]
+) -> None:
+    """A cell's line, broken between kinds of load; named once."""
+    for order, strand in enumerate(strands(path)):
+        axes.plot(xs[strand.index], ys[strand.index], label=name if order == 0 else None, **look)
+
+
 def _against_load(
     axes: Axes, levels: pd.DataFrame, column: str, *, looks: Looks, factor: float = 1.0
 ) -> None:
@@ -188,10 +199,12 @@ def _against_load(
     places, words, ticks = _load_axis(levels)
     for cell_id, label, path in looks.cells(levels.assign(place=places)):
         path = path.sort_values("place")
-        axes.plot(path["place"], path[column] * factor, label=label, **looks.style(cell_id))
+        _draw(axes, path, path["place"], path[column] * factor, name=label, look=looks.style(cell_id))
     axes.set_xlabel(words)
     if ticks is not None:
-        axes.set_xticks(range(len(ticks)), ticks, rotation=45 if max(map(len, ticks)) > 4 else 0)
+        every = -(-len(ticks) // MOST_TICKS)
+        told = ticks[::every]
+        axes.set_xticks(range(0, len(ticks), every), told, rotation=45 if max(map(len, told)) > 4 else 0)
     elif words == USERS:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")

@@ -95,14 +95,17 @@ def levels_table(levels: pd.DataFrame) -> Table:
     """Every measured load level, best first; figures that rest on too few requests are faint."""
     columns = _present(LEVEL_COLUMNS, levels)
     judged = [name for name in ("meets_slo", "verdict") if name in levels]
+    # The same load twice, as when a search comes to a level that was asked for: then how it was measured is said.
+    once = ~levels.duplicated(["cell_id", "load"], keep=False)
+    names = levels["load"].where(once, levels["level"])
     rows = tuple(
         (
             TableCell(str(level["label"])),
-            TableCell(str(level["load"])),
+            TableCell(str(name)),
             *(_figure(level, column) for column in columns),
             *(TableCell(_judgement(level, name)) for name in judged),
         )
-        for _, level in levels.iterrows()
+        for name, (_, level) in zip(names, levels.iterrows(), strict=True)
     )
     heads = ("Cell", "Load", *(column[0] for column in columns))
     heads += tuple({"meets_slo": "Meets SLO", "verdict": "Verdict"}[name] for name in judged)

@@ -364,7 +364,7 @@ def test_the_handshake_is_timed_by_itself_and_ends_before_the_request_is_sent(
     context = server_context(authority[0], "127.0.0.1")
 
     def serve_late(listener: socket.socket) -> None:
-        time.sleep(0.2)  # the kernel has taken the connection long since
+        time.sleep(1.0)  # the kernel has taken the connection long since
         accepted, _ = listener.accept()
         with context.wrap_socket(accepted, server_side=True) as secured:
             secured.recv(65536)

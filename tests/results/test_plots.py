@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from harness.results.canvas import COLOURS, MOST_NAMED, Looks, blank, note_points
+from harness.results.canvas import COLOURS, MOST_NAMED, Looks, blank, by_load, note_points, strands
 from harness.results.plots import knee
 
 
@@ -58,3 +58,18 @@ def test_notes_that_would_cover_each_other_are_left_out() -> None:
     note_points(axes, [5, 5, 5, 5, 5, 1], [5, 5, 5, 5, 5, 1], ["a", "b", "c", "d", "e", "f"])
     # one point has four sides
     assert [text.get_text() for text in axes.texts] == ["a", "b", "c", "d", "f"]
+
+
+def test_a_line_goes_from_light_to_heavy_and_joins_no_two_kinds_of_load() -> None:
+    none = None
+    levels = pd.DataFrame(
+        {
+            # as a search for the rate, a ramp, a search for users and one more rate were run
+            "load": ["2", "4", "3", "1→4", "c2", "c8", "c4", "1"],
+            "concurrency": [none, none, none, none, 2, 8, 4, none],
+            "rate_req_s": [2.0, 4.0, 3.0, none, none, none, none, 1.0],
+            "point": range(8),
+        }
+    )
+    found = [strand["load"].to_list() for strand in strands(by_load(levels))]
+    assert found == [["c2", "c4", "c8"], ["1", "2", "3", "4"], ["1→4"]]

@@ -75,7 +75,7 @@ def check_books(cloud: Cloud) -> None:
 
 
 async def end_all(cloud: Cloud) -> None:
-    for _ in range(400):
+    for _ in range(40_000):
         if not cloud.deployments:
             return
         for identity, record in list(cloud.deployments.items()):
@@ -131,7 +131,7 @@ def test_a_defect_of_the_simulator_ends_in_error_instead_of_hanging(monkeypatch:
         monkeypatch.setattr("harness.simulator.lifecycle.start_up", broken)
         perform(cloud, ("create", "gpu3", 1), "d")
         (record,) = cloud.deployments.values()
-        for _ in range(200):
+        for _ in range(20_000):
             if record.state == "error":
                 break
             await clock.sleep(5)

@@ -85,11 +85,16 @@ def _profile(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "kind": "concurrent",
             "streams": list(dict.fromkeys(stage["concurrency"] for stage in stages)),
         }
-    kinds = {str(stage.get("kind")) for stage in stages}
+    kinds = {_arrivals(stage) for stage in stages}
     listed = list(dict.fromkeys(stage["rate_req_s"] for stage in stages if "rate_req_s" in stage))
     if kinds == {"constant"} or kinds == {"poisson"}:
         return {"kind": kinds.pop(), "rate": listed}
     return {"kind": "replay"}
+
+
+def _arrivals(stage: Mapping[str, Any]) -> str:
+    """Our kind of arrivals in guidellm's words, where it has one: ``poisson`` for ``poisson-rate``."""
+    return str(stage.get("kind")).removesuffix("-rate")
 
 
 def _data(stage: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +115,7 @@ def _strategy(stage: Mapping[str, Any]) -> dict[str, Any]:
     """Arrivals that guidellm has no word for are a replay: their instants were given beforehand."""
     if "concurrency" in stage:
         return {"type_": "concurrent", "streams": stage["concurrency"]}
-    kind = str(stage.get("kind"))
+    kind = _arrivals(stage)
     if kind in ("constant", "poisson"):
         return {"type_": kind, "rate": stage["rate_req_s"]}
     return {"type_": "trace"}

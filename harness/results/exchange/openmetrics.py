@@ -18,7 +18,9 @@ OPENMETRICS: Mapping[str, tuple[str, str]] = {
     "e2e_p95_s": ("harness_e2e_p95_seconds", "Request to last token, 95th percentile"),
     "requests_failed": ("harness_failed_requests", "Requests that failed"),
 }
-LABELS = ("cell_id", "label", "gpu_type", "gpu_count", "replicas", "engine_version", "parameter_set", "load")
+LABELS = (
+    "cell_id", "label", "gpu_type", "gpu_count", "replicas", "engine_version", "parameter_set", "load", "level",
+)  # fmt: skip
 
 
 def openmetrics(levels: pd.DataFrame, *, name: str, simulated: bool) -> str:

@@ -28,7 +28,7 @@ WORKLOAD = {
 def point_of_fixture(tmp_path: Path, stage_maker: Callable[..., StageResult]) -> Callable[..., Point]:
     def made(*, open_loop: bool = False, **changes: object) -> Point:
         stage = stage_maker(**{"label": "c1", "concurrency": 1, "requests": 3, **changes})
-        kind = {"kind": "poisson", "rate_req_s": 3.3} if open_loop else stage.stage
+        kind = {"kind": "poisson-rate", "rate_req_s": 3.3} if open_loop else stage.stage
         stage.stage = {**kind, "duration_s": 0.9, "workload": WORKLOAD}
         path = tmp_path / "point.parquet"
         metadata = {"run_id": "abc-r0", "cell_id": "abc", "repeat": 0, "point": 0, "simulated": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import threading
 from typing import Any
@@ -82,11 +83,15 @@ def test_our_load_generator_finds_what_the_engine_knows(serve: Any) -> None:
     endpoint = Endpoint(f"{served.url}/v1", "meta-llama/Llama-3.1-8B-Instruct", Secret("sekret"))
     workload = Workload(input_tokens=FixedLength(600), output_tokens=FixedLength(40))
     probe = asyncio.run(probe_endpoint(endpoint, workload=workload))
-    # Token counts are equal every time. Times are compared on the calmest of a few runs: the two processes share
+    # Token counts are equal every time. Times are compared on the calmest of some runs: the two processes share
     # this machine's cores with whatever else it does, which can only take them apart.
-    differences = [loaded_difference(served, endpoint, workload, probe, seed=seed) for seed in range(4)]
-    assert min(decode for decode, _ in differences) < 0.01
-    assert min(ttft for _, ttft in differences) < 0.01
+    decode = ttft = math.inf
+    for seed in range(12):
+        found = loaded_difference(served, endpoint, workload, probe, seed=seed)
+        decode, ttft = min(decode, found[0]), min(ttft, found[1])
+        if max(decode, ttft) < 0.01:
+            break
+    assert (decode < 0.01, ttft < 0.01) == (True, True), (decode, ttft)
 
 
 def loaded_difference(
