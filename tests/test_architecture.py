@@ -67,6 +67,8 @@ PURE = (
     "results/account.py",
     "results/spending.py",
     "results/hardware.py",
+    "results/observing.py",
+    "results/predictions.py",
     "results/stats.py",
     "results/exchange/guidellm.py",
     "results/exchange/guidellm_distributions.py",

@@ -14,14 +14,12 @@ import numpy as np
 
 from harness.capacity.fleet import FORECAST, Excluded, MeasuredPoint
 from harness.forecast.cell import Forecast, LevelForecast, forecast_cell
-from harness.forecast.hardware import Gpu
 from harness.forecast.load import Arrivals, Load
-from harness.forecast.models import ModelFacts
-from harness.forecast.settings import EngineSettings
+from harness.forecast.step import Constants
 from harness.load import lengths as length
 from harness.load.slo import Bound, Slo
 from harness.plan.cells import Cell
-from harness.plan.engine import UnknownEngine, engine_of
+from harness.plan.engine import CellEngine, UnknownEngine, engine_of
 
 LOWEST_RATE = 0.125
 HIGHEST_RATE = 1024.0
@@ -44,7 +42,7 @@ class Lengths:
     def of(prompts: length.Lengths, answers: length.Lengths) -> Lengths:
         """The lengths of a workload; a spread of another shape is taken for a log-normal of the same width."""
         means = length.mean_length(prompts), length.mean_length(answers)
-        return Lengths(*means, _sigma(prompts, means[0]), _sigma(answers, means[1]))
+        return Lengths(*means, length.log_sigma(prompts), length.log_sigma(answers))
 
     def load(self, rate_req_s: float, *, requests: int | None = None) -> Load:
         """Poisson arrivals at a rate, of these lengths."""
@@ -59,46 +57,45 @@ class Lengths:
         )
 
 
-def _sigma(lengths: length.Lengths, mean: float) -> float:
-    if isinstance(lengths, length.LogNormalLength):
-        return lengths.sigma
-    if isinstance(lengths, length.NormalLength):
-        spread = lengths.sd
-    elif isinstance(lengths, length.UniformLength):
-        spread = (lengths.high - lengths.low) / math.sqrt(12)
-    elif isinstance(lengths, length.EmpiricalLength):
-        spread = float(np.std(lengths.values))
-    else:
-        return 0.0
-    return math.sqrt(math.log1p((spread / mean) ** 2))
-
-
 def forecast_points(
-    cell: Cell, lengths: Lengths, slo: Slo, *, model_config: Mapping[str, object] | None = None
+    cell: Cell,
+    lengths: Lengths,
+    slo: Slo,
+    *,
+    model_config: Mapping[str, object] | None = None,
+    constants: Constants | None = None,
 ) -> list[MeasuredPoint] | Excluded:
     """The levels of one replica of the cell; Excluded when it cannot start, or is outside what the model covers.
 
     ``model_config`` is the model's ``config.json``; without one the packaged table must know the model.
+    ``constants`` are a calibration's.
     """
     engine = engine_of(cell, model_config)
     if isinstance(engine, UnknownEngine):
         return Excluded(cell.label, engine.reason)
-    model, card, settings = engine.model, engine.gpu, engine.settings
-    first = _at(model, card, settings, cell, lengths.load(LOWEST_RATE))
+    first = _at(engine, cell, lengths.load(LOWEST_RATE), constants)
     if first.failure is not None:
         return Excluded(cell.label, f"would not start: {first.failure.message.split('. ')[0]}")
     label = replace(cell, replicas=1).label
 
     def point_at(rate: float) -> MeasuredPoint:
-        found = _at(model, card, settings, cell, lengths.load(rate))
+        found = _at(engine, cell, lengths.load(rate), constants)
         return _point(cell, label, found.levels[0], slo)
 
     return _search(point_at)
 
 
-def _at(model: ModelFacts, card: Gpu, settings: EngineSettings, cell: Cell, load: Load) -> Forecast:
+def _at(engine: CellEngine, cell: Cell, load: Load, constants: Constants | None) -> Forecast:
     """One replica; the same seed at every rate, so that rates are compared on the same requests."""
-    return forecast_cell(model, card, settings, gpu_count=cell.gpu_count, loads=(load,), seed=1)
+    return forecast_cell(
+        engine.model,
+        engine.gpu,
+        engine.settings,
+        gpu_count=cell.gpu_count,
+        loads=(load,),
+        seed=1,
+        constants=constants,
+    )
 
 
 def _search(point_at: Callable[[float], MeasuredPoint]) -> list[MeasuredPoint]:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.calibrating import calibration_lines, calibration_option, read_calibrations
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.capacity.check import Check, Trace
     from harness.capacity.fleet import Answer, Demand, Excluded, MeasuredPoint
     from harness.capacity.forecasted import Lengths
+    from harness.forecast.calibration import Calibrations
     from harness.plan.cells import Cell
     from harness.results.frame import Run
     from harness.results.prices import PriceTable
@@ -52,6 +54,7 @@ TRIAL_S, FEWEST_REQUESTS, MOST_REQUESTS = 60.0, 3000, 20_000
     type=click.Choice(["measured", "forecast", "both"]),
     help="What to draw on: measurements, forecasts, or forecasts where measurements end  [measured in DIR]",
 )
+@calibration_option
 @click.option("--verify", is_flag=True, help="Try each fleet in virtual time, and size it by that.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(
@@ -66,6 +69,7 @@ def command(
     burst: float,
     token_price: float | None,
     basis: str | None,
+    calibration: Path | None,
     verify: bool,
     as_json: bool,
 ) -> int:
@@ -86,6 +90,7 @@ def command(
     harness capacity results/demo --users 200 --think-time 30s --spare 1
     harness capacity results/demo --rate 60 --basis both --verify
     harness capacity configs/demo.yaml --rate 10
+    harness capacity configs/demo.yaml --rate 10 --calibration results/demo
     """
     from harness.capacity.fleet import Demand, recommend
     from harness.cli.capacity_text import as_json_text, render
@@ -99,7 +104,7 @@ def command(
     demand = Demand(
         rate_req_s=rate, users=users, think_s=think_s, burst=burst, spare=spare, utilisation=utilisation
     )
-    known = _known(source, slo, basis)
+    known = _known(source, slo, basis, read_calibrations(calibration))
     table = load_prices(prices) if prices is not None else known.prices
     answer = recommend(known.points, demand, prices=table)
     answer = replace(answer, excluded=(*answer.excluded, *known.excluded))
@@ -130,17 +135,18 @@ class Known:
     cells: Mapping[str, Cell]
     lengths: Lengths | None
     models: Mapping[str, Mapping[str, object]]
+    calibrations: Calibrations
 
 
-def _known(source: Path, slo: str | None, basis: str | None) -> Known:
+def _known(source: Path, slo: str | None, basis: str | None, calibrations: Calibrations) -> Known:
     if source.is_file():
         if basis not in (None, "forecast"):
             raise UsageError(f"'{source}' is a sweep file: nothing was measured; name a results folder")
-        return _forecast(source, slo)
-    return _measured(source, slo, basis or "measured")
+        return _forecast(source, slo, calibrations)
+    return _measured(source, slo, basis or "measured", calibrations)
 
 
-def _measured(folder: Path, slo: str | None, basis: str) -> Known:
+def _measured(folder: Path, slo: str | None, basis: str, calibrations: Calibrations) -> Known:
     """The points of a run folder, judged against the SLO, with forecasts as far as the basis asks for them."""
     from harness.capacity.measured import measured_points
     from harness.load.slo import Slo
@@ -151,7 +157,8 @@ def _measured(folder: Path, slo: str | None, basis: str) -> Known:
     simulated = run.resolved.simulated
     levels = join_repeats(run.points_against(Slo.parse(text)))
     words = [SIMULATED] if simulated and basis != "forecast" else []
-    words += [FORECAST_TOO] if basis == "both" else [FORECAST_ONLY] if basis == "forecast" else []
+    words += {"both": [FORECAST_TOO], "forecast": [FORECAST_ONLY]}.get(basis, [])
+    words += calibration_lines(run.resolved.cells, calibrations) if basis != "measured" else []
     known = Known(
         points=measured_points(levels, Slo.parse(text), simulated=simulated) if basis != "forecast" else [],
         excluded=(),
@@ -162,6 +169,7 @@ def _measured(folder: Path, slo: str | None, basis: str) -> Known:
         cells={cell.id: cell for cell in run.resolved.cells},
         lengths=_lengths_of(run.resolved.workload),
         models=_models_of(run),
+        calibrations=calibrations,
     )
     return known if basis == "measured" else _with_forecasts(known)
 
@@ -178,7 +186,13 @@ def _with_forecasts(known: Known) -> Known:
 
     def forecast(cell_id: str) -> list[MeasuredPoint] | Excluded:
         cell = replace(known.cells[cell_id], replicas=1)
-        return forecast_points(cell, lengths, Slo.parse(known.slo), model_config=known.models.get(cell.model))
+        return forecast_points(
+            cell,
+            lengths,
+            Slo.parse(known.slo),
+            model_config=known.models.get(cell.model),
+            constants=known.calibrations.constants(cell.gpu_type, cell.engine_version),
+        )
 
     points, excluded = combined(known.cells, known.points, forecast)
     return replace(known, points=points, excluded=excluded)
@@ -220,7 +234,7 @@ def verified(answer: Answer, demand: Demand, known: Known) -> tuple[Answer, dict
         raise UsageError("the run's workload has no lengths to try a fleet with; leave --verify out")
     for option in answer.options[:SETTLED]:
         cell = replace(known.cells[option.point.cell_id], replicas=1)
-        fleet = _fleet(cell, lengths, known.models.get(cell.model))
+        fleet = _fleet(cell, lengths, known)
         try:
             found, check = settle(option, demand, Slo.parse(known.slo), fleet)
         except UsageError as error:
@@ -237,21 +251,25 @@ def verified(answer: Answer, demand: Demand, known: Known) -> tuple[Answer, dict
     return replace(answer, options=ranked(options), excluded=(*excluded, *left)), checks
 
 
-def _fleet(
-    cell: Cell, lengths: Lengths, model_config: Mapping[str, object] | None
-) -> Callable[[int, float], Trace]:
+def _fleet(cell: Cell, lengths: Lengths, known: Known) -> Callable[[int, float], Trace]:
     """Fleets of a cell in virtual time, behind a router that spreads requests at random; always the same seed."""
     from harness.simulator.fleet import run_fleet
 
     def run(replicas: int, rate_req_s: float) -> Trace:
         requests = int(min(max(TRIAL_S * rate_req_s, FEWEST_REQUESTS), MOST_REQUESTS))
         load = lengths.load(rate_req_s, requests=requests)
-        return run_fleet(cell, load, replicas=replicas, model_config=model_config)
+        return run_fleet(
+            cell,
+            load,
+            replicas=replicas,
+            model_config=known.models.get(cell.model),
+            constants=known.calibrations.constants(cell.gpu_type, cell.engine_version),
+        )
 
     return run
 
 
-def _forecast(path: Path, slo: str | None) -> Known:
+def _forecast(path: Path, slo: str | None, calibrations: Calibrations) -> Known:
     """The forecast of every cell of a sweep file, each set of parameters once, whatever its replicas."""
     from harness.capacity.fleet import Excluded
     from harness.capacity.forecasted import Lengths, forecast_points
@@ -276,12 +294,19 @@ def _forecast(path: Path, slo: str | None) -> Known:
     sizes = Lengths(*means)
     cells = {each.id: each for each in (replace(cell, replicas=1) for cell in expand(config))}
     for cell in cells.values():
-        found = forecast_points(cell, sizes, Slo.parse(text), model_config=models.get(cell.model))
+        found = forecast_points(
+            cell,
+            sizes,
+            Slo.parse(text),
+            model_config=models.get(cell.model),
+            constants=calibrations.constants(cell.gpu_type, cell.engine_version),
+        )
         if isinstance(found, Excluded):
             excluded.append(found)
         else:
             points += found
-    return Known(points, excluded, text, None, False, FORECAST_ONLY, cells, sizes, models)
+    basis = "\n".join([FORECAST_ONLY, *calibration_lines(cells.values(), calibrations)])
+    return Known(points, excluded, text, None, False, basis, cells, sizes, models, calibrations)
 
 
 def _objective(slo: str | None) -> str:

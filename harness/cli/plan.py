@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.calibrating import calibration_option, read_calibrations
 from harness.cli.pruning import Pruner, prune_options, rule_of, said
 from harness.units import format_duration
 
@@ -37,6 +38,7 @@ SHOWN_CELLS = 40
     "--reuse", is_flag=True, help="Count one deployment moved from cell to cell, as sweep --reuse would."
 )
 @prune_options
+@calibration_option
 @click.option(
     "--parallel-deployments",
     type=click.IntRange(1, 64),
@@ -55,6 +57,7 @@ def command(
     reuse: bool,
     prune: str | None,
     no_prune: bool,
+    calibration: Path | None,
     parallel_deployments: int,
     show_all: bool,
     as_json: bool,
@@ -66,6 +69,7 @@ def command(
     \b
     harness plan configs/demo.yaml --prices configs/prices.yaml
     harness plan configs/demo.yaml --prune keep=20%,equivalent
+    harness plan configs/demo.yaml --calibration results/demo
     """
     from harness.plan.config import load_config
     from harness.results.store import load_prices
@@ -73,7 +77,8 @@ def command(
 
     loaded = load_config(config)
     table = None if prices is None else load_prices(prices)
-    pruner = Pruner(loaded, rule_of(loaded, said(prune, no_prune=no_prune)), table)
+    rule = rule_of(loaded, said(prune, no_prune=no_prune))
+    pruner = Pruner(loaded, rule, table, read_calibrations(calibration))
     whole = preflight(loaded, managed=not local)
     forecasts = pruner.forecast(whole)
     alike = pruner.alike(whole)
@@ -213,11 +218,12 @@ def told(cell: Mapping[str, Any]) -> str:
     levels = cell["forecast"].get("levels")
     if not levels:
         return "  ".join([*words, f"no forecast: {cell['forecast'].get('reason')}"])
-    last, share = levels[-1], cell["forecast"]["interval"]
+    last, forecast = levels[-1], cell["forecast"]
+    whose = f", {forecast['calibration']}" if forecast["calibration"] else ""
     words.append(
         f"forecast at {last['level']:g}: {last['output_throughput_tok_s']:.0f} tok/s, TTFT {last['ttft_ms']:.0f} ms, "
-        f"TPOT {last['tpot_ms'] or 0:.1f} ms (±{share:.0%}, bound by {last['binding']}); fits max-model-len "
-        f"{cell['forecast']['largest_max_model_len']}, max-num-seqs {cell['forecast']['largest_max_num_seqs']}"
+        f"TPOT {last['tpot_ms'] or 0:.1f} ms (±{forecast['interval']:.0%}{whose}, bound by {last['binding']}); "
+        f"fits max-model-len {forecast['largest_max_model_len']}, max-num-seqs {forecast['largest_max_num_seqs']}"
     )
     return "  ".join(words)
 

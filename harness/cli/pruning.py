@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -10,6 +10,8 @@ import click
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from harness.forecast.calibration import Calibrations
+    from harness.plan.cells import Cell
     from harness.plan.config import SweepConfig
     from harness.plan.pruning import PruneRule
     from harness.results.prices import PriceTable
@@ -52,8 +54,15 @@ def rule_of(config: SweepConfig, prune: str | None) -> PruneRule | None:
 class Pruner:
     """Leaves cells of a plan out by one rule. Keeps the forecasts, for a plan is made more than once."""
 
-    def __init__(self, config: SweepConfig, rule: PruneRule | None, prices: PriceTable | None) -> None:
+    def __init__(
+        self,
+        config: SweepConfig,
+        rule: PruneRule | None,
+        prices: PriceTable | None,
+        calibrations: Calibrations,
+    ) -> None:
         self._config = config
+        self._calibrations = calibrations
         self._rule = rule
         self._prices = prices
         self.forecasts: dict[str, CellForecast] = {}
@@ -87,18 +96,19 @@ class Pruner:
 
     def forecast(self, plan: Preflight) -> dict[str, CellForecast]:
         """The forecasts of every accepted cell, by cell id."""
-        from harness.sweep.forecasts import forecast_cells
-        from harness.sweep.preflight import read_model_configs
-
         new = [cell for cell in plan.accepted if cell.id not in self.forecasts]
         if new:
-            self.forecasts |= forecast_cells(self._config, new, read_model_configs(self._config.models))
+            self.forecasts |= self._forecast(self._config, new)
         return self.forecasts
 
     def _searched(self, plan: Preflight) -> dict[str, CellForecast]:
         """The forecasts at every load that a search may come to: its first tells cells apart badly."""
-        from harness.sweep.forecasts import forecast_cells, searched
+        from harness.sweep.forecasts import searched
+
+        return self._forecast(searched(self._config), plan.accepted)
+
+    def _forecast(self, config: SweepConfig, cells: Sequence[Cell]) -> dict[str, CellForecast]:
+        from harness.sweep.forecasts import forecast_cells
         from harness.sweep.preflight import read_model_configs
 
-        models = read_model_configs(self._config.models)
-        return forecast_cells(searched(self._config), plan.accepted, models)
+        return forecast_cells(config, cells, read_model_configs(config.models), self._calibrations)

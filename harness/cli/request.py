@@ -17,7 +17,8 @@ DEFAULT_PARALLEL = 2
 class Terms:
     """What was agreed to, and how it is carried out; None for what nobody said. ``ttl_s`` is for each attempt.
 
-    ``prune`` is the rule that takes the place of the file's, empty for none.
+    ``prune`` is the rule that takes the place of the file's, empty for none; ``calibration`` is the
+    path of the constants to prune with.
     """
 
     parallel: int | None = None
@@ -29,6 +30,7 @@ class Terms:
     time_scale: float | None = None
     seed: int | None = None
     prune: str | None = None
+    calibration: str | None = None
 
     def over(self, earlier: Terms) -> Terms:
         """These, and the earlier ones where these say nothing."""

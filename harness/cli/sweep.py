@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from harness.cli.calibrating import calibration_option
 from harness.cli.clouds import DEFAULT_TIME_SCALE, CloudChoice
 from harness.cli.pruning import prune_options, said
 from harness.errors import UsageError
@@ -82,6 +83,7 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
     "--prices", type=click.Path(dir_okay=False), metavar="FILE", help="Hourly prices, as configs/prices.yaml."
 )
 @prune_options
+@calibration_option
 @click.option(
     "--ttl",
     type=DurationType(),
@@ -147,6 +149,7 @@ def command(
     prices: str | None,
     prune: str | None,
     no_prune: bool,
+    calibration: Path | None,
     ttl: float | None,
     delete_models: bool,
     engines: dict[str, str],
@@ -213,6 +216,7 @@ def command(
             time_scale=time_scale,
             seed=seed,
             prune=said(prune, no_prune=no_prune),
+            calibration=None if calibration is None else str(calibration),
         ),
         prices=None if prices is None else Path(prices),
         executor=executor,

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from harness.cli.agreeing import agree, make_budget, times_of
+from harness.cli.calibrating import read_calibrations
 from harness.cli.clouds import Cloud, open_cloud, refuse_another_cloud
 from harness.cli.progress import SweepView
 from harness.cli.pruning import Pruner, rule_of
@@ -66,7 +67,8 @@ def run_sweep(request: SweepRequest) -> Ended:
 async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
     config = load_config(path)
     prices = earlier.prices if request.prices is None else load_prices(request.prices)
-    pruner = Pruner(config, rule_of(config, request.terms.prune), prices)
+    rule = rule_of(config, request.terms.prune)
+    pruner = Pruner(config, rule, prices, read_calibrations(request.terms.calibration))
     plan = offline = pruner(preflight(config, managed=request.choice.managed))
     if request.choice.endpoint is not None and plan.cells != 1:
         raise UsageError(f"an existing endpoint is one cell; {config.path} has {plan.cells}")

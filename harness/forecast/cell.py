@@ -1,7 +1,8 @@
 """Forecast of one cell: will it start, and what will it do under each load. Pure.
 
 The interval around every figure is what held-out published measurements were off by, not a property of the run:
-a quarter either way with the shipped constants, half of that with constants fitted on the same GPU family.
+a quarter either way with the shipped constants; half of that with constants fitted on the same GPU family, where levels
+left out of that fit bear it out (``calibration.py``).
 """
 
 from __future__ import annotations
@@ -110,15 +111,15 @@ def forecast_cell(
     constants: Constants | None = None,
     link: Link | None = None,
     seed: int = 0,
+    interval: float = INTERVAL_DEFAULT,
 ) -> Forecast:
     """Start-up verdict, memory, and every load level. Replicas share the load evenly, at random.
 
-    ``constants`` are a calibration of this GPU family; without them the shipped ones hold.
+    ``constants`` are a calibration of this GPU family, with its ``interval``; without them the shipped ones hold.
     """
     failure = start_failure(model, gpu, gpu_count, settings)
     memory = plan_memory(model, gpu, settings)
     chosen = settings.resolve(model, gpu)
-    interval = INTERVAL_DEFAULT if constants is None else INTERVAL_CALIBRATED
     if failure is not None:
         return Forecast(failure, memory, chosen, (), interval)
     if link is None and settings.tensor_parallel > 1:

@@ -32,11 +32,21 @@ def fit(
     evaluations: int = 150,
 ) -> Constants:
     """Constants that suit ``found`` best, from ``start`` on. What they cannot tell apart stays near the ``prior``."""
-    begin = start or Constants()
-    point = [math.log(value) for value in as_tuple(begin)]
+
+    def errors(candidate: Constants) -> list[float]:
+        return log_errors(list(compare(list(found), candidate)))
+
+    return fit_to(errors, start=start or Constants(), prior=prior, evaluations=evaluations)
+
+
+def fit_to(
+    errors_with: Callable[[Constants], Sequence[float]], *, start: Constants, prior: Prior, evaluations: int
+) -> Constants:
+    """Constants that make the logarithmic errors least, and what their distance from the ``prior`` costs."""
+    point = [math.log(value) for value in as_tuple(start)]
 
     def cost(candidate: Sequence[float]) -> float:
-        errors = log_errors(list(compare(list(found), from_logarithms(candidate))))
+        errors = errors_with(from_logarithms(candidate))
         return sum((error / ROW_SPREAD) ** 2 for error in errors) + _departure(candidate, prior)
 
     return from_logarithms(minimise(cost, point, evaluations=evaluations))
@@ -57,10 +67,12 @@ def from_logarithms(point: Sequence[float]) -> Constants:
 
 def log_errors(comparisons: Sequence[Comparison]) -> list[float]:
     """Logarithm of predicted over measured, row by row; a cell that cannot start counts as far off."""
-    return [
-        math.log(comparison.predicted / comparison.measurement.value) if comparison.predicted else _FAILED
-        for comparison in comparisons
-    ]
+    return log_errors_of([(one.predicted, one.measurement.value) for one in comparisons])
+
+
+def log_errors_of(pairs: Sequence[tuple[float | None, float]]) -> list[float]:
+    """The same of pairs of predicted and measured."""
+    return [math.log(predicted / measured) if predicted else _FAILED for predicted, measured in pairs]
 
 
 def _departure(point: Sequence[float], prior: Prior) -> float:

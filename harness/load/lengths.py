@@ -6,6 +6,7 @@ sigma of the logarithm) · ``64|128|512`` (each as likely as it is often listed)
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -107,6 +108,21 @@ def mean_length(lengths: Lengths) -> float:
     if isinstance(lengths, NormalLength):
         return lengths.mean
     return float(lengths.median * np.exp(lengths.sigma**2 / 2))
+
+
+def log_sigma(lengths: Lengths) -> float:
+    """The sigma of the logarithm of a log-normal as wide as this distribution; 0 when it has one length."""
+    if isinstance(lengths, LogNormalLength):
+        return lengths.sigma
+    if isinstance(lengths, NormalLength):
+        spread = lengths.sd
+    elif isinstance(lengths, UniformLength):
+        spread = (lengths.high - lengths.low) / math.sqrt(12)
+    elif isinstance(lengths, EmpiricalLength):
+        spread = float(np.std(lengths.values))
+    else:
+        return 0.0
+    return math.sqrt(math.log1p((spread / mean_length(lengths)) ** 2))
 
 
 def least_length(lengths: Lengths) -> int:

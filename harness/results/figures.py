@@ -65,6 +65,7 @@ def point_row(point: Point, *, slo: Slo | None = None, ceiling_tok_s: float | No
         "point": meta.point,
         "load": meta.label,
         "level": level_name(meta.stage, meta.label),
+        "arrivals": meta.stage.get("kind"),
         "concurrency": meta.stage.get("concurrency"),
         "rate_req_s": meta.stage.get("rate_req_s"),
         "window_s": meta.window_s,

@@ -1,7 +1,7 @@
 """The reports of a run folder, rebuilt from its records, journal and resolved.json alone. I/O through files.
 
-``report.md``, ``report.html`` (one file, no network, no script), ``points.csv``, ``cells.csv``, ``summary.json``
-and ``plots/``. Each is whole or not there.
+``report.md``, ``report.html`` (one file, no network, no script), ``points.csv``, ``cells.csv``, ``summary.json``,
+``calibration.json`` and ``plots/``. Each is whole or not there.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import pandas as pd
 
 from harness.results.document import Document, Section
 from harness.results.files import write_bytes, write_json, write_text
+from harness.results.forecast_section import forecast_section
 from harness.results.frame import Run
 from harness.results.gallery import Gallery, best_points, report_effects
 from harness.results.markdown import markdown
+from harness.results.predictions import Predictions, predictions
 from harness.results.ranking import ranked_levels
 from harness.results.sections import (
     definitions_section,
@@ -31,7 +33,7 @@ from harness.results.sections import (
     skipped_tables,
 )
 from harness.results.statements import DEFINITIONS, answers, provenance, warnings
-from harness.results.store import RunFolder
+from harness.results.store import CALIBRATION_FILE, RunFolder
 from harness.results.tables import doubt_tables, identity_table, levels_table, outcome_table
 
 SUMMARY_SCHEMA_VERSION = 1
@@ -46,6 +48,7 @@ class Reports:
     html: str
     points_csv: str
     cells_csv: str
+    calibration: Mapping[str, Any]
     summary: Mapping[str, Any]
 
 
@@ -53,13 +56,15 @@ def build_reports(folder: RunFolder) -> Reports:
     """The reports of the run; ConfigError when the folder cannot be read."""
     run = Run(folder)
     levels = ranked_levels(run)
-    document = build(run, levels)
+    forecast = predictions(run)
+    document = build(run, levels, forecast)
     return Reports(
         document=document,
         markdown=markdown(document, plots_prefix=f"plots/{_prefix(document)}"),
         html=as_html(document),
         points_csv=run.points.to_csv(index=False),
         cells_csv=run.cells.to_csv(),
+        calibration=forecast.calibrations.to_json(),
         summary=summary(run, levels, document),
     )
 
@@ -76,9 +81,10 @@ def write_reports(folder: RunFolder | Path) -> list[Path]:
     write_text(root / "points.csv", reports.points_csv)
     write_text(root / "cells.csv", reports.cells_csv)
     write_json(root / "summary.json", reports.summary)
+    write_json(root / CALIBRATION_FILE, reports.calibration)
     write_text(root / "report.md", reports.markdown)
     write_text(root / "report.html", reports.html)
-    names = ("report.html", "report.md", "summary.json", "points.csv", "cells.csv")
+    names = ("report.html", "report.md", "summary.json", "points.csv", "cells.csv", CALIBRATION_FILE)
     return [root / name for name in names] + list(drawn)
 
 
@@ -86,13 +92,13 @@ def _prefix(document: Document) -> str:
     return "simulated-" if document.simulated else ""
 
 
-def build(run: Run, levels: pd.DataFrame) -> Document:
+def build(run: Run, levels: pd.DataFrame, forecast: Predictions) -> Document:
     """The report of a run; ``levels`` are its levels, ranked. Sections without anything to show are left out."""
     gallery = Gallery(run, levels)
     sections = (
         Section("What trades for what", plots=gallery.trade_offs()),
         Section("Cells", plots=(), tables=(outcome_table(run, levels), identity_table(run))),
-        *_measured_sections(run, levels, gallery),
+        *_measured_sections(run, levels, gallery, forecast),
         Section("Time to ready", plots=gallery.deployments()),
         Section("Provenance", facts=tuple(provenance(run))),
         Section("Definitions", facts=DEFINITIONS),
@@ -107,7 +113,9 @@ def build(run: Run, levels: pd.DataFrame) -> Document:
     )
 
 
-def _measured_sections(run: Run, levels: pd.DataFrame, gallery: Gallery) -> Iterator[Section]:
+def _measured_sections(
+    run: Run, levels: pd.DataFrame, gallery: Gallery, forecast: Predictions
+) -> Iterator[Section]:
     """What there is to say once something was measured."""
     if levels.empty:
         return
@@ -119,6 +127,7 @@ def _measured_sections(run: Run, levels: pd.DataFrame, gallery: Gallery) -> Iter
     yield Section(
         "May it be believed?", (), gallery.trust(), (*doubt_tables(levels), *failure_tables(levels))
     )
+    yield forecast_section(forecast, simulated=run.resolved.simulated)
     yield definitions_section(*best_points(run, levels, most=1)[0])
     yield reproduction_section(run.resolved)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from harness.errors import ConfigError, UsageError
+from harness.forecast.calibration import Calibrations, calibrations_from_json
 from harness.results.files import StoreError, write_bytes, write_json
 from harness.results.journal import Event, Journal, is_being_written, read_events
 from harness.results.parquet import read_meta, read_records, write_records
@@ -25,8 +26,9 @@ __all__ = ["RunFolder", "config_sha256", "load_prices", "read_meta", "read_recor
 # Everything a run folder may hold; `replace` removes these and refuses a folder with anything else in it.
 CONTENTS = (
     "config.yaml", "resolved.json", "journal.sqlite", "records", "logs", "summary.json", "points.csv", "cells.csv",
-    "report.md", "report.html", "plots",
+    "calibration.json", "report.md", "report.html", "plots",
 )  # fmt: skip
+CALIBRATION_FILE = "calibration.json"
 _RECORDS_NAME = re.compile(r"(?P<run>.+)-p(?P<point>\d+)\.parquet")
 
 
@@ -172,6 +174,25 @@ def load_prices(path: Path) -> PriceTable:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise ConfigError(f"cannot read the price table '{path}': {reason}") from error
     return PriceTable.parse(document, source=str(path))
+
+
+def load_calibrations(path: Path) -> Calibrations:
+    """The constants in a ``calibration.json``, or in a run folder's; ConfigError when there are none to use."""
+    file = path / CALIBRATION_FILE if path.is_dir() else path
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        rebuild = f"; for a run folder: harness report '{path}'" if path.is_dir() else ""
+        raise ConfigError(f"no calibration at '{file}'{rebuild}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the calibration '{file}': {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"'{file}' is not a JSON object")
+    found = calibrations_from_json(document)
+    if not found.found:
+        reasons = "; ".join(f"{one.family} {one.engine_version}: {one.reason}" for one in found.refused)
+        raise ConfigError(f"'{file}' holds no calibration: {reasons or 'nothing could be forecast'}")
+    return found
 
 
 def _is_ours(name: str) -> bool:

@@ -26,7 +26,7 @@ from harness.forecast.scheduler import Scheduler
 from harness.forecast.sequence import Request
 from harness.forecast.settings import ResolvedSettings
 from harness.forecast.startup_check import start_failure
-from harness.forecast.step import StepModel
+from harness.forecast.step import Constants, StepModel
 from harness.forecast.tables import link as link_of
 from harness.forecast.virtual import FRONT_END_S, FRONT_END_S_PER_TOKEN
 from harness.plan.cells import Cell
@@ -92,14 +92,16 @@ def run_fleet(
     router: Router = Router.RANDOM,
     seed: int = 0,
     model_config: Mapping[str, object] | None = None,
+    constants: Constants | None = None,
 ) -> FleetRun:
     """Send ``load`` (its level is the whole fleet's rate) to ``replicas`` replicas of the cell and see it through.
 
-    UsageError for a closed loop, for a cell the model of the engine does not cover, and for one that would not start.
+    ``constants`` are a calibration's. UsageError for a closed loop, for a cell the model of the engine does not cover,
+    and for one that would not start.
     """
     if load.arrivals is Arrivals.CLOSED:
         raise UsageError("a fleet is run at a rate; in a closed loop the router has nothing to decide")
-    kind = _kind(cell, model_config)
+    kind = _kind(cell, model_config, constants)
     fleet = [_Replica(kind) for _ in range(replicas * kind.per_replica)]
     rng = np.random.default_rng(seed)
     count = load.count(1)
@@ -138,7 +140,7 @@ class _Kind:
     per_replica: int
 
 
-def _kind(cell: Cell, model_config: Mapping[str, object] | None) -> _Kind:
+def _kind(cell: Cell, model_config: Mapping[str, object] | None, constants: Constants | None) -> _Kind:
     engine = engine_of(cell, model_config)
     if isinstance(engine, UnknownEngine):
         raise UsageError(f"{cell.label} cannot be run: {engine.reason}")
@@ -148,7 +150,7 @@ def _kind(cell: Cell, model_config: Mapping[str, object] | None) -> _Kind:
         raise UsageError(f"{cell.label} would not start: {failure.message}")
     shards = settings.tensor_parallel
     link = link_of(gpu.link, shards) if shards > 1 else None
-    steps = StepModel(model, gpu, settings, link=link)
+    steps = StepModel(model, gpu, settings, link=link, constants=constants)
     blocks = plan_memory(model, gpu, settings).blocks
     return _Kind(steps, settings.resolve(model, gpu), blocks, settings.data_parallel)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.forecast.calibration import Calibration, Calibrations, constants_of
 from harness.forecast.cell import Forecast, forecast_cell
 from harness.forecast.load import Arrivals, Load
 from harness.forecast.memory import largest_max_model_len, largest_max_num_seqs
@@ -16,15 +17,17 @@ from harness.plan.engine import CellEngine, UnknownEngine, engine_of
 from harness.sweep.loads import arrivals, first_of, lengths
 
 ARRIVALS = {"constant": Arrivals.CONSTANT}
+NONE = Calibrations()
 
 
 @dataclass(frozen=True, slots=True)
 class CellForecast:
-    """A cell's forecast and the engine it is of, or the reason why there is none."""
+    """A cell's forecast, the engine it is of and whose constants it is by, or the reason why there is none."""
 
     forecast: Forecast | None
     reason: str | None = None
     engine: CellEngine | None = None
+    calibration: Calibration | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Milliseconds and tokens per second per level; latencies are means."""
@@ -32,6 +35,7 @@ class CellForecast:
             return {"reason": self.reason}
         return {
             "interval": self.forecast.interval,
+            "calibration": None if self.calibration is None else self.calibration.told,
             "kv_cache_tokens": self.forecast.memory.tokens,
             **self._largest(),
             "levels": [
@@ -63,20 +67,38 @@ def _ms(seconds: float | None) -> float | None:
 
 
 def forecast_cells(
-    config: SweepConfig, cells: Iterable[Cell], models: Mapping[str, Mapping[str, Any]]
+    config: SweepConfig,
+    cells: Iterable[Cell],
+    models: Mapping[str, Mapping[str, Any]],
+    calibrations: Calibrations = NONE,
 ) -> dict[str, CellForecast]:
-    """The forecast of each cell, by cell id."""
+    """The forecast of each cell, by cell id; searches are left out of it.
+
+    With the constants that were fitted for the cell's GPU family and engine version, where there are any.
+    """
     reason = unforecast(config)
     if reason is not None:
         return {cell.id: CellForecast(None, reason) for cell in cells}
     loads = [load for level in config.load if (load := load_of(level, config)) is not None]
     return {
-        cell.id: forecast(cell, loads, models.get(cell.model), seed=config.workload.seed) for cell in cells
+        cell.id: forecast(
+            cell,
+            loads,
+            models.get(cell.model),
+            seed=config.workload.seed,
+            calibration=calibrations.of(cell.gpu_type, cell.engine_version),
+        )
+        for cell in cells
     }
 
 
 def forecast(
-    cell: Cell, loads: list[Load], model_config: Mapping[str, Any] | None, *, seed: int
+    cell: Cell,
+    loads: list[Load],
+    model_config: Mapping[str, Any] | None,
+    *,
+    seed: int,
+    calibration: Calibration | None = None,
 ) -> CellForecast:
     """One cell at the given loads."""
     engine = engine_of(cell, model_config)
@@ -90,10 +112,11 @@ def forecast(
         replicas=cell.replicas,
         loads=loads,
         seed=seed,
+        **constants_of(calibration, engine.settings),
     )
     if found.failure is not None:
         return CellForecast(None, f"would not start: {found.failure.message.partition('. ')[0]}")
-    return CellForecast(found, engine=engine)
+    return CellForecast(found, engine=engine, calibration=calibration)
 
 
 def unforecast(config: SweepConfig) -> str | None:

@@ -37,6 +37,7 @@ def test_report_writes_every_report_and_prints_where(folder: Path) -> None:
         "summary.json",
         "points.csv",
         "cells.csv",
+        "calibration.json",
     ]
     assert all(path.is_file() for path in printed)
 

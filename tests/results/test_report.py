@@ -11,6 +11,7 @@ import pytest
 
 from harness.plan.cells import Cell
 from harness.results.frame import Run
+from harness.results.predictions import predictions
 from harness.results.ranking import ranked_levels
 from harness.results.report import build, summary, write_reports
 from harness.results.store import RunFolder
@@ -162,7 +163,7 @@ def test_a_partial_run_reports_what_is_there_and_says_it_is_partial(
 ) -> None:
     run = Run(run_builder(tmp_path / "run", finished=False))
     levels = ranked_levels(run)
-    told = summary(run, levels, build(run, levels))
+    told = summary(run, levels, build(run, levels, predictions(run)))
     assert not told["finished"]
     assert told["counts"] == {"measured": 2, "refused": 1, "failed": 1, "not started": 1}
     assert any("partial (interrupted by SIGINT)" in line for line in told["warnings"])
