@@ -39,5 +39,6 @@ def calibration_lines(cells: Iterable[Cell], calibrations: Calibrations) -> list
     used = {(one.family, one.engine_version): one for one in found if one is not None}
     return [
         f"{family}, vLLM {version}: {one.told}; expect {one.interval:.0%} either way"
+        f"{'' if one.several_gpus else f', {one.interval_for(2):.0%} on several GPUs'}"
         for (family, version), one in used.items()
     ]

@@ -115,6 +115,7 @@ def test_capacity_answers_by_them_and_says_so(sweep: Path, constants: Path) -> N
     assert (
         "gpua5000, vLLM 0.15.1: calibrated on autumn (SIMULATED), 2026-10-01; expect 12% either way" in text
     )
+    assert "way, 25% on several GPUs" in text
 
 
 def test_what_holds_no_calibration_is_refused_in_one_line(sweep: Path, tmp_path: Path) -> None:
