@@ -34,8 +34,9 @@ from harness.sweep.budget import Budget
 from harness.sweep.conduct import Conduct, conduct, plan_runs, resolve, start_folder
 from harness.sweep.estimates import Timing
 from harness.sweep.measure import Instruments
+from harness.sweep.outcome import SweepOutcome, require_nothing_left
 from harness.sweep.preflight import Preflight, preflight
-from harness.sweep.runner import Limits, SweepOutcome, require_nothing_left
+from harness.sweep.runner import Limits
 from harness.sweep.states import Ledger, Result
 
 

@@ -31,9 +31,10 @@ from harness.sweep.interrupts import Interrupts, StopRequested, race
 from harness.sweep.lifecycle import Lifecycle, Notice, Patience
 from harness.sweep.loads import levels, workload
 from harness.sweep.measure import Instruments, LoadPlan, Measurer, OnProgress
+from harness.sweep.outcome import SweepOutcome
 from harness.sweep.pacing import Pacing
 from harness.sweep.preflight import Preflight, read_model_configs
-from harness.sweep.runner import Limits, SweepOutcome, SweepRunner
+from harness.sweep.runner import Limits, SweepRunner
 from harness.sweep.states import Ledger, Result, leftovers, unproven
 
 NAME_PREFIX = "harness"
