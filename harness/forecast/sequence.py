@@ -60,13 +60,22 @@ class Request:
         self.named: list[Hashable] = []
 
 
+NOTHING = Batch(0, 0)
+
+
 @dataclass(slots=True)
 class Iteration:
-    """What one iteration did. ``first`` sampled the token that ends their prompt, ``ended`` have their last one."""
+    """What one iteration did: ``gained`` tokens for each decode, and ``chunks`` of prompts with their sizes.
 
-    batch: Batch
-    gained: int = 1
+    ``first`` sampled the token that ends their prompt, ``ended`` have their last one, ``skipped`` are decodes for which
+    the token budget did not suffice.
+    """
+
+    gained: int
+    batch: Batch = NOTHING
+    chunks: list[tuple[Request, int]] = field(default_factory=list)
     admitted: list[Request] = field(default_factory=list)
     first: list[Request] = field(default_factory=list)
     ended: list[Request] = field(default_factory=list)
-    preempted: list[Request] = field(default_factory=list)
+    preempted: Sequence[Request] = ()
+    skipped: Sequence[Request] = ()
