@@ -21,10 +21,6 @@ class KvCache:
         """Blocks that so many tokens fill, the last one perhaps in part."""
         return -(-tokens // self._block)
 
-    def fits(self, request: Request) -> bool:
-        """False for a request that the whole cache could not hold."""
-        return self.blocks(request.prompt_tokens + request.output_tokens) <= self.pool.total
-
     def lacking(self, request: Request, size: int) -> int:
         """Blocks that a chunk of ``size`` tokens needs beyond those held."""
         return -(-(request.computed + size) // self._block) - request.held

@@ -65,7 +65,7 @@ class Scheduler:
 
     def fits(self, request: Request) -> bool:
         """False for a request that the whole cache could not hold; it would wait for ever."""
-        return self._cache.fits(request)
+        return request.prompt_tokens + request.output_tokens <= self.pool.total * self._block_size
 
     def add(self, request: Request) -> None:
         """Queue a request."""
@@ -95,7 +95,8 @@ class Scheduler:
             decoding.hold_back(request, iteration.gained)
         if self.waiting and not iteration.preempted:
             self._admit(budget, iteration)
-        iteration.ended = self._end_all(decoding.advance(iteration.gained))
+        iteration.ended = decoding.advance(iteration.gained)
+        self._end(iteration.ended)
         self._compute(iteration, decodes, context)
         return iteration
 
@@ -112,7 +113,9 @@ class Scheduler:
         """Take that many iterations of ``leap_limit`` at once; returns the requests that ended."""
         self.pool.take(self.decoding.crossing(steps))
         self.iterations += steps
-        return self._end_all(self.decoding.advance(steps))
+        ended = self.decoding.advance(steps)
+        self._end(ended)
+        return ended
 
     def _gain_now(self) -> int:
         """Tokens each decode gains in this iteration; fractions are carried over."""
@@ -217,10 +220,8 @@ class Scheduler:
                 self.hit_tokens += request.computed
                 request.admitted = True
                 iteration.admitted.append(request)
-            self._serial += 1
-            request.order = self._serial
-            self.running[request.order] = request
-            self._filling[request.order] = request
+            order = request.order = self._serial = self._serial + 1
+            self.running[order] = self._filling[order] = request
             self._cache.hold(request, size)
             iteration.chunks.append((request, size))
             budget -= size
@@ -269,11 +270,10 @@ class Scheduler:
             del self._filling[request.order]
             self.decoding.join(request)
 
-    def _end_all(self, ended: list[Request]) -> list[Request]:
-        for request in ended:
+    def _end(self, requests: list[Request]) -> None:
+        for request in requests:
             request.generated = request.output_tokens
             self._leave(request)
-        return ended
 
     def _preempt(self, request: Request) -> None:
         request.generated = self.generated(request)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
 
 from harness.forecast.step import Batch
 
@@ -63,7 +62,6 @@ class Request:
 NOTHING = Batch(0, 0)
 
 
-@dataclass(slots=True)
 class Iteration:
     """What one iteration did: ``gained`` tokens for each decode, and ``chunks`` of prompts with their sizes.
 
@@ -71,11 +69,14 @@ class Iteration:
     the token budget did not suffice.
     """
 
-    gained: int
-    batch: Batch = NOTHING
-    chunks: list[tuple[Request, int]] = field(default_factory=list)
-    admitted: list[Request] = field(default_factory=list)
-    first: list[Request] = field(default_factory=list)
-    ended: list[Request] = field(default_factory=list)
-    preempted: Sequence[Request] = ()
-    skipped: Sequence[Request] = ()
+    __slots__ = ("admitted", "batch", "chunks", "ended", "first", "gained", "preempted", "skipped")
+
+    def __init__(self, gained: int) -> None:
+        self.gained = gained
+        self.batch = NOTHING
+        self.chunks: list[tuple[Request, int]] = []
+        self.admitted: list[Request] = []
+        self.first: list[Request] = []
+        self.ended: list[Request] = []
+        self.preempted: Sequence[Request] = ()
+        self.skipped: Sequence[Request] = ()

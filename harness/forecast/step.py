@@ -88,7 +88,7 @@ class StepTerms:
 
 
 class StepModel:
-    """Step times of one engine. Keeps the parts that depend only on a batch's tokens or samples, which recur."""
+    """Step times of one engine. Keeps what depends on the number of sequences alone, which recurs."""
 
     def __init__(
         self,
@@ -109,7 +109,10 @@ class StepModel:
         flops = gpu.flops * constants.compute_share * shards
         bandwidth = gpu.bandwidth * constants.memory_share * shards
         stored = weight_format(model, gpu, quantization=settings.quantization, dtype=settings.dtype)
-        self._model = model
+        self._layer_parameters = model.active_parameters / model.layers
+        self._shared_parameters = model.shared_parameters
+        self._experts, self._expert_parameters = model.experts, model.expert_parameters
+        self._picked_by_one = model.experts_per_token / model.experts if model.experts else 0.0
         self._read_per_parameter = stored.bytes_per_parameter / bandwidth
         self._linear_compute = 2 * model.active_parameters / (flops * _speed(stored))
         self._head_compute = 2 * model.vocab * model.hidden / flops
@@ -140,7 +143,6 @@ class StepModel:
         self._cache_sliding = per_layer * model.sliding_layers
         self._window = float(model.sliding_window or 0)
         self._per_token = self._elementwise + self._link_per_token
-        self._linear_by_tokens: dict[int, float] = {}
         self._by_samples: dict[int, tuple[float, float]] = {}
         self._by_decodes: dict[int, tuple[float, float, float]] = {}
 
@@ -160,7 +162,7 @@ class StepModel:
         gpu += cache + attention
         return StepTerms(
             linear=_norm(compute, read),
-            head=self._head(batch.samples),
+            head=self._sampled(batch.samples)[0],
             elementwise=self._elementwise * batch.tokens,
             attention=attention,
             cache=cache,
@@ -246,35 +248,31 @@ class StepModel:
 
     def _sized(self, tokens: int, samples: int) -> tuple[float, float]:
         """GPU and host seconds that depend on the batch's size alone."""
-        linear = self._linear_by_tokens.get(tokens)
-        if linear is None:
-            linear = self._linear_by_tokens[tokens] = _norm(*self._linear(tokens))
-        by_samples = self._by_samples.get(samples)
-        if by_samples is None:
-            host = self._host + HOST_S_PER_SEQUENCE * samples / self.tokens_per_sequence
-            by_samples = self._by_samples[samples] = self._head(samples), host
-        head, host = by_samples
+        head, host = self._by_samples.get(samples) or self._sampled(samples)
+        linear = _norm(*self._linear(tokens))
         each = self._per_token * tokens
         return linear + head + each + self._link_fixed + self._launch + self._draft, host
 
-    def _head(self, samples: int) -> float:
-        """Seconds of the output head for so many sequences."""
-        return _norm(self._head_compute * samples, self._head_read)
+    def _sampled(self, samples: int) -> tuple[float, float]:
+        """Seconds of the output head and of the host for so many sequences."""
+        head = _norm(self._head_compute * samples, self._head_read)
+        host = self._host + HOST_S_PER_SEQUENCE * samples / self.tokens_per_sequence
+        found = self._by_samples[samples] = head, host
+        return found
 
     def _linear(self, tokens: int) -> tuple[float, float]:
         """Seconds to multiply and to read the linear weights; of the experts only those that some token picks."""
-        model = self._model
-        read = float(model.linear_parameters)
-        if model.experts:
-            picked = 1 - (1 - model.experts_per_token / model.experts) ** tokens
-            read = model.shared_parameters + model.experts * picked * model.expert_parameters
+        read: float = self._shared_parameters
+        if self._experts:
+            picked = 1 - (1 - self._picked_by_one) ** tokens
+            read += self._experts * picked * self._expert_parameters
         return self._linear_compute * tokens, read * self._read_per_parameter
 
     def _draft_seconds(self, speculation: Speculation | None) -> float:
         """A draft layer's weights and a launch per draft token; n-gram drafts cost the GPU nothing."""
         if speculation is None or speculation.draft_share is None:
             return 0.0
-        layer = self._model.active_parameters / self._model.layers * self._read_per_parameter
+        layer = self._layer_parameters * self._read_per_parameter
         return speculation.tokens * (layer * speculation.draft_share + DRAFT_S)
 
 
@@ -295,4 +293,5 @@ def _run_seconds(steps: int, level: int, first: float, slope: float, host: float
 
 def _norm(compute: float, read: float) -> float:
     """Two overlapping costs: near their maximum, a little above it where they are alike."""
-    return float((compute**NORM + read**NORM) ** (1 / NORM))
+    cost: float = (compute**NORM + read**NORM) ** (1 / NORM)
+    return cost

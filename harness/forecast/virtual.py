@@ -101,22 +101,23 @@ class VirtualRun:
         self.scheduler = Scheduler(settings, blocks=blocks)
         self._steps = steps
         self._settings = settings
-        self._load = load
+        self._shared_tokens = load.shared_prefix_tokens if settings.prefix_caching else 0
         self._closed = load.arrivals is Arrivals.CLOSED
         # Plain lists: a run reads and writes single numbers, which is slow in an array.
         self._sent_s, self._first_s, self._ended_s = ([math.nan] * count for _ in range(3))
         self._gaps_s: list[float] = []
         self._gap_counts: list[int] = []
         self._batches: list[Batch] = []
-        self._leapt_decodes = 0
         self._leapt_context = 0.0
         self._busy_s = self._full_s = self._starved_s = self._crowded_s = 0.0
         self._peak_blocks = self._most_running = self._refused = 0
         self._coming: list[tuple[float, int]] = []
         self._now = 0.0
-        self._next = 0
-        for instant in load.arrival_times(count, engines, rng).tolist():
-            self._send(instant)
+        sent = load.arrival_times(count, engines, rng)
+        self._next = len(sent)
+        self._sent_s[: self._next] = sent.tolist()
+        ready = sent + (FRONT_END_S + FRONT_END_S_PER_TOKEN * prompts[: self._next])
+        self._coming.extend(sorted(zip(ready.tolist(), range(self._next), strict=True)))
 
     def run(self, *, leaps: bool = True) -> Trace:
         """To the end; without ``leaps`` every iteration is taken by itself, with the same result."""
@@ -153,12 +154,14 @@ class VirtualRun:
 
     def _work(self) -> Work:
         sums = Batch(*map(sum, zip(*self._batches, strict=True))) if self._batches else Batch(0, 0)
+        decodes = sum(self._gap_counts)
+        leapt = decodes - sums.decodes
         return Work(
             iterations=self.scheduler.iterations,
             busy_s=self._busy_s,
-            tokens=sums.tokens + self._leapt_decodes,
-            samples=sums.samples + self._leapt_decodes,
-            decodes=sums.decodes + self._leapt_decodes,
+            tokens=sums.tokens + leapt,
+            samples=sums.samples + leapt,
+            decodes=decodes,
             decode_context=sums.decode_context + self._leapt_context,
             prompt_products=sums.prompt_products,
             prompt_context=sums.prompt_context,
@@ -188,8 +191,8 @@ class VirtualRun:
 
     def _hashes(self, index: int, prompt: int) -> Sequence[Hashable]:
         """Names of a prompt's full blocks; without a shared prefix nothing can be found again, so none."""
-        shared = self._load.shared_prefix_tokens
-        if not shared or not self._settings.prefix_caching:
+        shared = self._shared_tokens
+        if not shared:
             return ()
         block = self._settings.block_size
         return [("shared", i) if (i + 1) * block <= shared else (index, i) for i in range(prompt // block)]
@@ -205,10 +208,8 @@ class VirtualRun:
             decodes=decodes, context=context, limit=limit, horizon_s=horizon
         )
         ended = scheduler.leap(steps)
-        gained = decodes * steps
         self._gaps_s.append(seconds / steps)
-        self._gap_counts.append(gained)
-        self._leapt_decodes += gained
+        self._gap_counts.append(decodes * steps)
         self._leapt_context += (context + decodes * (steps - 1) / 2) * steps
         self._pass(seconds, ended)
 
