@@ -17,6 +17,8 @@ class BlockPool:
     def __init__(self, blocks: int, *, caching: bool = True) -> None:
         self.total = blocks
         self.free = blocks
+        # The fewest blocks that any request for some would have left; negative when one was refused.
+        self.least_spare = blocks
         self._caching = caching
         self._in_use: dict[Hashable, int] = {}
         # The queue of free blocks, next to be given out first: nameless ones, then by place runs of nameless
@@ -31,6 +33,13 @@ class BlockPool:
     def used(self) -> int:
         """Blocks held by requests."""
         return self.total - self.free
+
+    def spares(self, count: int) -> bool:
+        """True when so many blocks are free. Every decision that depends on room asks here."""
+        spare = self.free - count
+        if spare < self.least_spare:
+            self.least_spare = spare
+        return spare >= 0
 
     def match(self, hashes: Sequence[Hashable], *, limit: int) -> int:
         """How many leading blocks of a prompt are cached, at most ``limit``."""

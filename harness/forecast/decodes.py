@@ -81,22 +81,21 @@ class DecodeSet:
             needed += sum(self._phases[: last - block])
         return needed + tokens // block * self.count
 
-    def tokens_until_change(self, free: int) -> int:
-        """Tokens each may gain until the first has all of its own, or so many free blocks are used up.
-
-        There must be a request.
-        """
+    def tokens_until_end(self) -> int:
+        """Tokens until the first request has all of its own; there must be one."""
         ends = self._ends
         end, _, request = ends[0]
         while not request.steady or request.finish_clock != end:
             heapq.heappop(ends)
             end, _, request = ends[0]
-        until_end = end - self.clock
-        if -(-until_end // self._block) * self.count <= free:
-            return until_end
-        return min(until_end, self._tokens_within(free))
+        return end - self.clock
 
-    def _tokens_within(self, free: int) -> int:
+    def most_blocks(self, tokens: int) -> int:
+        """No fewer blocks than so many more tokens of each will need, and quickly told."""
+        return -(-tokens // self._block) * self.count
+
+    def tokens_within(self, free: int) -> int:
+        """Tokens each may gain before that many free blocks are used up."""
         cycles, free = divmod(free, self.count)
         tokens = cycles * self._block
         for i in range(self._block):

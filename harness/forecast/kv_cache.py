@@ -45,7 +45,7 @@ class KvCache:
         needed = -(-(hits * self._block + size) // self._block) - hits
         if hits:
             needed += self.pool.reviving(request.hashes[:hits])
-        return needed <= self.pool.free
+        return self.pool.spares(needed)
 
     def share(self, request: Request, hits: int) -> None:
         """Hold the first ``hits`` blocks of a waiting request, which are cached."""

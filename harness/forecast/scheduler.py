@@ -107,7 +107,10 @@ class Scheduler:
             return 0
         if self.waiting and self._can_admit():
             return 0
-        return decoding.tokens_until_change(self.pool.free)
+        until_end = decoding.tokens_until_end()
+        if self.pool.spares(decoding.most_blocks(until_end)):
+            return until_end
+        return min(until_end, decoding.tokens_within(self.pool.free))
 
     def leap(self, steps: int) -> list[Request]:
         """Take that many iterations of ``leap_limit`` at once; returns the requests that ended."""
@@ -154,7 +157,7 @@ class Scheduler:
                 left -= size
                 needed += self._cache.lacking(request, size)
                 planned.append((request, size))
-        if needed > self.pool.free:
+        if not self.pool.spares(needed):
             return None
         self.pool.take(crossing)
         for request, size in planned:
@@ -199,7 +202,7 @@ class Scheduler:
     def _make_room(self, needed: int, request: Request) -> list[Request]:
         """Preempt from the end until so many blocks are free, or ``request`` itself had to go."""
         preempted: list[Request] = []
-        while needed > self.pool.free and request.order in self.running:
+        while not self.pool.spares(needed) and request.order in self.running:
             victim = next(reversed(self.running.values()))
             self._preempt(victim)
             preempted.append(victim)

@@ -5,77 +5,19 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.forecast.load import Arrivals, Load
 from harness.forecast.scheduler import Scheduler
 from harness.forecast.sequence import Request
 from harness.forecast.settings import ResolvedSettings
 from harness.forecast.step import Batch, StepModel
+from harness.forecast.trace import Limits, Trace, Work
 
 FRONT_END_S = 6e-3
 FRONT_END_S_PER_TOKEN = 1.5e-6
 SCARCE_SHARE = 0.05
-
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Sums over all iterations, to say what the mean one was made of.
-
-    Seconds during which requests waited: because max-num-seqs ran (``full_s``), because hardly a cache block was
-    free (``starved_s``), or because prompts filled the token budget (``crowded_s``).
-    """
-
-    iterations: int
-    busy_s: float
-    tokens: int
-    samples: int
-    decodes: int
-    decode_context: float
-    prompt_products: float
-    prompt_context: float
-    full_s: float
-    starved_s: float
-    crowded_s: float
-
-    def mean_batch(self) -> Batch:
-        """The average iteration."""
-        count = max(1, self.iterations)
-        return Batch(
-            tokens=max(1, round(self.tokens / count)),
-            samples=round(self.samples / count),
-            decodes=round(self.decodes / count),
-            decode_context=self.decode_context / count,
-            prompt_products=self.prompt_products / count,
-            prompt_context=self.prompt_context / count,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What happened to every request, in order of sending. Instants are seconds, NaN where it never happened.
-
-    ``gaps_s`` and ``gap_counts`` say how long iterations made decoding requests wait, and how many of them.
-    """
-
-    sent_s: Floats
-    first_s: Floats
-    ended_s: Floats
-    prompts: npt.NDArray[np.int64]
-    outputs: npt.NDArray[np.int64]
-    gaps_s: list[float]
-    gap_counts: list[int]
-    preemptions: int
-    peak_blocks: int
-    most_running: int
-    hit_tokens: int
-    refused: int
-    work: Work
 
 
 class VirtualRun:
@@ -150,6 +92,7 @@ class VirtualRun:
             hit_tokens=self.scheduler.hit_tokens,
             refused=self._refused,
             work=self._work(),
+            enough=self._enough(),
         )
 
     def _work(self) -> Work:
@@ -169,6 +112,23 @@ class VirtualRun:
             starved_s=self._starved_s,
             crowded_s=self._crowded_s,
         )
+
+    def _enough(self) -> Limits:
+        """Limits from which on every question whether there is room was, and would be, answered with yes."""
+        settings, pool = self._settings, self.scheduler.pool
+        longest = max(map(sum, zip(self._prompts, self._outputs, strict=True)))
+        tokens = max((batch.tokens for batch in self._batches), default=0) + 1.0
+        if not settings.chunked_prefill or settings.speculation is not None or pool.least_spare < 0:
+            # What has to wait leaves its part of the budget unused, so that one of this size may not be enough.
+            tokens = math.inf
+        # Blocks that were asked for, one more for the last token of the longest, and never scarce.
+        blocks = max(
+            pool.total - pool.least_spare + 1, math.ceil(self._peak_blocks / (1 - SCARCE_SHARE)) + 1.0
+        )
+        if self._refused or self._shared_tokens:
+            # Which cached blocks are evicted depends on how many there are.
+            blocks = math.inf
+        return Limits(self._most_running + 1, tokens, longest + 1, blocks)
 
     def _send(self, instant: float) -> None:
         """A client sends the next request; the engine sees it after the front end has read it."""
