@@ -84,9 +84,10 @@ def _with_forecasts(known: Known) -> Known:
     """Known with the forecast of every cell whose measurements do not say where it ends."""
     from harness.capacity.combined import combined
     from harness.capacity.forecasted import forecast_points
+    from harness.forecast.known import KnownLevels
     from harness.load.slo import Slo
 
-    lengths = known.lengths
+    lengths, levels = known.lengths, KnownLevels()
     if lengths is None:
         raise UsageError("the run's workload has no lengths to forecast with; use --basis measured")
 
@@ -98,6 +99,7 @@ def _with_forecasts(known: Known) -> Known:
             Slo.parse(known.slo),
             model_config=known.models.get(cell.model),
             constants=known.calibrations.constants(cell.gpu_type, cell.engine_version),
+            known=levels,
         )
 
     points, excluded = combined(known.cells, known.points, forecast)
@@ -133,6 +135,7 @@ def _forecast(path: Path, slo: str | None, calibrations: Calibrations) -> Known:
     """The forecast of every cell of a sweep file, each set of parameters once, whatever its replicas."""
     from harness.capacity.fleet import Excluded
     from harness.capacity.forecasted import Lengths, forecast_points
+    from harness.forecast.known import KnownLevels
     from harness.load.lengths import mean_length
     from harness.load.slo import Slo
     from harness.plan.config import load_config
@@ -151,7 +154,7 @@ def _forecast(path: Path, slo: str | None, calibrations: Calibrations) -> Known:
     ]
     points: list[MeasuredPoint] = []
     excluded: list[Excluded] = []
-    sizes = Lengths(*means)
+    sizes, levels = Lengths(*means), KnownLevels()
     cells = {each.id: each for each in (replace(cell, replicas=1) for cell in expand(config))}
     for cell in cells.values():
         found = forecast_points(
@@ -160,6 +163,7 @@ def _forecast(path: Path, slo: str | None, calibrations: Calibrations) -> Known:
             Slo.parse(text),
             model_config=models.get(cell.model),
             constants=calibrations.constants(cell.gpu_type, cell.engine_version),
+            known=levels,
         )
         if isinstance(found, Excluded):
             excluded.append(found)
