@@ -7,8 +7,7 @@ given", and a check that needs it stays silent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.params.model_config import ModelConfig, longest_sequence, scaled_length, text_part
 from harness.params.settings import Settings
@@ -36,8 +35,7 @@ SUFFIX_RUNNERS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Tokens per step and sequences at a time, as they will be; None where the GPU or the model decides."""
 
     tokens: int | None

@@ -7,7 +7,7 @@ follows from the help document's types. ``build_grammar`` joins the two into one
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -132,30 +132,31 @@ def _option(spec: ParameterSpec, facts: Mapping[str, Any], schemas: Mapping[str,
     arities: Mapping[str, Sequence[str]] = facts.get("values", {})
     kinds: Mapping[str, Any] = facts.get("kinds", {})
     name = spec.name
-    option = replace(
-        Option(spec, spec.flags, Arity.ONE),
-        nullable=name in kinds.get("nullable", ()),
-        appends=name in arities.get("appended", ()),
-        deprecated=name in facts.get("deprecated", ()),
-    )
+    found: dict[str, Any] = {
+        "nullable": name in kinds.get("nullable", ()),
+        "appends": name in arities.get("appended", ()),
+        "deprecated": name in facts.get("deprecated", ()),
+    }
     if spec.type == "boolean":
-        return replace(option, arity=Arity.NONE)
+        return Option(spec, spec.flags, Arity.NONE, **found)
+    arity = Arity.ONE
     if name in arities.get("many", ()):
-        option = replace(option, arity=Arity.MANY)
+        arity = Arity.MANY
     elif name in arities.get("optional", ()):
-        option = replace(option, arity=Arity.OPTIONAL)
-    return replace(_with_choices(option, facts), **_kind(spec, kinds, schemas))
+        arity = Arity.OPTIONAL
+    found |= _choices(spec, facts) | _kind(spec, kinds, schemas)
+    return Option(spec, spec.flags, arity, **found)
 
 
-def _with_choices(option: Option, facts: Mapping[str, Any]) -> Option:
-    listed = option.spec.allowed_values
+def _choices(spec: ParameterSpec, facts: Mapping[str, Any]) -> dict[str, Any]:
+    listed = spec.allowed_values
     if not listed:
-        return option
+        return {}
     choices: Mapping[str, Any] = facts.get("choices", {})
-    if option.name in choices.get("not-enforced", ()):
-        return replace(option, known_values=listed)
-    refused = choices.get("listed-but-refused", {}).get(option.name, ())
-    return replace(option, choices=tuple(value for value in listed if value not in refused))
+    if spec.name in choices.get("not-enforced", ()):
+        return {"known_values": listed}
+    refused = choices.get("listed-but-refused", {}).get(spec.name, ())
+    return {"choices": tuple(value for value in listed if value not in refused)}
 
 
 def _kind(spec: ParameterSpec, kinds: Mapping[str, Any], schemas: Mapping[str, Schema]) -> dict[str, Any]:

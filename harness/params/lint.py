@@ -7,8 +7,9 @@ accepts the list; the others always.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from harness.diagnostics import Diagnostic, Stage
 from harness.params.argv import read
@@ -30,8 +31,7 @@ from harness.params.snapshots import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Knowledge:
+class Knowledge(NamedTuple):
     """What is known of one engine version: its help document, how it reads flags, its plugins' names.
 
     ``offered`` is not None when the document is the platform's own: the names it lists.
@@ -43,8 +43,7 @@ class Knowledge:
     offered: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RuleTable:
+class RuleTable(NamedTuple):
     """The rules by what makes them worth asking: a problem's kind, a parameter in use, or nothing in particular.
 
     ``stages`` has each code's stage.

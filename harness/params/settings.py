@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
+from typing import NamedTuple
 
 from harness.params.context import Context
+from harness.params.help import EngineHelp
 from harness.params.reading import Argument, Span
 from harness.params.snapshots import version_key
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """A view of one list. Names are long flags without dashes; a parameter the version lacks has no value (None)."""
 
     context: Context
@@ -23,11 +23,10 @@ class Settings:
 
     def value(self, name: str) -> object:
         """The value given, else the default; numbers and switches converted, null as None."""
-        argument = self.context.last(name)
+        argument = self.context.reading.deciding.get(name)
         if argument is not None:
             return argument.converted if argument.valid else None
-        spec = self.context.help.by_name.get(name)
-        return None if spec is None or spec.default is None else default_value(spec.default, spec.type)
+        return defaults(self.context.help).get(name)
 
     def integer(self, name: str) -> int | None:
         """The value if it is a whole number."""
@@ -73,7 +72,16 @@ class Settings:
         return version_key(self.context.grammar.reference_version) >= version_key(version)
 
 
-@cache
+@lru_cache(maxsize=16)
+def defaults(help: EngineHelp) -> Mapping[str, object]:
+    """Every parameter's default, converted; a parameter without one is left out."""
+    return {
+        spec.name: default_value(spec.default, spec.type)
+        for spec in help.parameters
+        if spec.default is not None
+    }
+
+
 def default_value(text: str, kind: str | None) -> object:
     """A default as the help document writes it, converted by the parameter's type."""
     if text == "None":

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from harness.params.grammar import Option, ValueKind
 from harness.params.refusals import Refusal, RefusalKind
@@ -28,8 +28,7 @@ MAX_REMEMBERED = 200
 _LORA_KEYS = {"name", "path", "base_model_name"}
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
+class Conversion(NamedTuple):
     """What a text means, or why it means nothing; ``value`` is None in the second case, and for null."""
 
     value: object

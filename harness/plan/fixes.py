@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.diagnostics import Edit
 from harness.plan.spans import LocatedText
@@ -20,8 +20,7 @@ _SAFE = re.compile(r"-{0,2}[A-Za-z0-9_./][A-Za-z0-9_./=:+@-]*")
 _SCALARS = ("plain", "single-quoted", "double-quoted", "json", "toml")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Replacement:
+class Replacement(NamedTuple):
     """Characters ``start`` to ``end`` (exclusive) of a file become ``text``."""
 
     start: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.plan.spans import Source, Span
@@ -15,8 +15,7 @@ UNUSED = "suppression-unused"
 _COMMENT = re.compile(r"#[ \t]*harness:[ \t]*ignore\[([^\]\r\n]*)\][ \t]*([^\r\n]*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(NamedTuple):
     """One comment: the line whose findings it silences, the codes, and why."""
 
     line: int

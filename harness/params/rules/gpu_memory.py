@@ -18,8 +18,8 @@ Right::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
@@ -42,8 +42,7 @@ MARGIN = 0.03
 MOST_OFFLOADED_GIB = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """Bytes per GPU: what the engine ``needs`` in all (``fixed`` without the cache) and what it ``has``."""
 
     plan: MemoryPlan
