@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from harness.params.help import EngineHelp, ParameterSpec
+from harness.params.help import EngineHelp, ParameterSpec, default_value
 from harness.params.schema import Schema, parse_schemas
 
 
@@ -82,8 +82,9 @@ class Grammar:
     """Every flag of one engine version.
 
     ``by_flag`` maps each spelling, in the order the engine registers them, to its option; ``names`` maps each long
-    name. ``dotted_optimization``: ``-O.key`` is short for ``-cc.key``. ``reference_version`` is the version whose
-    grammar file was used, which may be the nearest known one.
+    name; ``defaults`` has the value of each parameter that is not given. ``dotted_optimization``: ``-O.key`` is short
+    for ``-cc.key``. ``reference_version`` is the version whose grammar file was used, which may be the nearest known
+    one.
     """
 
     version: str
@@ -93,6 +94,7 @@ class Grammar:
     names: Mapping[str, Option] = field(repr=False)
     schemas: Mapping[str, Schema] = field(repr=False)
     sorted_flags: tuple[str, ...] = field(repr=False)
+    defaults: Mapping[str, object] = field(repr=False)
     dotted_optimization: bool = False
 
     @property
@@ -125,6 +127,11 @@ def build_grammar(
         schemas=schemas,
         dotted_optimization=bool(facts.get("dotted-optimization-level", False)),
         sorted_flags=tuple(sorted(by_flag)),
+        defaults={
+            spec.name: default_value(spec.default, spec.type)
+            for spec in help.parameters
+            if spec.default is not None
+        },
     )
 
 

@@ -99,6 +99,22 @@ def _parse_entry(entry: object) -> ParameterSpec | None:
     )
 
 
+def default_value(text: str, kind: str | None) -> object:
+    """A default as the help document writes it, converted by the parameter's type."""
+    if text == "None":
+        return None
+    if text in ("True", "False"):
+        return text == "True"
+    try:
+        if kind == "integer":
+            return int(text)
+        if kind == "number":
+            return float(text)
+    except ValueError:
+        return text
+    return text
+
+
 def guessed_flags(name: str, kind: str | None) -> tuple[str, ...]:
     """The flags of an entry that does not list them: the long one, and for a boolean its ``--no-`` form."""
     return (f"--{name}", f"--no-{name}") if kind == "boolean" else (f"--{name}",)

@@ -119,13 +119,15 @@ class Reading(NamedTuple):
     """A parameter list as the engine's parser reads it; accepted exactly when ``problems`` is empty.
 
     ``arguments`` stand in the order the parser sees them; the last one of a name wins. ``by_name`` groups them,
-    ``deciding`` holds the last of each.
+    ``deciding`` holds the last of each. ``values`` has what every parameter comes to: as given, None where that is
+    refused, else its default.
     """
 
     arguments: tuple[Argument, ...]
     problems: tuple[Problem, ...]
     by_name: Mapping[str, tuple[Argument, ...]]
     deciding: Mapping[str, Argument]
+    values: Mapping[str, object]
 
     @property
     def accepted(self) -> bool:

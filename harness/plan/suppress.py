@@ -12,7 +12,7 @@ from harness.plan.spans import Source, Span
 NO_REASON = "suppression-without-reason"
 UNUSED = "suppression-unused"
 
-_COMMENT = re.compile(r"#[ \t]*harness:[ \t]*ignore\[([^\]\r\n]*)\][ \t]*([^\r\n]*)")
+_COMMENT = r"#[ \t]*harness:[ \t]*ignore\[([^\]\r\n]*)\][ \t]*([^\r\n]*)"
 
 
 class Suppression(NamedTuple):
@@ -30,7 +30,7 @@ def find_suppressions(source: Source) -> tuple[Suppression, ...]:
 
 
 def _suppressions(source: Source) -> Iterator[Suppression]:
-    for match in _COMMENT.finditer(source.text):
+    for match in re.finditer(_COMMENT, source.text):
         line, column = source.position(match.start())
         if not source.line(line)[: column - 1].strip():
             line += 1
