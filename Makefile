@@ -11,7 +11,10 @@ STAMP := $(VENV)/.installed
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
+# Byte code is made here, because some environments forbid Python to keep what it compiles while it imports: each start
+# of `harness` then takes twice as long, and the tests start it hundreds of times.
 setup: $(STAMP) ## make or update the virtual environment
+	@$(BIN)/python -m compileall -q harness
 
 $(STAMP): pyproject.toml .ci/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harness needs Python 3.11 or newer")'

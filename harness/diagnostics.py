@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Severity(StrEnum):
@@ -23,8 +24,7 @@ class Stage(StrEnum):
     STYLE = "style"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Location:
+class Location(NamedTuple):
     """A place in a source. Lines and columns count from 1, in characters; the end is exclusive.
 
     ``path`` is the file as the user named it, ``-`` for standard input, ``<args>`` for the command line.
@@ -40,8 +40,7 @@ class Location:
         return f"{self.path}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """A replacement inside a parameter list: items ``first`` to ``last`` (exclusive) become ``items``.
 
     ``description`` is an imperative phrase. Applied to the list, it removes the finding it belongs to.
@@ -74,7 +73,7 @@ class Diagnostic:
     note: str | None = None
     fix: Edit | None = None
     location: Location | None = None
-    cells: tuple[str, ...] = field(default=())
+    cells: tuple[str, ...] = ()
 
     @property
     def is_error(self) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness.errors import UserError
-from harness.params.batch import lint_line
+from harness.params.batch import Answer, failure, lint_line
 
 Loader = Callable[[str], Mapping[str, object]]
 
@@ -32,14 +32,13 @@ def answer_all(lines: BinaryIO, output: BinaryIO) -> int:
     code = 0
     load = remembering_loader()
     for answer in answers(lines, load):
-        output.write(answer.encode() + b"\n")
+        output.write(json.dumps(answer).encode() + b"\n")
         output.flush()
-        verdict = json.loads(answer)
-        code = max(code, 2 if "error" in verdict else 0 if verdict["ok"] else 1)
+        code = max(code, 2 if "error" in answer else 0 if answer["ok"] else 1)
     return code
 
 
-def answers(lines: BinaryIO, load: Loader) -> Iterator[str]:
+def answers(lines: BinaryIO, load: Loader) -> Iterator[Answer]:
     """One answer for every line that is not blank."""
     for line in lines:
         if not line.strip():
@@ -47,9 +46,7 @@ def answers(lines: BinaryIO, load: Loader) -> Iterator[str]:
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
-            yield json.dumps(
-                {"id": None, "ok": False, "diagnostics": [], "error": f"not UTF-8 text: {error.reason}"}
-            )
+            yield failure(f"not UTF-8 text: {error.reason}")
             continue
         yield lint_line(text, load_model_config=load)
 

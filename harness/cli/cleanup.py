@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -48,6 +47,8 @@ def command(
     harness cleanup results/prod-20260301-0900
     harness cleanup --all
     """
+    import asyncio
+
     from harness.cli.clouds import cloud_of_journal
     from harness.errors import HarnessError
     from harness.results.journal import JournalBusy

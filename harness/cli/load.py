@@ -1,29 +1,21 @@
-"""``harness load``: load-test one endpoint."""
+"""``harness load``: the options. The client is imported when one endpoint is load-tested (``harness.cli.load_run``)."""
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.cli.load_options import duration, key_from, prompts_from, stages_from, workload_from
-from harness.cli.load_session import Session, course_for
-from harness.cli.loading import definitions_of, report_json, table_of
-from harness.errors import HarnessError
-from harness.load.cluster import open_crew
-from harness.load.levels import Course, Finding
-from harness.load.records import Endpoint
-from harness.load.request import PATHS
-from harness.load.slo import Slo
-from harness.load.target import normal_url
-from harness.load.workload import CACHE_MODES
-from harness.results.files import plain_json, write_json
+from harness.errors import UsageError
+from harness.units import parse_duration
 
 
-class LoadInterrupted(HarnessError):
-    """Ctrl-C during a load test; what was measured before is printed."""
+def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """An option's duration in seconds."""
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 @click.command("load", context_settings={"max_content_width": 100})
@@ -132,13 +124,13 @@ class LoadInterrupted(HarnessError):
     metavar="GROUPS,TOKENS",
     help="Begin every prompt with one of GROUPS texts of TOKENS tokens.",
 )
-@click.option("--api", type=click.Choice(sorted(PATHS)), default="chat", show_default=True)
+@click.option("--api", type=click.Choice(["chat", "completions"]), default="chat", show_default=True)
 @click.option(
     "--stream/--no-stream", default=True, show_default=True, help="Streamed answers; without, no TTFT."
 )
 @click.option(
     "--cache",
-    type=click.Choice(CACHE_MODES),
+    type=click.Choice(["isolated", "cold", "warm"]),
     default="isolated",
     show_default=True,
     help="A prefix cache per stage, per request, or the server's.",
@@ -204,62 +196,6 @@ def command(url: str, **options: Any) -> int:
     Exit codes: 0 measured, 1 an SLO missed or a stage without one success, 2 wrong usage, 3 no connection, or
     interrupted.
     """
-    slo = Slo.parse(options["slo_text"]) if options["slo_text"] else None
-    prompts = prompts_from(options)
-    workload = workload_from(options, prompts)
-    stages = stages_from(options, prompts)
-    endpoint = Endpoint(
-        normal_url(url), options["model"], key_from(options["api_key_env"]), options["ca_file"]
-    )
-    course = course_for(options["find"], stages, slo, early_stop=options["early_stop"])
-    session = Session(
-        endpoint,
-        workload,
-        seed=options["seed"],
-        processes=options["processes"],
-        records_path=options["records_path"],
-        slo=slo,
-    )
-    interrupted = False
-    try:
-        asyncio.run(run_on(options["executor"], session, course, of=None if options["find"] else len(stages)))
-    except KeyboardInterrupt:
-        interrupted = True
-    if session.measured:
-        show(
-            session,
-            json_path=options["json_path"],
-            finding=course.finding(),
-            definitions=options["definitions"],
-        )
-    if interrupted:
-        of = "" if options["find"] else f" of {len(stages)}"
-        raise LoadInterrupted(f"interrupted after {len(session.measured)}{of} stages")
-    kept = [each.metrics.slo_met is not False and each.metrics.succeeded > 0 for each in session.measured]
-    return 0 if (any(kept) if options["find"] else all(kept)) else 1
+    from harness.cli.load_run import run_load
 
-
-async def run_on(executor: str | None, session: Session, course: Course, *, of: int | None) -> None:
-    """Run the session with the processes of this machine, or of a cluster."""
-    async with open_crew(executor) as session.crew:
-        await session.run(course, of=of)
-
-
-def show(session: Session, *, json_path: str | None, finding: Finding | None, definitions: bool) -> None:
-    """The table and a search's answer, or the JSON in their place when that goes to stdout."""
-    document = report_json(session.measured, url=session.endpoint.url, model=session.model, slo=session.slo)
-    document["skipped"] = [{"load": stage.to_json(), "reason": why} for stage, why in session.skipped]
-    if finding is not None:
-        document |= {"answer": finding.answer, "finding": finding.to_json()}
-    if json_path == "-":
-        click.echo(plain_json(document))
-        return
-    if json_path is not None:
-        write_json(Path(json_path), document)
-    click.echo(table_of(session.measured, slo=session.slo))
-    if definitions:
-        click.echo(definitions_of(session.measured))
-    for stage, why in session.skipped:
-        click.echo(f"{stage.label}: skipped: {why}")
-    if finding is not None:
-        click.echo(finding.answer)
+    return run_load(url, options)

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
-
 from harness.errors import UsageError
 from harness.load.arrivals import (
     Arrivals,
@@ -28,20 +26,11 @@ from harness.load.stage import Stage
 from harness.load.tokenizer import token_counter, tokenizer_file
 from harness.load.workload import SharedPrefixes, Workload
 from harness.secret import Secret
-from harness.units import parse_duration
 
 DEFAULT_CONCURRENCY = "1"
 ALL_TURNS = "all"
 LOADS = ("concurrency", "rate", "ramp", "steps")
 LIMITS = ("requests", "warmup_s", "timeout_s", "drain_s", "max_in_flight")
-
-
-def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """An option's duration in seconds."""
-    try:
-        return None if value is None else parse_duration(value)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def figures(text: str | None, *, kind: Callable[[str], Any], what: str) -> list[Any]:

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import click
 
-from harness.load.steady import steady_process
-from harness.simulator.fault_guide import guide
 from harness.simulator.refusal import Dialect
-from harness.simulator.server import Options, print_line, run
 
 
 def list_faults(context: click.Context) -> None:
     """Prints every fault and what it does."""
+    from harness.simulator.fault_guide import guide
+
     click.echo("\n".join(guide()))
     context.exit()
 
@@ -81,6 +80,9 @@ def command(
     harness simulate --port 8080 --time-scale 60
     harness simulate --list-faults
     """
+    from harness.load.steady import steady_process
+    from harness.simulator.server import Options, print_line, run
+
     steady_process()
     run(
         Options(

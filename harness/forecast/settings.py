@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import lru_cache
 
 from harness.forecast.hardware import GIB, Gpu
 from harness.forecast.models import ModelFacts
@@ -94,6 +95,7 @@ class ResolvedSettings:
     speculation: Speculation | None
 
 
+@lru_cache(maxsize=256)
 def version_tuple(version: str) -> tuple[int, ...]:
     """``0.15.1`` as ``(0, 15, 1)``; anything after the digits is left out."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
@@ -155,15 +157,16 @@ def from_values(
         switched = _boolean(given[name])
         given.setdefault(name.removeprefix("no-"), None if switched is None else not switched)
     found: dict[str, object] = {"engine_version": engine_version}
-    for flag, (field, read) in _READERS.items():
-        value = read(given[flag]) if given.get(flag) is not None else None
-        if value is not None:
-            found[field] = value
+    for flag, text in given.items():
+        if flag in _READERS and text is not None:
+            field, read = _READERS[flag]
+            value = read(text)
+            if value is not None:
+                found[field] = value
     if "tensor_parallel" not in found:
         others = int(str(found.get("pipeline_parallel", 1))) * int(str(found.get("data_parallel", 1)))
         found["tensor_parallel"] = max(1, gpu_count // others)
-    names = {field.name for field in fields(EngineSettings)}
-    return EngineSettings(**{name: value for name, value in found.items() if name in names})  # type: ignore[arg-type]  # each reader returns its field's type
+    return EngineSettings(**found)  # type: ignore[arg-type]  # each reader returns its field's type
 
 
 def _integer(value: object) -> int | None:

@@ -37,7 +37,10 @@ def read(parameters: Sequence[str], grammar: Grammar) -> Reading:
         by_name.setdefault(argument.option.name, []).append(argument)
     grouped = {name: tuple(found) for name, found in by_name.items()}
     deciding = {argument.option.name: argument for argument in reader.arguments}
-    return Reading(tuple(reader.arguments), tuple(problems), grouped, deciding)
+    values = dict(grammar.defaults)
+    for name, argument in deciding.items():
+        values[name] = argument.converted if argument.valid else None
+    return Reading(tuple(reader.arguments), tuple(problems), grouped, deciding, values)
 
 
 class _Reader:
@@ -140,7 +143,9 @@ class _Reader:
             if flag.glued is None:
                 return self._take_following(position, flag)
             if flag.option.arity is not Arity.NONE:
-                value = token._replace(text=flag.glued, shift=token.shift + flag.glued_at)
+                value = Token(
+                    flag.glued, token.item, token.shift + flag.glued_at, token.synthetic, token.parts
+                )
                 self._add(token, flag, [] if flag.glued == "--" else [value])
                 return position + 1
             next_flag = self._next_letter(flag)
@@ -208,9 +213,11 @@ class _Reader:
         flag_span = token.span(0, flag.written) or Span(0, 0, 0)
         negated = flag.spelling.startswith("--no-")
         valid = True
-        converted: list[object] = []
+        texts, spans, converted = [], [], []
         for value in values:
             conversion = convert(option, value.text)
+            texts.append(value.text)
+            spans.append(value.span() or flag_span)
             converted.append(conversion.value)
             for refusal in conversion.refusals:
                 valid = False
@@ -221,10 +228,10 @@ class _Reader:
                 option=option,
                 flag_text=token.text[: flag.written],
                 flag=flag.spelling,
-                values=tuple([value.text for value in values]),
+                values=tuple(texts),
                 converted=_meaning(option, converted, negated=negated),
                 flag_span=flag_span,
-                value_spans=tuple([value.span() or flag_span for value in values]),
+                value_spans=tuple(spans),
                 negated=negated,
                 abbreviated=len(flag.spelling) != flag.written and not token.synthetic,
                 valid=valid,

@@ -1,4 +1,4 @@
-"""``harness lint --batch``: one JSON line in, one JSON line out. Pure; files are read by the caller's loader."""
+"""``harness lint --batch``: one JSON line in, one answer for JSON out. Pure; files are read by the caller's loader."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from harness.diagnostics import Diagnostic
 from harness.errors import UserError
 from harness.params.lint import lint_parameters
 
+Answer = dict[str, object]
 ModelConfigLoader = Callable[[str], Mapping[str, object]]
 
 
-def lint_line(line: str, *, load_model_config: ModelConfigLoader) -> str:
+def lint_line(line: str, *, load_model_config: ModelConfigLoader) -> Answer:
     """The answer to one line of a batch; a line that cannot be used gets ``ok`` false and an ``error`` text.
 
     ``load_model_config`` turns the path of a ``config.json`` into its content and raises ``UserError`` when it cannot.
@@ -21,21 +22,21 @@ def lint_line(line: str, *, load_model_config: ModelConfigLoader) -> str:
     try:
         request = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return _failure(None, f"not a JSON line: {error}")
+        return failure(f"not a JSON line: {error}")
     if not isinstance(request, dict):
-        return _failure(None, "not a JSON object")
+        return failure("not a JSON object")
     try:
-        answer = _answer(request, load_model_config)
+        return _answer(request, load_model_config)
     except (UserError, ValueError) as error:
-        return _failure(request.get("id"), str(error))
-    return json.dumps(answer)
+        return failure(str(error), identity=request.get("id"))
 
 
-def _failure(identity: object, message: str) -> str:
-    return json.dumps({"id": identity, "ok": False, "diagnostics": [], "error": message})
+def failure(message: str, *, identity: object = None) -> Answer:
+    """The answer to a line that cannot be used."""
+    return {"id": identity, "ok": False, "diagnostics": [], "error": message}
 
 
-def _answer(request: Mapping[str, Any], load_model_config: ModelConfigLoader) -> dict[str, object]:
+def _answer(request: Mapping[str, Any], load_model_config: ModelConfigLoader) -> Answer:
     parameters = request.get("parameters")
     if not isinstance(parameters, list) or not all(isinstance(item, str) for item in parameters):
         raise ValueError("'parameters' must be a list of strings")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.grammar import Grammar
@@ -32,8 +32,7 @@ class Rule(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """One list to judge. Facts that are not known are None, and rules that need them stay silent.
 
     ``gpu_count`` is per replica. ``registries`` maps a kind of plugin (``tool_call_parser``) to the version's names.
@@ -53,9 +52,9 @@ class Context:
     model_name: str | None = None
     live: bool = False
     authorized_gpu_types: tuple[str, ...] | None = None
-    registries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    registries: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     offered: frozenset[str] | None = None
-    stages: Mapping[str, Stage] = field(default_factory=dict, repr=False)
+    stages: Mapping[str, Stage] = MappingProxyType({})
     stage: Stage = Stage.PARSE
 
     @property

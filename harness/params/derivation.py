@@ -7,16 +7,17 @@ given", and a check that needs it stays silent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
+from harness.params.engine_facts import EngineFacts, load_engine_facts
 from harness.params.model_config import ModelConfig, longest_sequence, scaled_length, text_part
 from harness.params.settings import Settings
 from harness.units import GIB
 
 if TYPE_CHECKING:
     from harness.forecast.hardware import Gpu
-    from harness.params.engine_facts import Architecture, EngineFacts
+    from harness.params.engine_facts import Architecture
 
 LARGE_GPU_BYTES = 70 * GIB
 # Tokens per step when nothing is asked for.
@@ -36,8 +37,7 @@ SUFFIX_RUNNERS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Tokens per step and sequences at a time, as they will be; None where the GPU or the model decides."""
 
     tokens: int | None
@@ -46,17 +46,17 @@ class Batch:
 
 def facts(settings: Settings) -> EngineFacts:
     """The version's tables."""
-    # Here, so that a list that needs no table is linted without loading them.
-    from harness.params.engine_facts import load_engine_facts
-
     return load_engine_facts(settings.context.grammar.reference_version)
 
 
 def gpu(settings: Settings) -> Gpu | None:
     """The GPU the list is to run on, if the family is known."""
     family = settings.context.gpu_type
-    if family is None:
-        return None
+    return None if family is None else _gpu_of(family)
+
+
+@lru_cache(maxsize=256)
+def _gpu_of(family: str) -> Gpu | None:
     # Here, so that a list without a GPU is linted without loading the tables.
     from harness.forecast.tables import gpu as gpu_of_family
 
@@ -127,9 +127,11 @@ def longest_length(settings: Settings, known: ModelConfig) -> tuple[float, str] 
     if longest is None or key is None:
         return None
     window = known.sliding_window if settings.switch("disable-sliding-window") else None
+    if window is None:
+        return longest, key
     text = text_part(known.source)
     unscaled, _ = longest_sequence(text)
-    if window is None or unscaled is None or window >= unscaled:
+    if unscaled is None or window >= unscaled:
         return longest, key
     scaled = scaled_length(text, window)
     return None if scaled is None else (scaled, "sliding_window")

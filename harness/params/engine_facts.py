@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.params.snapshots import DATA
 
 
-@dataclass(frozen=True, slots=True)
-class QuantizationMethod:
+class QuantizationMethod(NamedTuple):
     """One method of ``--quantization``.
 
     ``min_capability`` is ten times NVIDIA's, ``dtypes`` the activation types it computes in (None: not known), ``bare``
@@ -30,8 +28,7 @@ class QuantizationMethod:
     dtypes: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(NamedTuple):
     """What the engine's model class can do. ``pooling`` is how it pools a sequence by default."""
 
     name: str
@@ -47,19 +44,18 @@ class Architecture:
     attention: str = "decoder"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineFacts:
+class EngineFacts(NamedTuple):
     """One version's tables. An architecture that is listed but was not looked at has the value None.
 
     ``model_types`` are those that the engine and the Transformers library it comes with can read.
     """
 
-    quantization: Mapping[str, QuantizationMethod] = field(repr=False)
-    architectures: Mapping[str, Architecture | None] = field(repr=False)
+    quantization: Mapping[str, QuantizationMethod]
+    architectures: Mapping[str, Architecture | None]
     gone_architectures: tuple[str, ...]
     chat_templates: tuple[str, ...]
     attention_backends: tuple[str, ...]
-    model_types: frozenset[str] = field(repr=False)
+    model_types: frozenset[str]
 
 
 @cache

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from harness.params.grammar import Grammar, Option
 
@@ -13,8 +13,7 @@ MAX_REMEMBERED = 200
 _NEGATIVE_NUMBER = re.compile(r"^-\d+$|^-\d*\.\d+$")
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """What one text means as a flag: the engine's spelling, or None when it has none, and a glued value."""
 
     option: Option | None

@@ -7,11 +7,11 @@ follows from the help document's types. ``build_grammar`` joins the two into one
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from harness.params.help import EngineHelp, ParameterSpec
+from harness.params.help import EngineHelp, ParameterSpec, default_value
 from harness.params.schema import Schema, parse_schemas
 
 
@@ -82,8 +82,9 @@ class Grammar:
     """Every flag of one engine version.
 
     ``by_flag`` maps each spelling, in the order the engine registers them, to its option; ``names`` maps each long
-    name. ``dotted_optimization``: ``-O.key`` is short for ``-cc.key``. ``reference_version`` is the version whose
-    grammar file was used, which may be the nearest known one.
+    name; ``defaults`` has the value of each parameter that is not given. ``dotted_optimization``: ``-O.key`` is short
+    for ``-cc.key``. ``reference_version`` is the version whose grammar file was used, which may be the nearest known
+    one.
     """
 
     version: str
@@ -93,6 +94,7 @@ class Grammar:
     names: Mapping[str, Option] = field(repr=False)
     schemas: Mapping[str, Schema] = field(repr=False)
     sorted_flags: tuple[str, ...] = field(repr=False)
+    defaults: Mapping[str, object] = field(repr=False)
     dotted_optimization: bool = False
 
     @property
@@ -125,6 +127,11 @@ def build_grammar(
         schemas=schemas,
         dotted_optimization=bool(facts.get("dotted-optimization-level", False)),
         sorted_flags=tuple(sorted(by_flag)),
+        defaults={
+            spec.name: default_value(spec.default, spec.type)
+            for spec in help.parameters
+            if spec.default is not None
+        },
     )
 
 
@@ -132,30 +139,31 @@ def _option(spec: ParameterSpec, facts: Mapping[str, Any], schemas: Mapping[str,
     arities: Mapping[str, Sequence[str]] = facts.get("values", {})
     kinds: Mapping[str, Any] = facts.get("kinds", {})
     name = spec.name
-    option = replace(
-        Option(spec, spec.flags, Arity.ONE),
-        nullable=name in kinds.get("nullable", ()),
-        appends=name in arities.get("appended", ()),
-        deprecated=name in facts.get("deprecated", ()),
-    )
+    found: dict[str, Any] = {
+        "nullable": name in kinds.get("nullable", ()),
+        "appends": name in arities.get("appended", ()),
+        "deprecated": name in facts.get("deprecated", ()),
+    }
     if spec.type == "boolean":
-        return replace(option, arity=Arity.NONE)
+        return Option(spec, spec.flags, Arity.NONE, **found)
+    arity = Arity.ONE
     if name in arities.get("many", ()):
-        option = replace(option, arity=Arity.MANY)
+        arity = Arity.MANY
     elif name in arities.get("optional", ()):
-        option = replace(option, arity=Arity.OPTIONAL)
-    return replace(_with_choices(option, facts), **_kind(spec, kinds, schemas))
+        arity = Arity.OPTIONAL
+    found |= _choices(spec, facts) | _kind(spec, kinds, schemas)
+    return Option(spec, spec.flags, arity, **found)
 
 
-def _with_choices(option: Option, facts: Mapping[str, Any]) -> Option:
-    listed = option.spec.allowed_values
+def _choices(spec: ParameterSpec, facts: Mapping[str, Any]) -> dict[str, Any]:
+    listed = spec.allowed_values
     if not listed:
-        return option
+        return {}
     choices: Mapping[str, Any] = facts.get("choices", {})
-    if option.name in choices.get("not-enforced", ()):
-        return replace(option, known_values=listed)
-    refused = choices.get("listed-but-refused", {}).get(option.name, ())
-    return replace(option, choices=tuple(value for value in listed if value not in refused))
+    if spec.name in choices.get("not-enforced", ()):
+        return {"known_values": listed}
+    refused = choices.get("listed-but-refused", {}).get(spec.name, ())
+    return {"choices": tuple(value for value in listed if value not in refused)}
 
 
 def _kind(spec: ParameterSpec, kinds: Mapping[str, Any], schemas: Mapping[str, Schema]) -> dict[str, Any]:

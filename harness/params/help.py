@@ -8,7 +8,8 @@ string, so that a newer document never breaks an older reader.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 TYPE_SYNONYMS = {
     "bool": "boolean",
@@ -23,8 +24,7 @@ TYPE_SYNONYMS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterSpec:
+class ParameterSpec(NamedTuple):
     """One parameter as the document describes it; a field the document leaves out is None.
 
     ``name`` is the long flag without its dashes, ``type`` one of boolean, enum, integer, number and string.
@@ -99,6 +99,22 @@ def _parse_entry(entry: object) -> ParameterSpec | None:
     )
 
 
+def default_value(text: str, kind: str | None) -> object:
+    """A default as the help document writes it, converted by the parameter's type."""
+    if text == "None":
+        return None
+    if text in ("True", "False"):
+        return text == "True"
+    try:
+        if kind == "integer":
+            return int(text)
+        if kind == "number":
+            return float(text)
+    except ValueError:
+        return text
+    return text
+
+
 def guessed_flags(name: str, kind: str | None) -> tuple[str, ...]:
     """The flags of an entry that does not list them: the long one, and for a boolean its ``--no-`` form."""
     return (f"--{name}", f"--no-{name}") if kind == "boolean" else (f"--{name}",)
@@ -125,8 +141,7 @@ def _completed(spec: ParameterSpec, known: ParameterSpec | None, same_version: b
         return spec
     guessed = spec.flags == guessed_flags(spec.name, spec.type)
     listed = spec.allowed_values or (known.allowed_values if same_version else None)
-    return replace(
-        spec,
+    return spec._replace(
         flags=known.flags if guessed else spec.flags,
         type=spec.type or known.type,
         default=spec.default if spec.default is not None else known.default,

@@ -7,8 +7,9 @@ accepts the list; the others always.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from harness.diagnostics import Diagnostic, Stage
 from harness.params.argv import read
@@ -18,7 +19,7 @@ from harness.params.help import EngineHelp, completed
 from harness.params.mending import mends
 from harness.params.model_config import ModelConfig
 from harness.params.quoting import quote
-from harness.params.reading import ProblemKind, Reading
+from harness.params.reading import ProblemKind
 from harness.params.rules import RULES
 from harness.params.snapshots import (
     grammar_for,
@@ -30,8 +31,7 @@ from harness.params.snapshots import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Knowledge:
+class Knowledge(NamedTuple):
     """What is known of one engine version: its help document, how it reads flags, its plugins' names.
 
     ``offered`` is not None when the document is the platform's own: the names it lists.
@@ -43,8 +43,7 @@ class Knowledge:
     offered: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RuleTable:
+class RuleTable(NamedTuple):
     """The rules by what makes them worth asking: a problem's kind, a parameter in use, or nothing in particular.
 
     ``stages`` has each code's stage.
@@ -114,7 +113,8 @@ def lint_parameters(
 def _findings(context: Context) -> Iterable[Diagnostic]:
     refused = bool(context.reading.problems)
     explained = False
-    for rule in _worth_asking(context.reading):
+    kinds = tuple(dict.fromkeys(problem.kind for problem in context.reading.problems))
+    for rule in _worth_asking(kinds, tuple(context.reading.by_name)):
         if refused and rule.STAGE is Stage.STARTUP:
             continue
         for finding in rule.check(context):
@@ -134,18 +134,20 @@ def _plain_refusal(context: Context) -> Diagnostic:
     return context.error(code, problem.span, f"vLLM {context.version} refuses {quote(problem.text)}")
 
 
-def _worth_asking(reading: Reading) -> Iterable[Rule]:
+@lru_cache(maxsize=1024)
+def _worth_asking(kinds: tuple[ProblemKind, ...], names: tuple[str, ...]) -> tuple[Rule, ...]:
+    """The rules for a list with problems of these kinds that gives these parameters."""
     table = rule_table()
     asked: dict[str, Rule] = {}
-    for problem in reading.problems:
-        for rule in table.by_problem.get(problem.kind, ()):
+    for kind in kinds:
+        for rule in table.by_problem.get(kind, ()):
             asked[rule.CODE] = rule
-    for name in reading.by_name:
+    for name in names:
         for rule in table.by_flag.get(name, ()):
             asked[rule.CODE] = rule
     for rule in table.always:
         asked[rule.CODE] = rule
-    return asked.values()
+    return tuple(asked.values())
 
 
 @cache

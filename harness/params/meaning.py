@@ -8,19 +8,19 @@ import re
 from harness.params.values import plain_integer
 
 MAX_LITERAL = 10_000
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
-_DECIMAL_COMMA = re.compile(r"\d*,\d+")
-_GROUPED = re.compile(r"[1-9]\d{0,2},\d{3}")
-_PAIR = re.compile(r"([A-Za-z_]\w*)=([^=,\s]+)")
+_PERCENT = r"(\d+(?:\.\d+)?)\s*%"
+_DECIMAL_COMMA = r"\d*,\d+"
+_GROUPED = r"[1-9]\d{0,2},\d{3}"
+_PAIR = r"([A-Za-z_]\w*)=([^=,\s]+)"
 
 
 def plain_number(text: str) -> float | None:
     """The number meant by ``90%`` or ``0,9``; None when it is not clear."""
     text = text.strip()
-    percent = _PERCENT.fullmatch(text)
+    percent = re.fullmatch(_PERCENT, text)
     if percent is not None:
         return float(percent[1]) / 100
-    if _DECIMAL_COMMA.fullmatch(text) is None or _GROUPED.fullmatch(text) is not None:
+    if re.fullmatch(_DECIMAL_COMMA, text) is None or re.fullmatch(_GROUPED, text) is not None:
         return None
     return float(text.replace(",", "."))
 
@@ -37,7 +37,7 @@ def plain_json(text: str) -> str | None:
     """The JSON meant by Python's way of writing it, by ``key=value`` or by ``*``; None when it is not clear."""
     if text.strip() == "*":
         return '["*"]'
-    pair = _PAIR.fullmatch(text.strip())
+    pair = re.fullmatch(_PAIR, text.strip())
     if pair is not None:
         return json.dumps({pair[1]: _scalar(pair[2])})
     return python_literal(text)

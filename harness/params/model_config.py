@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.forecast.models import ModelFacts, NotCovered
 
 Json = Mapping[str, object]
 
@@ -40,7 +45,7 @@ class Quantization:
     settings: Json = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is worked out of the file is kept beside the fields
 class ModelConfig:
     """Facts of one ``config.json``; None where the file does not tell.
 
@@ -67,6 +72,14 @@ class ModelConfig:
     encoder_decoder: bool
     n_predict: int | None
     source: Json = field(repr=False, compare=False, default_factory=dict)
+
+    @cached_property
+    def shape(self) -> ModelFacts | NotCovered:
+        """What the forecast's equations need of the model, or why they say nothing about it."""
+        # Here, so that a list without a GPU is linted without loading the arithmetic.
+        from harness.forecast.models import from_config
+
+        return from_config(self.source)
 
     @classmethod
     def from_json(cls, document: Json) -> ModelConfig:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from harness.params.grammar import Grammar
 from harness.params.snapshots import known_versions, load_grammar, load_history, version_key
@@ -14,8 +14,7 @@ NEAR = 0.55
 MAX_SUGGESTIONS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(NamedTuple):
     """What is known of an unknown flag's name, dashes and ``--no-`` aside.
 
     ``replacement`` is not None when some version had the flag: what to write instead, empty for nothing. ``older`` and

@@ -6,8 +6,7 @@ GPU and the checkpoint's settings allow it (GPTQ and AWQ to their Marlin kernels
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.params.derivation import facts, gpu
 from harness.params.model_config import Json, ModelConfig, Quantization
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 MARLIN_GROUPS = (-1, 32, 64, 128)
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """``name`` is what runs (None: nothing); ``mismatch`` the checkpoint's method if the flag contradicts it."""
 
     name: str | None

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from harness.params.grammar import Option
 from harness.params.help import ParameterSpec
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(NamedTuple):
     """Characters ``start`` to ``end`` (exclusive) of item ``index`` of the parameter list."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # an item's place; nobody searches a span as a tuple
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPart:
+class KeyPart(NamedTuple):
     """One dotted item, ``--compilation-config.pass_config.x true``: its path, its value and where they stand."""
 
     path: tuple[str, ...]
@@ -29,8 +27,7 @@ class KeyPart:
     value_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One use of a flag, as the engine reads it.
 
     ``flag_text`` is what the user wrote (``--max_model-len``, ``-tp``, ``--no-enable-prefix-caching``), ``flag``
@@ -63,7 +60,7 @@ class Argument:
         return self.option.spec
 
     @property
-    def index(self) -> int:
+    def index(self) -> int:  # type: ignore[override]  # as in Span
         """The item that holds the flag."""
         return self.flag_span.index
 
@@ -98,8 +95,7 @@ class ProblemKind(StrEnum):
     DOTTED_WITHOUT_VALUE = "dotted-without-value"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One reason for the engine's parser to refuse the list.
 
     ``text`` is the user's own text it is about, ``flag`` the engine's spelling of the flag (for an ambiguous one, what
@@ -119,18 +115,19 @@ class Problem:
     flag_span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A parameter list as the engine's parser reads it; accepted exactly when ``problems`` is empty.
 
     ``arguments`` stand in the order the parser sees them; the last one of a name wins. ``by_name`` groups them,
-    ``deciding`` holds the last of each.
+    ``deciding`` holds the last of each. ``values`` has what every parameter comes to: as given, None where that is
+    refused, else its default.
     """
 
     arguments: tuple[Argument, ...]
     problems: tuple[Problem, ...]
-    by_name: Mapping[str, tuple[Argument, ...]] = field(default_factory=dict, compare=False, repr=False)
-    deciding: Mapping[str, Argument] = field(default_factory=dict, compare=False, repr=False)
+    by_name: Mapping[str, tuple[Argument, ...]]
+    deciding: Mapping[str, Argument]
+    values: Mapping[str, object]
 
     @property
     def accepted(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class RefusalKind(StrEnum):
@@ -17,8 +17,7 @@ class RefusalKind(StrEnum):
     CONDITION = "condition"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """One reason to refuse a value.
 
     ``detail`` says what would have been right, or what JSON's reader said. ``path`` leads to the key inside a

@@ -8,12 +8,10 @@ schema's name. A ``float`` takes an integer of any size, a ``double`` only one t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class FieldKind:
+class FieldKind(NamedTuple):
     """One alternative of a field's type; ``items`` are the alternatives inside a list or map."""
 
     type: str
@@ -23,8 +21,7 @@ class FieldKind:
     items: tuple[FieldKind, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A field's type: its text as written, its alternatives, or the schema of a nested object."""
 
     text: str
@@ -38,8 +35,7 @@ class Field:
         return tuple(name for kind in self.kinds for name in kind.names)
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(NamedTuple):
     """One structured value: its fields by key.
 
     ``ignores_unknown_keys``: a key that is not a field is dropped without a word; else it is an error. ``checks``

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from typing import NamedTuple
 
 from harness.params.context import Context
 from harness.params.reading import Argument, Span
 from harness.params.snapshots import version_key
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """A view of one list. Names are long flags without dashes; a parameter the version lacks has no value (None)."""
 
     context: Context
 
     def given(self, name: str) -> Argument | None:
         """The argument that decides ``name``, or None when the default holds."""
-        return self.context.last(name)
+        return self.context.reading.deciding.get(name)
 
     def value(self, name: str) -> object:
         """The value given, else the default; numbers and switches converted, null as None."""
-        argument = self.context.last(name)
-        if argument is not None:
-            return argument.converted if argument.valid else None
-        spec = self.context.help.by_name.get(name)
-        return None if spec is None or spec.default is None else default_value(spec.default, spec.type)
+        return self.context.reading.values.get(name)
 
     def integer(self, name: str) -> int | None:
         """The value if it is a whole number."""
-        value = self.value(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        value = self.context.reading.values.get(name)
+        return value if type(value) is int else None
 
     def number(self, name: str) -> float | None:
         """The value if it is a number; NaN and infinities are numbers."""
@@ -51,9 +45,9 @@ class Settings:
 
     def table(self, name: str) -> Mapping[str, object] | None:
         """The value if it was given as a JSON object."""
-        argument = self.context.last(name)
+        argument = self.context.reading.deciding.get(name)
         value = argument.converted if argument is not None and argument.valid else None
-        return value if isinstance(value, Mapping) else None
+        return value if isinstance(value, dict) else None
 
     def size(self, name: str) -> int:
         """A parallel size or a count that is 1 when the version does not know the flag."""
@@ -71,20 +65,3 @@ class Settings:
     def since(self, version: str) -> bool:
         """True when the engine whose knowledge is used is this version or newer."""
         return version_key(self.context.grammar.reference_version) >= version_key(version)
-
-
-@cache
-def default_value(text: str, kind: str | None) -> object:
-    """A default as the help document writes it, converted by the parameter's type."""
-    if text == "None":
-        return None
-    if text in ("True", "False"):
-        return text == "True"
-    try:
-        if kind == "integer":
-            return int(text)
-        if kind == "number":
-            return float(text)
-    except ValueError:
-        return text
-    return text

@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.params.grammar import Grammar, build_grammar
 from harness.params.help import EngineHelp, parse_help
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """Flags of the past: what replaces each, rewrites that keep their meaning, names people write for another."""
 
     replacements: Mapping[str, str]

@@ -97,7 +97,7 @@ def _append_rewritten(tokens: list[Token], item: Token, following: str, grammar:
         if text.startswith("--help="):
             tokens.append(Token("--help", item.item))
         elif "_" in text:
-            tokens.append(item._replace(text=_dashed(text)))
+            tokens.append(Token(_dashed(text), item.item, item.shift))
         else:
             tokens.append(item)
     elif text.startswith("-O") and text != "-O":

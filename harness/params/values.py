@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from harness.params.grammar import Option, ValueKind
 from harness.params.refusals import Refusal, RefusalKind
@@ -16,7 +16,7 @@ from harness.params.structure import check_structure
 
 # The engine's pattern library counts these, and not the separators \x1c to \x1f, as white space.
 _SPACE = r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-_BRACES = re.compile(rf"(?s){_SPACE}*\{{.*\}}{_SPACE}*\n?\Z")
+_BRACES = rf"(?s){_SPACE}*\{{.*\}}{_SPACE}*\n?\Z"
 _HUMAN_INTEGER = re.compile(r"(\d+(?:\.\d+)?)([kKmMgGtT])")
 _MULTIPLIERS = {
     **{letter: 1000**power for power, letter in enumerate("kmgt", start=1)},
@@ -28,8 +28,7 @@ MAX_REMEMBERED = 200
 _LORA_KEYS = {"name", "path", "base_model_name"}
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
+class Conversion(NamedTuple):
     """What a text means, or why it means nothing; ``value`` is None in the second case, and for null."""
 
     value: object
@@ -74,7 +73,7 @@ def _convert_kind(option: Option, text: str) -> Conversion:
         case ValueKind.JSON:
             return parse_json(text)
         case ValueKind.JSON_OR_TEXT:
-            return parse_json(text) if _BRACES.match(text) else Conversion(text)
+            return parse_json(text) if re.match(_BRACES, text) else Conversion(text)
         case ValueKind.STRUCTURE:
             return _structure(option, text)
         case ValueKind.LORA_MODULE:

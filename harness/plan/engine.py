@@ -11,9 +11,9 @@ from harness.forecast.settings import FLAGS, EngineSettings, from_values
 from harness.forecast.tables import gpu as gpu_of
 from harness.forecast.tables import model as model_of
 from harness.params.argv import read
+from harness.params.help import default_value
 from harness.params.lint import knowledge_of
 from harness.params.reading import Argument
-from harness.params.settings import default_value
 from harness.plan.cells import Cell
 
 # Keys of a config.json by which ``--hf-overrides`` would make another model of it.

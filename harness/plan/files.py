@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.errors import ConfigError
 from harness.plan.detect import SUFFIXES
@@ -14,8 +14,7 @@ from harness.plan.source import STDIN
 SKIPPED_FOLDERS = ("node_modules", "__pycache__", "results")
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A file to look at. ``is_named``: the user named it himself, so that it must be something to lint."""
 
     path: str

@@ -9,19 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.diagnostics import Edit
 from harness.plan.spans import LocatedText
 from harness.plan.targets import Target
 from harness.plan.yaml_nodes import resolve
 
-_SAFE = re.compile(r"-{0,2}[A-Za-z0-9_./][A-Za-z0-9_./=:+@-]*")
+_SAFE = r"-{0,2}[A-Za-z0-9_./][A-Za-z0-9_./=:+@-]*"
 _SCALARS = ("plain", "single-quoted", "double-quoted", "json", "toml")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Replacement:
+class Replacement(NamedTuple):
     """Characters ``start`` to ``end`` (exclusive) of a file become ``text``."""
 
     start: int
@@ -81,7 +80,7 @@ def encode(item: LocatedText, text: str) -> str | None:
         return None
     raw = item.source.text[slice(*item.whole)]
     if item.form == "plain":
-        is_safe = _SAFE.fullmatch(text) and not text.endswith(":") and isinstance(resolve(text), str)
+        is_safe = re.fullmatch(_SAFE, text) and not text.endswith(":") and isinstance(resolve(text), str)
         return text if is_safe else "'" + text.replace("'", "''") + "'"
     if item.form == "single-quoted":
         return "'" + text.replace("'", "''") + "'"
@@ -92,7 +91,7 @@ def encode(item: LocatedText, text: str) -> str | None:
     if item.form == "line":
         return text if text and text == text.strip() and not text.startswith("#") else None
     if item.form in ("word", "field"):
-        return text if raw == item.text and _SAFE.fullmatch(text) else None
+        return text if raw == item.text and re.fullmatch(_SAFE, text) else None
     return None
 
 

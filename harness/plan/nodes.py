@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.plan.align import align
 from harness.plan.spans import LocatedText, Source, Span
@@ -24,8 +23,7 @@ class Style(StrEnum):
     TOML = "toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A single value. ``text`` is what was written, unquoted; ``value`` what it means."""
 
     value: Plain
@@ -41,8 +39,7 @@ class Scalar:
         return LocatedText(source, self.text, (self.start, self.end), spans, form=self.style.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(NamedTuple):
     """A list. ``size`` counts its nodes with every alias expanded."""
 
     items: tuple[Node, ...]
@@ -52,8 +49,7 @@ class Items:
     flow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Entries:
+class Entries(NamedTuple):
     """A mapping, in the file's order; keys are texts. ``size`` counts its nodes with every alias expanded."""
 
     entries: tuple[tuple[Scalar, Node], ...]

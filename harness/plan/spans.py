@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import overload
+from dataclasses import dataclass
+from typing import NamedTuple, overload
 
 from harness.diagnostics import Location
 
@@ -18,13 +18,12 @@ Span = tuple[int, int]
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """The text of one file (or of standard input), and the offset at which each of its lines starts."""
 
     path: str
     text: str
-    line_starts: tuple[int, ...] = field(default=(), repr=False)
+    line_starts: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, path: str, text: str) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.plan.spans import Source, Span
@@ -12,11 +12,10 @@ from harness.plan.spans import Source, Span
 NO_REASON = "suppression-without-reason"
 UNUSED = "suppression-unused"
 
-_COMMENT = re.compile(r"#[ \t]*harness:[ \t]*ignore\[([^\]\r\n]*)\][ \t]*([^\r\n]*)")
+_COMMENT = r"#[ \t]*harness:[ \t]*ignore\[([^\]\r\n]*)\][ \t]*([^\r\n]*)"
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(NamedTuple):
     """One comment: the line whose findings it silences, the codes, and why."""
 
     line: int
@@ -31,7 +30,7 @@ def find_suppressions(source: Source) -> tuple[Suppression, ...]:
 
 
 def _suppressions(source: Source) -> Iterator[Suppression]:
-    for match in _COMMENT.finditer(source.text):
+    for match in re.finditer(_COMMENT, source.text):
         line, column = source.position(match.start())
         if not source.line(line)[: column - 1].strip():
             line += 1

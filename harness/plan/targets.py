@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from harness.plan.spans import LocatedText, Source, Span
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One parameter list to judge.
 
     ``engine_version`` None means: not said, so every known one. ``is_managed`` is False where no platform stands
@@ -29,12 +28,12 @@ class Target:
     model_config: str | None = None
     is_managed: bool = True
     may_hold_model: bool = False
-    cells: tuple[str, ...] = field(default=(), compare=False)
+    cells: tuple[str, ...] = ()
 
     def without_model(self, index: int) -> Target:
         """The same list without the item that turned out to be the model."""
         items = (*self.items[:index], *self.items[index + 1 :])
-        return replace(self, items=items, model=self.items[index].text, may_hold_model=False)
+        return self._replace(items=items, model=self.items[index].text, may_hold_model=False)
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ def no_files(path: str) -> Mapping[str, object]:
 
 
 def answer(request: object) -> dict[str, Any]:
-    text = lint_line(request if isinstance(request, str) else json.dumps(request), load_model_config=no_files)
+    line = request if isinstance(request, str) else json.dumps(request)
+    text = json.dumps(lint_line(line, load_model_config=no_files))
     assert "\n" not in text
     found: dict[str, Any] = json.loads(text)
     return found

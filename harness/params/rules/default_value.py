@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
-from harness.params.settings import default_value
+from harness.params.help import default_value
 
 CODE = "default-value"
 STAGE = Stage.STYLE

@@ -18,8 +18,8 @@ Right::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
@@ -42,8 +42,7 @@ MARGIN = 0.03
 MOST_OFFLOADED_GIB = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """Bytes per GPU: what the engine ``needs`` in all (``fixed`` without the cache) and what it ``has``."""
 
     plan: MemoryPlan
@@ -67,16 +66,18 @@ def check(context: Context) -> Iterator[Diagnostic]:
         return
     # Here, so that a list without a GPU is linted without loading the arithmetic.
     from harness.forecast.memory import largest_max_model_len
-    from harness.forecast.models import ModelFacts, from_config
+    from harness.forecast.models import ModelFacts
 
-    facts = from_config(known.source)
+    facts = known.shape
     if not isinstance(facts, ModelFacts):
         return
     # The arithmetic takes the model's limit as it is written; RoPE scaling and sliding windows move it.
     limit = max_model_len(settings) if asked_length(settings) is None else longest_length(settings, known)
     if limit is None:
         return
-    facts = replace(facts, max_position=int(limit[0] if isinstance(limit, tuple) else limit))
+    position = int(limit[0] if isinstance(limit, tuple) else limit)
+    if facts.max_position != position:
+        facts = replace(facts, max_position=position)
     chosen = engine_settings(settings, context.gpu_count)
     balance = weigh(facts, card, chosen)
     if balance.excess < -MARGIN:

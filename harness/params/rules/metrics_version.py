@@ -23,10 +23,9 @@ STAGE = Stage.STARTUP
 SEVERITY = Severity.ERROR
 FLAGS = ("show-hidden-metrics-for-version",)
 # PEP 440, as the packaging library reads it.
-VERSION = re.compile(
+VERSION = (
     r"\s*v?(?:\d+!)?\d+(?:\.\d+)*(?:[-_.]?(?:alpha|a|beta|b|preview|pre|c|rc)[-_.]?\d*)?"
-    r"(?:-\d+|[-_.]?(?:post|rev|r)[-_.]?\d*)?(?:[-_.]?dev[-_.]?\d*)?(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?\s*",
-    re.IGNORECASE | re.ASCII,
+    r"(?:-\d+|[-_.]?(?:post|rev|r)[-_.]?\d*)?(?:[-_.]?dev[-_.]?\d*)?(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?\s*"
 )
 
 
@@ -34,6 +33,6 @@ def check(context: Context) -> Iterator[Diagnostic]:
     """One finding for a text that is no version."""
     settings = Settings(context)
     text = settings.text("show-hidden-metrics-for-version")
-    if text is not None and not VERSION.fullmatch(text):
+    if text is not None and not re.fullmatch(VERSION, text, re.IGNORECASE | re.ASCII):
         span = settings.span("show-hidden-metrics-for-version")
         yield context.error(CODE, span, f"'{text}' is no version number", hint="a version such as 0.11")

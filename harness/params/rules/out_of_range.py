@@ -12,7 +12,7 @@ Right::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.diagnostics import Diagnostic, Edit, Severity, Stage
 from harness.params.context import Context
@@ -25,8 +25,7 @@ STAGE = Stage.STARTUP
 SEVERITY = Severity.ERROR
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """Allowed values: above or from ``low``, up to or below ``high``; ``when`` names what must be on for the check."""
 
     low: float

@@ -32,8 +32,8 @@ def check(context: Context) -> Iterator[Diagnostic]:
     """One finding per size below one."""
     settings = Settings(context)
     for name in FLAGS:
-        size = settings.integer(name)
-        if settings.given(name) is None or size is None or size > 0:
+        size = settings.integer(name) if settings.given(name) is not None else None
+        if size is None or size > 0:
             continue
         message = f"--{name} is {size}: a parallel size is at least 1"
         if size == 0 and name in DIVISORS:
