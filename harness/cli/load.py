@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from harness.cli.load_options import duration, key_from, prompts_from, stages_from, workload_from
-from harness.cli.load_session import Session, course_for
+from harness.cli.load_session import Session, levels_for
 from harness.cli.loading import definitions_of, report_json, table_of
 from harness.errors import HarnessError
 from harness.load.cluster import open_crew
 from harness.load.levels import Course, Finding
 from harness.load.records import Endpoint
 from harness.load.request import PATHS
+from harness.load.search import MOST_STEPS
 from harness.load.slo import Slo
 from harness.load.target import normal_url
 from harness.load.workload import CACHE_MODES
@@ -97,7 +98,8 @@ class LoadInterrupted(HarnessError):
     "--input-tokens",
     default="256",
     show_default=True,
-    help="128, 100-200, normal:128,32, lognormal:128,0.5, 64|512, 64:3|512:1 (weights) or @FILE, a count a line.",
+    help="128, 100-200, normal:128,32, lognormal:128,0.5,16-4096 (limits), 64|512, 64:3|512:1 (weights) or @FILE, a "
+    "count a line.",
 )
 @click.option("--output-tokens", default="128", show_default=True, help="As --input-tokens.")
 @click.option(
@@ -116,7 +118,7 @@ class LoadInterrupted(HarnessError):
 @click.option(
     "--think-time",
     metavar="TIME",
-    help="Pause between an answer and the next turn: 2s, 500ms-3s, normal:2s,500ms or lognormal:2s,0.5.",
+    help="Pause between an answer and the next turn: 2s, 500ms-3s, normal:2s,500ms or lognormal:2s,0.5,0.1s-9s.",
 )
 @click.option(
     "--tokenizer",
@@ -165,6 +167,13 @@ class LoadInterrupted(HarnessError):
     help="Search: the highest rate that keeps the SLO, or the users beyond which throughput hardly grows.",
 )
 @click.option(
+    "--find-steps",
+    type=click.IntRange(2, 64),
+    default=MOST_STEPS,
+    show_default=True,
+    help="Levels that a search may measure at most.",
+)
+@click.option(
     "--early-stop/--no-early-stop",
     default=None,
     help="End a level once it is lost, and skip higher ones.  [default: with --slo or --find]",
@@ -211,7 +220,15 @@ def command(url: str, **options: Any) -> int:
     endpoint = Endpoint(
         normal_url(url), options["model"], key_from(options["api_key_env"]), options["ca_file"]
     )
-    course = course_for(options["find"], stages, slo, early_stop=options["early_stop"])
+    course = Course(
+        levels_for(
+            options["find"],
+            stages,
+            slo,
+            early_stop=options["early_stop"],
+            most_steps=options["find_steps"],
+        )
+    )
     session = Session(
         endpoint,
         workload,
