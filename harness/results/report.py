@@ -24,11 +24,11 @@ from harness.results.gallery import Gallery, best_points, report_effects
 from harness.results.markdown import markdown
 from harness.results.predictions import Predictions, predictions
 from harness.results.ranking import ranked_levels
+from harness.results.reproduction import reproduction_section
 from harness.results.sections import (
     definitions_section,
     factor_sections,
     failure_tables,
-    reproduction_section,
     search_section,
     skipped_tables,
 )
