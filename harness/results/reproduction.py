@@ -116,6 +116,7 @@ def _workload(workload: Mapping[str, Any]) -> list[str]:
         words += [] if held.think_time_ms is None else ["--think-time", think_time_text(held.think_time_ms)]
     if prefixes := workload.get("shared_prefixes"):
         words += ["--shared-prefix", f"{prefixes['groups']},{prefixes['tokens']}"]
+    words += ["--tokenizer", str(workload["tokenizer"])] if workload.get("tokenizer") else []
     words += ["--no-stream"] if workload.get("streamed") is False else []
     words += [f"--{key}={workload[key]}" for key in ("api", "cache") if isinstance(workload.get(key), str)]
     return [*words, "--extra", json.dumps(workload["extra"])] if workload.get("extra") else words

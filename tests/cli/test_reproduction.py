@@ -43,8 +43,10 @@ TRACE = "".join(
 TURNS = '{"turns": ["a", "b"]}\n{"turns": ["c"], "output_tokens": 5}\n'
 SAID = [{"role": who, "content": what} for who, what in (("user", "a"), ("assistant", "b"), ("user", "c"))]
 MESSAGES = json.dumps({"messages": SAID}) + "\n"
+TINY = Path(__file__).resolve().parents[2] / "configs" / "models" / "tiny-llama"
 WORKLOADS = (
     "{}",
+    f"{{tokenizer: {TINY}, input-tokens: 300}}",
     "{input-tokens: {distribution: lognormal, mean: 512, stddev: 200, min: 16, max: 4096}}",
     "{input-tokens: {distribution: normal, mean: 300.5, stddev: 20}}",
     "{output-tokens: {distribution: uniform, min: 1, max: 9}}",
