@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,11 +73,10 @@ def command(
     harness plan configs/demo.yaml --calibration results/demo
     """
     from harness.plan.config import load_config
-    from harness.results.store import load_prices
     from harness.sweep.preflight import preflight
 
     loaded = load_config(config)
-    table = None if prices is None else load_prices(prices)
+    table = None if prices is None else price_table(prices)
     rule = rule_of(loaded, said(prune, no_prune=no_prune))
     pruner = Pruner(loaded, rule, table, read_calibrations(calibration))
     whole = preflight(loaded, managed=not local)
@@ -88,6 +88,13 @@ def command(
     )
     click.echo(json.dumps(document, indent=2) if as_json else as_text(document, show_all=show_all))
     return 0 if plan.accepted else 1
+
+
+def price_table(path: Path) -> PriceTable:
+    """The price file; apart, for what reads it reads records too, and that takes a while to import."""
+    from harness.results.store import load_prices
+
+    return load_prices(path)
 
 
 def describe(
@@ -173,9 +180,11 @@ def as_text(document: Mapping[str, Any], *, show_all: bool) -> str:
     accepted, refused = document["accepted"], document["refused"]
     shown = accepted if show_all else accepted[:SHOWN_CELLS]
     width = max((len(cell["label"]) for cell in shown), default=0)
-    lines = [f"  {cell['label']:<{width}}  {told(cell)}" for cell in shown]
+    reasons = shared_reasons(accepted)
+    lines = [f"  {cell['label']:<{width}}  {told(cell, reasons)}" for cell in shown]
     if len(shown) < len(accepted):
         lines.append(f"  ... and {len(accepted) - len(shown)} more (--all)")
+    lines += [f"  no forecast of {count} cells: {reason}" for reason, count in reasons.items()]
     lines += [
         f"  refused {cell['label']}: {cell['reason']}{f'; {hint}' if (hint := cell['hint']) else ''}"
         for cell in refused
@@ -206,8 +215,14 @@ def as_text(document: Mapping[str, Any], *, show_all: bool) -> str:
     return "\n".join(lines)
 
 
-def told(cell: Mapping[str, Any]) -> str:
-    """One cell: what it takes, and its forecast at the last load level."""
+def shared_reasons(cells: Sequence[Mapping[str, Any]]) -> dict[str | None, int]:
+    """Why there is no forecast of several cells, and of how many."""
+    reasons = Counter(cell["forecast"].get("reason") for cell in cells if not cell["forecast"].get("levels"))
+    return {reason: count for reason, count in reasons.items() if count > 1}
+
+
+def told(cell: Mapping[str, Any], reasons: Mapping[str | None, int]) -> str:
+    """One cell: what it takes, and its forecast at the last load level, or why there is none unless ``reasons`` say."""
     words = [
         f"{cell['gpus']} GPU",
         f"{format_duration(cell['seconds']):>7}",
@@ -217,7 +232,8 @@ def told(cell: Mapping[str, Any]) -> str:
         words.append(between("{:.2f} ({:.2f} to {:.2f})", cell["cost"], cell["cost_interval"]))
     levels = cell["forecast"].get("levels")
     if not levels:
-        return "  ".join([*words, f"no forecast: {cell['forecast'].get('reason')}"])
+        reason = cell["forecast"].get("reason")
+        return "  ".join(words if reason in reasons else [*words, f"no forecast: {reason}"])
     last, forecast = levels[-1], cell["forecast"]
     whose = f", {forecast['calibration']}" if forecast["calibration"] else ""
     words.append(
