@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -93,11 +92,17 @@ def _legend(cells: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _not_forecast(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     """Why cells have no forecast, each reason once."""
-    reasons = Counter(cell["forecast"].get("reason") for cell in cells if not cell["forecast"].get("levels"))
-    return [
-        f"no forecast of {'any cell' if count == len(cells) else f'{count} of {len(cells)} cells'}: {reason}"
-        for reason, count in reasons.items()
-    ]
+    labels: dict[str, list[str]] = {}
+    for cell in cells:
+        if not cell["forecast"].get("levels"):
+            labels.setdefault(cell["forecast"]["reason"], []).append(cell["label"])
+    return [f"no forecast of {_which(without, len(cells))}: {reason}" for reason, without in labels.items()]
+
+
+def _which(labels: Sequence[str], cells: int) -> str:
+    if len(labels) == 1:
+        return labels[0]
+    return "any cell" if len(labels) == cells else f"{len(labels)} of {cells} cells"
 
 
 def _left_out(document: Mapping[str, Any]) -> list[str]:

@@ -57,6 +57,8 @@ def test_a_reason_for_no_forecast_is_said_once_with_how_many_cells_it_has() -> N
     cells = [cell("a", forecast=without("talks")), cell("b", forecast=without("talks")), cell("c")]
     text = as_text(plan(*cells), show_all=False)
     assert "\nno forecast of 2 of 3 cells: talks\n" in text
+    named = as_text(plan(*cells[1:]), show_all=False)
+    assert "\nno forecast of b: talks\n" in named
     alone = as_text(plan(*cells[:2]), show_all=False)
     assert "\nno forecast of any cell: talks\n" in alone
     assert "TTFT" not in alone
