@@ -42,10 +42,6 @@ class Forecast:
         """True when the engine comes up."""
         return self.failure is None
 
-    def range_of(self, value: float) -> tuple[float, float]:
-        """The interval around one of the figures."""
-        return value * (1 - self.interval), value * (1 + self.interval)
-
 
 def forecast_cell(
     model: ModelFacts,

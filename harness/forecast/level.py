@@ -13,14 +13,15 @@ from harness.forecast.load import Arrivals, Load
 from harness.forecast.step import StepModel
 from harness.forecast.trace import Trace
 
+# A closed loop of fewer rounds ends in waves, and is counted whole.
 FEW_ROUNDS = 5
+# Requests that waited for this share of the run make what they waited for the binding constraint.
 _QUEUE_SHARE = 0.05
 
 
 class Binding(StrEnum):
     """What keeps a cell from being faster."""
 
-    CANNOT_START = "cannot start"
     COMPUTE = "compute"
     BANDWIDTH = "bandwidth"
     KV_CACHE = "KV cache"
@@ -44,8 +45,9 @@ class Quantiles:
 class LevelForecast:
     """One load level. Rates are of the whole deployment, tokens or requests per second.
 
-    ``utilization`` is the share of time an engine computes; ``kv_share`` the largest share of the cache in use;
-    ``mean_running`` and ``most_running`` count the requests in one engine's running set.
+    ``kv_share`` is the largest share of an engine's cache in use, ``most_running`` the most requests in its running
+    set; ``refused`` requests were larger than the cache. ``ttft_each_s`` and ``tpot_each_s`` are of one engine's
+    requests in order of sending, those that ended; NaN is the TPOT of a single token.
     """
 
     load: Load
@@ -58,9 +60,7 @@ class LevelForecast:
     request_throughput: float
     preemptions: int
     kv_share: float
-    mean_running: float
     most_running: int
-    utilization: float
     refused: int
     binding: Binding
     ttft_each_s: npt.NDArray[np.float64]
@@ -87,9 +87,7 @@ def level_of(load: Load, trace: Trace, steps: StepModel, *, blocks: int, engines
         request_throughput=requests * engines,
         preemptions=trace.preemptions * engines,
         kv_share=trace.peak_blocks / blocks if blocks else 0.0,
-        mean_running=trace.work.samples / max(1, trace.work.iterations) / steps.tokens_per_sequence,
         most_running=trace.most_running,
-        utilization=trace.work.busy_s / duration if duration else 0.0,
         refused=trace.refused * engines,
         binding=_binding(trace, steps, duration),
         ttft_each_s=ttft,

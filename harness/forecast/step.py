@@ -8,10 +8,10 @@ measurements they were fitted. One constants object per GPU family takes a site'
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from harness.forecast.decode_run import decode_run
 from harness.forecast.hardware import Gpu, Link
 from harness.forecast.memory import (
     BYTES_F16,
@@ -23,7 +23,10 @@ from harness.forecast.memory import (
 from harness.forecast.models import ModelFacts
 from harness.forecast.settings import EngineSettings, Speculation
 
+# Overlapping costs are joined by the norm of this power: 1 would add them, infinity take the larger one.
 NORM = 2.5
+# Of what large matrix products reach: prompt attention, and products with weights stored in 8 or 4 bits. Native FP8
+# has twice the peak, of which it reaches a smaller share.
 PROMPT_ATTENTION_SHARE = 0.80
 WEIGHT_ONLY_SPEED = 0.75
 NATIVE_FP8_SPEED = 2 * 0.80
@@ -31,8 +34,10 @@ LAUNCH_S_PER_LAYER = 12e-6
 EAGER_FACTOR = 2.0
 HOST_S_PER_SEQUENCE = 12e-6
 HOST_S_MULTI_GPU = 0.3e-3
+# What an asynchronous scheduler cannot hide, and what each draft costs beside the layer it reads.
 ASYNC_S = 0.3e-3
 DRAFT_S = 0.3e-3
+# FlashAttention 2 has one kernel for prompts and decodes together, and in it decodes lose their faster path.
 MIXED_CACHE_READ_FACTOR = 3.0
 
 
@@ -183,35 +188,9 @@ class StepModel:
             return self._decode_run_by_steps(decodes, context, limit, horizon_s)
         gpu, host, slope = self._by_decodes.get(decodes) or self._decode_terms(decodes)
         first = gpu + self._cache_full * context
-        fixed, level = host, 0
         if self.hides_host:
-            fixed = ASYNC_S
-            if first < host:
-                # While the host is the slower one, steps all take the host's time.
-                level = min(limit, math.ceil((host - first) / slope))
-                first += slope * level
-        seconds = _run_seconds(limit, level, first, slope, host, fixed)
-        if seconds < horizon_s:
-            return limit, seconds
-        if horizon_s <= level * (host + fixed):
-            steps = math.ceil(horizon_s / (host + fixed))
-        else:
-            # Root of the quadratic in the number of rising steps.
-            linear = first + fixed - slope / 2
-            rest = horizon_s - level * (host + fixed)
-            steps = level + math.ceil((math.sqrt(linear * linear + 2 * slope * rest) - linear) / slope)
-        # Rounding may have it miss by a step.
-        steps = min(limit, max(1, steps))
-        seconds = _run_seconds(steps, level, first, slope, host, fixed)
-        while seconds < horizon_s and steps < limit:
-            steps += 1
-            seconds = _run_seconds(steps, level, first, slope, host, fixed)
-        while steps > 1:
-            shorter = _run_seconds(steps - 1, level, first, slope, host, fixed)
-            if shorter < horizon_s:
-                break
-            steps, seconds = steps - 1, shorter
-        return steps, seconds
+            return decode_run(first, slope, ASYNC_S, limit, horizon_s, least=host)
+        return decode_run(first, slope, host, limit, horizon_s)
 
     def _decode_terms(self, decodes: int) -> tuple[float, float, float]:
         """Of a step of decodes alone: GPU seconds without the cache, host seconds, what each further step adds."""
@@ -281,14 +260,6 @@ def _speed(stored: WeightFormat) -> float:
     if stored.native_fp8:
         return NATIVE_FP8_SPEED
     return WEIGHT_ONLY_SPEED if stored.is_quantised else 1.0
-
-
-def _run_seconds(steps: int, level: int, first: float, slope: float, host: float, fixed: float) -> float:
-    """Seconds of a run of decode steps: ``level`` of the host's time, then rising from ``first`` by ``slope``."""
-    if steps <= level:
-        return steps * host + steps * fixed
-    rising = steps - level
-    return level * host + (rising * first + slope * rising * (rising - 1) / 2) + steps * fixed
 
 
 def _norm(compute: float, read: float) -> float:

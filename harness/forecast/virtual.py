@@ -15,8 +15,10 @@ from harness.forecast.settings import ResolvedSettings
 from harness.forecast.step import Batch, StepModel
 from harness.forecast.trace import Limits, Trace, Work
 
+# What the API server takes before the engine sees a request, and per prompt token for its tokenizer.
 FRONT_END_S = 6e-3
 FRONT_END_S_PER_TOKEN = 1.5e-6
+# With fewer blocks free, waiting requests wait for the cache.
 SCARCE_SHARE = 0.05
 
 
@@ -121,13 +123,11 @@ class VirtualRun:
         if not settings.chunked_prefill or settings.speculation is not None or pool.least_spare < 0:
             # What has to wait leaves its part of the budget unused, so that one of this size may not be enough.
             tokens = math.inf
-        # Blocks that were asked for, one more for the last token of the longest, and never scarce.
-        blocks = max(
-            pool.total - pool.least_spare + 1, math.ceil(self._peak_blocks / (1 - SCARCE_SHARE)) + 1.0
-        )
-        if self._refused or self._shared_tokens:
-            # Which cached blocks are evicted depends on how many there are.
-            blocks = math.inf
+        # What was asked for, with one block for a last token that is never cached; and enough never to be scarce.
+        asked = pool.total - pool.least_spare + 1
+        plenty = math.ceil(self._peak_blocks / (1 - SCARCE_SHARE)) + 1
+        # The number of blocks also decides who is refused, and which named blocks are evicted.
+        blocks = math.inf if self._refused or self._shared_tokens else max(asked, plenty)
         return Limits(self._most_running + 1, tokens, longest + 1, blocks)
 
     def _send(self, instant: float) -> None:
@@ -192,7 +192,7 @@ class VirtualRun:
                 self._first_s[request.payload] = self._now
 
     def _pass(self, seconds: float, ended: list[Request]) -> None:
-        """Time goes on, at the end of which some requests have ended."""
+        """Let the time of an iteration or a leap go by; ``ended`` are the requests that end with it."""
         pool = self.scheduler.pool
         self._now += seconds
         self._busy_s += seconds
