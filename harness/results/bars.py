@@ -20,7 +20,7 @@ THICK = 0.72  # of a row: its bar
 OUTCOMES = {"succeeded": "#FFFFFF", "failed": COLOURS[1], "unfinished": "#BBBBBB"}
 COUNTS = ("requests_sent", *(f"requests_{kind}" for kind in OUTCOMES))
 BEST = "#D55E00"
-# Five colours of matplotlib's cividis, dark to bright, which read alike with any common colour blindness and in grey.
+# From dark to bright along cividis (Nuñez, Anderton and Renslow 2018): in order in grey and with any colour blindness.
 CIVIDIS = ((0, 34, 78), (66, 78, 108), (125, 124, 120), (186, 173, 108), (254, 232, 56))
 
 

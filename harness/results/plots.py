@@ -77,20 +77,12 @@ def trade_off(
     draw_paths(panel, paths, looks)
     name_paths(paper, paths, looks)
     on_front = shown[[key in front for key in zip(shown["cell_id"], shown["level"], strict=True)]]
-    at_front = list(zip(on_front["x"], on_front["y"], strict=True))
-    for at in [panel.at(*point) for point in at_front]:
-        panel.pieces.append(ring(at))
-        panel.keep_free(at, RING)
-    paper.legend.append((ring((12, 0), radius=6), "Pareto front"))
+    _ring(paper, on_front, looks)
     if y.column == OUTPUT.column and (knees := _knees(shown)):
         panel.pieces.extend(_tick(panel, *point) for point in knees)
         paper.legend.append((stroke([(12, -7), (12, 7)], width=2), "knee"))
     if limit is not None:
         name_limit(paper, panel.x, limit)
-    for point, level in zip(at_front, on_front.to_dict("records"), strict=True):
-        # A named cell is told by its mark.
-        named_cell = looks.look(level["cell_id"]) is not None
-        panel.note(*point, level["load"] if named_cell else f"{level['label']} · {level['load']}")
     best = shown.iloc[int(shown["y"].argmax())]
     words = (
         f"{len(shown)} load levels of {len(paths)} cells. Highest {y.short}: {best['label']} at "
@@ -98,6 +90,23 @@ def trade_off(
         f"{len(on_front)} levels are on the Pareto front."
     )
     return finish(paper, name, words)
+
+
+def _ring(paper: Sheet, on_front: pd.DataFrame, looks: Looks) -> None:
+    """A ring around each level of the Pareto front, and its name where there is room for it."""
+    panel = paper.panel
+    rows = on_front.to_dict("records")
+    for level in rows:
+        at = panel.at(level["x"], level["y"])
+        panel.pieces.append(ring(at))
+        panel.keep_free(at, RING)
+    for level in rows:
+        # The mark tells which of the named cells it is.
+        is_named = looks.look(level["cell_id"]) is not None
+        panel.note(
+            level["x"], level["y"], level["load"] if is_named else f"{level['label']} · {level['load']}"
+        )
+    paper.legend.append((ring((12, 0), radius=6), "Pareto front"))
 
 
 def with_points(

@@ -95,8 +95,12 @@ def _state(run: Run, cell_id: str) -> str:
 
 
 def _why(run: Run, cell_id: str) -> str:
-    reason = run.cells["reason"][cell_id]
-    return "" if pd.isna(reason) else str(reason)
+    """The reason of a cell's first run that has one, and where its engine's log is."""
+    reasons = [each for each in run.account.runs if each.cell_id == cell_id and each.reason]
+    if not reasons:
+        return ""
+    first = reasons[0]
+    return f"{first.reason} (log: {first.log_file})" if first.log_file else str(first.reason)
 
 
 def _judgement(level: pd.Series[Any], name: str) -> str:

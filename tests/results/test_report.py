@@ -12,6 +12,7 @@ import pytest
 
 from harness.plan.cells import Cell
 from harness.results.frame import Run
+from harness.results.journal import Journal
 from harness.results.predictions import predictions
 from harness.results.ranking import ranked_levels
 from harness.results.report import build, summary, write_reports
@@ -229,6 +230,17 @@ def test_cells_come_best_first_and_the_rest_with_the_reason(reported: Path) -> N
         ["failed", "out-of-memory: No available memory"],
         ["skipped", "no capacity"],
     ]
+
+
+def test_a_failed_cell_says_where_its_engines_log_is(
+    tmp_path: Path, run_builder: RunBuilder, cells: dict[str, Cell]
+) -> None:
+    folder = run_builder(tmp_path / "run")
+    with Journal.open(folder.journal_path) as journal:
+        journal.append("engine-log", run_id=f"{cells['failed'].id}-r0", data={"file": "logs/x.log"})
+    write_reports(folder)
+    text = (folder.path / "report.md").read_text(encoding="utf-8")
+    assert "| failed | out-of-memory: No available memory (log: logs/x.log) |" in text
 
 
 def test_the_csv_has_one_row_a_point_and_units_in_its_heads(reported: Path) -> None:
