@@ -27,7 +27,7 @@ def _section(section: Section, plots_prefix: str) -> Iterable[str]:
     for text in section.text:
         yield from (_md(text), "")
     for plot in section.plots:
-        yield from (f"![{_md(plot.title)}. {_md(plot.description)}]({plots_prefix}{plot.name}.png)", "")
+        yield from (f"![{_md(plot.title)}. {_md(plot.description)}]({plots_prefix}{plot.name}.svg)", "")
     for table in section.tables:
         yield from _table(table)
     if section.facts:
@@ -50,6 +50,9 @@ def _table(table: Table) -> Iterable[str]:
 
 
 def _field(cell: TableCell) -> str:
+    if cell.code:  # what stands between the marks is not read as Markdown, but for what parts the columns
+        text = cell.text.replace("|", "\\|")
+        return f"`` {text} ``" if "`" in text else f"`{text}`"
     return _md(cell.text) + ("\\*" if cell.faint else "")
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,24 +16,25 @@ import numpy as np
 import pandas as pd
 
 from harness.results.document import Document, Section
-from harness.results.files import write_bytes, write_json, write_text
+from harness.results.files import write_json, write_text
 from harness.results.forecast_section import forecast_section
 from harness.results.frame import Run
 from harness.results.gallery import Gallery, best_points, report_effects
 from harness.results.markdown import markdown
 from harness.results.predictions import Predictions, predictions
+from harness.results.provenance import provenance
 from harness.results.ranking import ranked_levels
 from harness.results.reproduction import reproduction_section
+from harness.results.searching import search_section
 from harness.results.sections import (
     definitions_section,
     factor_sections,
     failure_tables,
-    search_section,
     skipped_tables,
 )
-from harness.results.statements import DEFINITIONS, answers, provenance, warnings
+from harness.results.statements import DEFINITIONS, answers, warnings
 from harness.results.store import CALIBRATION_FILE, RunFolder
-from harness.results.tables import doubt_tables, identity_table, levels_table, outcome_table
+from harness.results.tables import doubt_tables, identity_table, levels_table, outcome_tables
 
 SUMMARY_SCHEMA_VERSION = 1
 
@@ -73,10 +73,10 @@ def write_reports(folder: RunFolder | Path) -> list[Path]:
     """Write every report of the run; the paths written. A partial run is reported as far as it went."""
     opened = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
     reports, root = build_reports(opened), opened.path
-    drawn = {opened.plots / f"{_prefix(reports.document)}{p.name}.png": p.png for p in reports.document.plots}
-    for path, png in drawn.items():
-        write_bytes(path, png)
-    for stale in set(opened.plots.glob("*.png")) - set(drawn):
+    drawn = {opened.plots / f"{_prefix(reports.document)}{p.name}.svg": p.svg for p in reports.document.plots}
+    for path, svg in drawn.items():
+        write_text(path, svg)
+    for stale in {*opened.plots.glob("*.svg"), *opened.plots.glob("*.png")} - set(drawn):
         stale.unlink()
     write_text(root / "points.csv", reports.points_csv)
     write_text(root / "cells.csv", reports.cells_csv)
@@ -97,7 +97,7 @@ def build(run: Run, levels: pd.DataFrame, forecast: Predictions) -> Document:
     gallery = Gallery(run, levels)
     sections = (
         Section("What trades for what", plots=gallery.trade_offs()),
-        Section("Cells", plots=(), tables=(outcome_table(run, levels), identity_table(run))),
+        Section("Cells", tables=(*outcome_tables(run, levels), identity_table(run))),
         *_measured_sections(run, levels, gallery, forecast),
         Section("Time to ready", plots=gallery.deployments()),
         Section("Provenance", facts=tuple(provenance(run))),
@@ -176,5 +176,4 @@ def as_html(document: Document) -> str:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["b64"] = lambda data: base64.b64encode(data).decode()
     return environment.get_template("report.html.j2").render(document=document)

@@ -30,14 +30,14 @@ def reproduction_section(resolved: Resolved) -> Section:
     rows = tuple(
         (
             TableCell(str(stage.get("label", f"level {place}"))),
-            TableCell(load_command(stage, resolved, seed=resolved.seed + place)),
+            TableCell(load_command(stage, resolved, seed=resolved.seed + place), code=True),
         )
         for place, stage in enumerate(resolved.load)
     )
+    rows = ((TableCell("the whole sweep"), TableCell(sweep_command(resolved), code=True)), *rows)
     texts = [
-        "The whole sweep, with this folder's config.yaml put back where it was (the files it names are looked for "
-        f"beside it): {sweep_command(resolved)}",
-        "One load level, against an endpoint that runs a cell's parameters; put its address for URL:",
+        "The whole sweep: with this folder's config.yaml put back where it was, since the files it names are looked "
+        "for beside it. One load level: against an endpoint that runs a cell's parameters; put its address for URL."
     ]
     if any("FILE" in command.text for _, command in rows):
         texts.append("FILE is the one that config.yaml names in that place.")
@@ -46,9 +46,7 @@ def reproduction_section(resolved: Resolved) -> Section:
             "One step of a search: its command without --find and --find-steps, with the step's own --rate or "
             "--concurrency."
         )
-    return Section(
-        "To reproduce", tuple(texts), tables=(Table("Each load level", ("Level", "Command"), rows),)
-    )
+    return Section("To reproduce", tuple(texts), tables=(Table("Commands", ("What", "Command"), rows),))
 
 
 def sweep_command(resolved: Resolved) -> str:

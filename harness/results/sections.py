@@ -89,27 +89,6 @@ def failure_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
     return (Table(caption, ("Cell", "Load", "Sent", "Failed", "Classes"), rows),) if rows else ()
 
 
-def search_section(run: Run) -> Section:
-    """What every search of every run found; empty without one."""
-    rows = tuple(
-        (
-            *_whose(run, row),
-            TableCell(str(row["search"])),
-            TableCell(str(row["answer"])),
-            TableCell(str(row["steps"]), number=True),
-        )
-        for _, row in run.searches.iterrows()
-    )
-    if not rows:
-        return Section("Searches")
-    text = (
-        "Each step of a search is a load level of its own. An answer is unresolved where the samples allow another "
-        "one; 95 % intervals (Wilson) decide."
-    )
-    heads = ("Cell", "Repeat", "Search", "Found", "Steps")
-    return Section("Searches", (text,), tables=(Table("What was found", heads, rows),))
-
-
 def skipped_tables(run: Run) -> tuple[Table, ...]:
     """The load levels that were passed over because a lower one was lost; none when all were measured."""
     rows = tuple(

@@ -102,7 +102,8 @@ def read_back(text: str, *, file: Path | None = None) -> tuple[Level, Workload, 
 
 
 def check(kept: Resolved, wanted: list[Level], asked: Workload, *, file: Path | None = None) -> None:
-    rows = reproduction_section(kept).tables[0].rows
+    whole, *rows = reproduction_section(kept).tables[0].rows
+    assert whole[1].text.startswith("harness sweep config.yaml")
     assert len(rows) == len(wanted) > 0
     for place, (level, (name, line)) in enumerate(zip(wanted, rows, strict=True)):
         assert name.text == level.label
@@ -151,18 +152,18 @@ def test_lengths_of_a_file_are_given_back(tmp_path: Path) -> None:
     kept = sweep(
         tmp_path, LOADS[0], "{output-tokens: {distribution: empirical, file: counts}}", counts=counts
     )
-    assert "--output-tokens @FILE" in reproduction_section(kept[0]).tables[0].rows[0][1].text
+    assert "--output-tokens @FILE" in reproduction_section(kept[0]).tables[0].rows[1][1].text
     check(*kept, file=tmp_path / "counts")
 
 
 def test_a_step_of_a_search_is_said_and_what_a_placeholder_stands_for(tmp_path: Path) -> None:
     searched, *_ = sweep(tmp_path, SEARCHES[0], "{prompts: p}", p=MESSAGES)
     plain, *_ = sweep(tmp_path, LOADS[0])
-    assert [("--find-steps" in text, "FILE" in text) for text in reproduction_section(searched).text[2:]] == [
+    assert [("--find-steps" in text, "FILE" in text) for text in reproduction_section(searched).text[1:]] == [
         (False, True),
         (True, False),
     ]
-    assert len(reproduction_section(plain).text) == 2
+    assert len(reproduction_section(plain).text) == 1
 
 
 def test_the_whole_sweep_is_repeated_with_its_pruning_and_prices() -> None:
