@@ -65,7 +65,6 @@ def check(context: Context) -> Iterator[Diagnostic]:
     if card is None or known is None or not judged(settings, known):
         return
     # Here, so that a list without a GPU is linted without loading the arithmetic.
-    from harness.forecast.config_json import from_config
     from harness.forecast.memory import largest_max_model_len
     from harness.forecast.models import ModelFacts
 
