@@ -199,7 +199,7 @@ def tell_findings(plan: Preflight, *, told: Preflight | None = None) -> None:
 
 def close(folder: RunFolder, plan: Preflight, outcome: SweepOutcome) -> Ended:
     """Write the reports, whatever happened, then say what remains."""
-    from harness.results.report import write_reports  # brings in pandas
+    from harness.results.report import write_reports  # matplotlib takes a second to import
 
     try:
         written = write_reports(folder)

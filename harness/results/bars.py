@@ -7,21 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
-from harness.results import scales
-from harness.results.canvas import TICK, Panel, Plot, finish, sheet
-from harness.results.looks import by_load
-from harness.results.marks import COLOURS, INK, NOWHERE, Point, box, path, text
+from harness.results.canvas import COLOURS, HATCHES, Plot, blank, by_load, finish
 
-MOST_ROWS, MOST_LEVELS = 60, 30
+MOST_ROWS = 60
 MOST_GRID = 400
-ROW, THIN_ROW, FIELD = 20.0, 14.0, 32.0
-THICK = 0.72  # of a row: its bar
-OUTCOMES = {"succeeded": "#FFFFFF", "failed": COLOURS[1], "unfinished": "#BBBBBB"}
-COUNTS = ("requests_sent", *(f"requests_{kind}" for kind in OUTCOMES))
-BEST = "#D55E00"
-# From dark to bright along cividis (Nuñez, Anderton and Renslow 2018): in order in grey and with any colour blindness.
-CIVIDIS = ((0, 34, 78), (66, 78, 108), (125, 124, 120), (186, 173, 108), (254, 232, 56))
 
 
 def time_to_ready(runs: pd.DataFrame, labels: Sequence[str], *, simulated: bool) -> Plot | None:
@@ -30,56 +22,52 @@ def time_to_ready(runs: pd.DataFrame, labels: Sequence[str], *, simulated: bool)
     known = known.reindex([label for label in labels if label in known.index])
     if known.empty:
         return None
-    paper = sheet(
-        "Time to ready",
-        simulated=simulated,
-        xs=[scales.linear([known.max() * 1.1], "seconds from create to a working completion")],
-        y=scales.rows(known.index.to_list()),
-        high=ROW * len(known),
-    )
+    figure, axes = blank("Time to ready", simulated=simulated, height=1.6 + 0.32 * len(known))
+    axes.barh(range(len(known)), known.to_numpy(), color=COLOURS[0], edgecolor="black")
     for row, seconds in enumerate(known):
-        paper.panel.pieces.append(_bar(paper.panel, row, 0, seconds, fill=COLOURS[0]))
-        _beside(paper.panel, f"{seconds:.0f} s", seconds, row)
+        axes.annotate(
+            f"{seconds:.0f} s",
+            (seconds, row),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    axes.set_yticks(range(len(known)), known.index.to_list(), fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel("seconds from create to a working completion")
     words = f"From {known.min():.0f} s ({known.idxmin()}) to {known.max():.0f} s ({known.idxmax()})."
-    return finish(paper, "time-to-ready", words)
+    return finish(figure, "time-to-ready", axes.get_title(), words)
 
 
 def request_outcomes(levels: pd.DataFrame, *, simulated: bool) -> Plot | None:
-    """A stacked bar per level, or per cell where there are many: the shares of requests that succeeded, failed and were
-    unfinished; best cell first."""
+    """A stacked bar per level: the shares of requests that succeeded, failed and were unfinished; best cell first."""
     if levels.empty:
         return None
     places = {label: place for place, label in enumerate(dict.fromkeys(levels["label"]))}
     shown = by_load(levels.assign(place=levels["label"].map(places))).sort_values("place", kind="stable")
-    names = [f"{label} · {load}" for label, load in zip(shown["label"], shown["load"], strict=True)]
-    if len(shown) > MOST_LEVELS:
-        shown = shown.groupby("label", sort=False, as_index=False)[list(COUNTS)].sum()
-        names = list(shown["label"])
-    shown, names = shown.head(MOST_ROWS), names[:MOST_ROWS]
-    percent = tuple((float(share), str(share)) for share in range(0, 101, 20))
-    paper = sheet(
-        "Request outcomes",
-        simulated=simulated,
-        xs=[scales.Scale(0, 100, percent, "share of requests (%)")],
-        y=scales.rows(names),
-        high=THIN_ROW * len(shown),
-    )
-    left = np.zeros(len(shown))
+    shown = shown.head(MOST_ROWS)
     total = shown["requests_sent"].where(shown["requests_sent"] > 0)
-    for kind, fill in OUTCOMES.items():
+    figure, axes = blank("Request outcomes", simulated=simulated, height=1.8 + 0.24 * len(shown))
+    left = np.zeros(len(shown))
+    for order, kind in enumerate(("succeeded", "failed", "unfinished")):
         share = (shown[f"requests_{kind}"] / total).fillna(0).to_numpy() * 100
-        for row in np.flatnonzero(share).tolist():
-            ends = (left[row], left[row] + share[row])
-            paper.panel.pieces.append(_bar(paper.panel, row, *ends, fill=fill))
-            if kind == "failed":
-                paper.panel.pieces.append(_hatch(paper.panel, row, *ends))
+        axes.barh(
+            range(len(shown)), share, left=left, label=kind, color=("#FFFFFF", "#D55E00", "#BBBBBB")[order],
+            hatch=HATCHES[order], edgecolor="black", linewidth=0.6,
+        )  # fmt: skip
         left += share
-        paper.legend.append((box((0, -5), 24, 10, fill=fill, edge=INK), kind))
-    failed = int(levels["requests_failed"].sum())
-    words = (
-        f"{failed} of {int(levels['requests_sent'].sum())} requests failed, over {len(levels)} load levels."
-    )
-    return finish(paper, "request-outcomes", words)
+    names = [f"{label} · {load}" for label, load in zip(shown["label"], shown["load"], strict=True)]
+    axes.set_yticks(range(len(shown)), names, fontsize=7)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("share of requests (%)")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, frameon=False)
+    axes.set_title(axes.get_title(), pad=24)
+    failed = int(shown["requests_failed"].sum())
+    words = f"{failed} of {int(shown['requests_sent'].sum())} requests failed over {len(shown)} load levels."
+    return finish(figure, "request-outcomes", axes.get_title(), words)
 
 
 def cost_bars(levels: pd.DataFrame, *, currency: str, simulated: bool) -> Plot | None:
@@ -91,26 +79,21 @@ def cost_bars(levels: pd.DataFrame, *, currency: str, simulated: bool) -> Plot |
     if shown.empty:
         return None
     best = shown.sort_values("cost_per_mtok").drop_duplicates("cell_id").head(MOST_ROWS)
-    paper = sheet(
-        "Cost per 1M output tokens" + (" within the SLO" if within else ""),
-        simulated=simulated,
-        xs=[
-            scales.linear(
-                [best["cost_per_mtok"].max() * 1.35], f"{currency} per 1M output tokens, start-up not counted"
-            )
-        ],
-        y=scales.rows(best["label"].to_list()),
-        high=ROW * len(best),
-    )
+    title = "Cost per 1M output tokens" + (" within the SLO" if within else "")
+    figure, axes = blank(title, simulated=simulated, height=1.6 + 0.32 * len(best))
+    axes.barh(range(len(best)), best["cost_per_mtok"].to_numpy(), color=COLOURS[2], edgecolor="black")
     for row, (price, load) in enumerate(zip(best["cost_per_mtok"], best["load"], strict=True)):
-        paper.panel.pieces.append(_bar(paper.panel, row, 0, price, fill=COLOURS[2]))
-        _beside(paper.panel, f"{price:.2f} at {load}", price, row)
+        _beside(axes, f"{price:.2f} at {load}", price, row)
+    axes.set_yticks(range(len(best)), best["label"].to_list(), fontsize=8)
+    axes.set_ylim(len(best) - 0.4, -0.6)
+    axes.margins(x=0.18)
+    axes.set_xlabel(f"{currency} per 1M output tokens, start-up not counted")
     first, last = best.iloc[0], best.iloc[-1]
     words = (
         f"From {first['cost_per_mtok']:.2f} {currency} ({first['label']}) to "
         f"{last['cost_per_mtok']:.2f} {currency} ({last['label']})."
     )
-    return finish(paper, "cost", words)
+    return finish(figure, "cost", axes.get_title(), words)
 
 
 def heatmap(
@@ -123,85 +106,39 @@ def heatmap(
     lower_is_better: bool = False,
 ) -> Plot | None:
     """A figure over two factors, the number in every field and the best one framed; an empty field was not measured."""
-    values = table.to_numpy(np.float64)
-    if table.empty or table.size > MOST_GRID or not np.isfinite(values).any():
+    if table.empty or table.size > MOST_GRID or not np.isfinite(table.to_numpy()).any():
         return None
-    paper = sheet(
-        f"{words} over {_plain(rows)} and {_plain(columns)}",
-        simulated=simulated,
-        xs=[scales.named([str(value) for value in table.columns], _plain(columns))],
-        y=scales.rows([str(value) for value in table.index], _plain(rows)),
-        high=FIELD * len(table),
+    height = 1.6 + 0.45 * len(table)
+    figure, axes = blank(
+        f"{words} over {_plain(rows)} and {_plain(columns)}", simulated=simulated, height=height
     )
+    axes.grid(visible=False)
+    values = table.to_numpy(np.float64)
+    image = axes.imshow(values, cmap="cividis_r" if lower_is_better else "cividis", aspect="auto")
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2
     decimals = 0 if np.nanmax(np.abs(values)) >= 100 else 2
-    worst, best = (
-        (np.nanmax(values), np.nanmin(values)) if lower_is_better else (np.nanmin(values), np.nanmax(values))
-    )
     for (row, column), value in np.ndenumerate(values):
-        share = float((value - worst) / (best - worst)) if best != worst else 1.0
-        told = f"{value:,.{decimals}f}" if np.isfinite(value) else "not measured"
-        paper.panel.pieces.append(
-            _field(paper.panel, row, column, told, share=share if np.isfinite(value) else None)
-        )
+        ink = "black" if (value > middle) != lower_is_better else "white"
+        text, ink = (f"{value:,.{decimals}f}", ink) if np.isfinite(value) else ("not measured", "black")
+        axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=9)
+    axes.set_xticks(range(table.shape[1]), [str(value) for value in table.columns], fontsize=8)
+    axes.set_yticks(range(table.shape[0]), [str(value) for value in table.index], fontsize=8)
+    axes.set_xlabel(_plain(columns))
+    axes.set_ylabel(_plain(rows))
+    figure.colorbar(image, ax=axes)
     place = int(np.nanargmin(values) if lower_is_better else np.nanargmax(values))
     row, column = divmod(place, values.shape[1])
-    paper.panel.pieces.append(_frame(paper.panel, row, column))
+    axes.add_patch(
+        Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, fill=False, edgecolor="#D55E00", linewidth=3)
+    )
     told = f"Best: {values[row, column]:,.{decimals}f} with {table.index[row]} and {table.columns[column]}."
     stem = "-".join(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") for name in (rows, columns))
-    return finish(paper, f"heatmap-{stem}", told)
+    return finish(figure, f"heatmap-{stem}", axes.get_title(), told)
 
 
-def _bar(panel: Panel, row: int, start: float, end: float, *, fill: str) -> str:
-    """A level bar in a row, from one value to another."""
-    left, top = panel.at(start, row - THICK / 2)
-    right, bottom = panel.at(end, row + THICK / 2)
-    return box((left, top), right - left, bottom - top, fill=fill, edge=INK)
-
-
-def _hatch(panel: Panel, row: int, start: float, end: float) -> str:
-    """Upright lines over a bar, by which it is told apart without its colour."""
-    left, top = panel.at(start, row - THICK / 2)
-    right, bottom = panel.at(end, row + THICK / 2)
-    points: list[Point] = []
-    for x in np.arange(left + 2, right, 4).tolist():
-        points += [(x, top), (x, bottom), NOWHERE]
-    return path(points, width=0.7, colour=INK)
-
-
-def _beside(panel: Panel, words: str, value: float, row: int) -> None:
+def _beside(axes: Axes, text: str, x: float, row: int) -> None:
     """The number at the end of its bar."""
-    x, y = panel.at(value, row)
-    panel.pieces.append(text(words, (x + 4, y + TICK * 0.36), size=TICK))
-
-
-def _field(panel: Panel, row: int, column: int, words: str, *, share: float | None) -> str:
-    """A field of a table of colour, the brighter the better; white without a figure."""
-    left, top = panel.at(column - 0.5, row - 0.5)
-    right, bottom = panel.at(column + 0.5, row + 0.5)
-    red, green, blue = (255, 255, 255) if share is None else _cividis(share)
-    ink = "#000" if share is None or share > 0.5 else "#fff"
-    at = ((left + right) / 2, (top + bottom) / 2 + TICK * 0.36)
-    ground = box((left, top), right - left, bottom - top, fill=f"#{red:02x}{green:02x}{blue:02x}")
-    return ground + text(words, at, size=TICK, anchor="middle", fill=ink)
-
-
-def _cividis(share: float) -> tuple[int, int, int]:
-    """The colour at a share of the way from dark to bright."""
-    place = min(max(share, 0.0), 1.0) * (len(CIVIDIS) - 1)
-    below = min(int(place), len(CIVIDIS) - 2)
-    red, green, blue = (
-        round(low + (high - low) * (place - below))
-        for low, high in zip(CIVIDIS[below], CIVIDIS[below + 1], strict=True)
-    )
-    return red, green, blue
-
-
-def _frame(panel: Panel, row: int, column: int) -> str:
-    """A frame just inside a field."""
-    left, top = panel.at(column - 0.5, row - 0.5)
-    right, bottom = panel.at(column + 0.5, row + 0.5)
-    corners = [(left + 2, top + 2), (right - 2, top + 2), (right - 2, bottom - 2), (left + 2, bottom - 2)]
-    return path([*corners, corners[0], corners[1]], width=3, colour=BEST)
+    axes.annotate(text, (x, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
 
 
 def _plain(factor: str) -> str:

@@ -1,26 +1,31 @@
-"""The paper under every plot of a report: panels between axes, a legend below, notes beside points; SVG comes of it.
+"""How the report's plots look: what tells cells apart in black and white, to the colour-blind and in words.
 
-Written out here rather than by a plotting library: a report has twenty figures, and is opened on phones, in the dark,
-and by people who rest a pointer on a point. Every place is reckoned from the texts' lengths. Pure.
+Figures are matplotlib objects of their own, never pyplot's, so drawing leaves no state behind. Pure.
 """
 
 from __future__ import annotations
 
-import itertools
-import textwrap
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
+from typing import Any
 
-from harness.results.marks import Point, box, number, rule, stroke, text, width_of
-from harness.results.scales import Scale
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
-WIDTH, HIGH = 480.0, 230.0
-TITLE, LABEL, TICK, NOTE = 13.5, 11.5, 10.5, 9.5  # sizes of letters
-LINE = 15.0
-GAP, RIGHT = 10.0, 12.0
-TITLE_LETTERS = 54
-WIDEST_LABELS = 0.6  # share of the width that the names of rows may take
+# Okabe and Ito's colours, which people with any common colour blindness tell apart; ordered by darkness contrast.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", "-.", ":")
+HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
+MOST_NAMED = len(COLOURS)  # more lines than that nobody tells apart
+OTHERS = {"color": "#C0C0C0", "linewidth": 0.8, "zorder": 1}
+WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.8, 110
+NOTE_PT = 7.5
+PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,187 +35,133 @@ class Plot:
     name: str
     title: str
     description: str
-    svg: str = field(repr=False)
+    png: bytes = field(repr=False)
 
-    @property
-    def inline(self) -> str:
-        """The figure as a part of a page, where its name space goes without saying."""
-        return self.svg.replace(' xmlns="http://www.w3.org/2000/svg"', "", 1)
+    def _repr_png_(self) -> bytes:
+        return self.png
 
-    def _repr_svg_(self) -> str:
-        return self.svg
+
+def titled(title: str, *, simulated: bool) -> str:
+    """The title, saying SIMULATED where the run is."""
+    return f"{title} (SIMULATED)" if simulated else title
+
+
+def blank(title: str, *, simulated: bool, height: float = HEIGHT_IN) -> tuple[Figure, Axes]:
+    """A figure with one titled, gridded pair of axes; ``height`` in inches."""
+    figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(titled(title, simulated=simulated), fontsize=11)
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def style(order: int) -> dict[str, Any]:
+    """Colour, marker and line of the n-th of the things told apart; grey and unmarked past those."""
+    if order >= MOST_NAMED:
+        return dict(OTHERS)
+    return {
+        "color": COLOURS[order],
+        "marker": MARKERS[order],
+        "linestyle": LINES[order % len(LINES)],
+        "markersize": 7,
+        "linewidth": 1.4,
+        "markeredgecolor": "black",
+        "markeredgewidth": 0.5,
+    }
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """A pair of axes on a sheet; ``corner`` is the upper left one. What is drawn goes to ``pieces``."""
+class Looks:
+    """How cells are drawn: a cell looks the same in every plot. ``ranks`` are places by cell_id, the best at 0."""
 
-    x: Scale
-    y: Scale
-    corner: Point
-    wide: float
-    high: float
-    pieces: list[str]
-    taken: list[tuple[float, float, float, float]] = field(default_factory=list)
+    ranks: Mapping[str, int]
 
-    def at(self, x: float, y: float) -> Point:
-        """Where a pair of values is on the sheet."""
-        left, top = self.corner
-        return left + self.x.place(x) * self.wide, top + (1 - self.y.place(y)) * self.high
+    @classmethod
+    def of(cls, levels: pd.DataFrame) -> Looks:
+        """The cells of ranked levels, in their order."""
+        return cls({str(cell_id): rank for rank, cell_id in enumerate(dict.fromkeys(levels["cell_id"]))})
 
-    def line_at_x(self, value: float, *, dash: str = "") -> None:
-        """A line across the panel, upright; none where the value is outside."""
-        if self.x.holds(value):
-            self.pieces.append(stroke([self.at(value, self.y.low), self.at(value, self.y.high)], dash=dash))
+    def style(self, cell_id: str) -> dict[str, Any]:
+        """``style`` of the cell's rank."""
+        return style(self.ranks[cell_id])
 
-    def line_at_y(self, value: float, *, dash: str = "") -> None:
-        """A line across the panel, level; none where the value is outside."""
-        if self.y.holds(value):
-            self.pieces.append(stroke([self.at(self.x.low, value), self.at(self.x.high, value)], dash=dash))
+    def legend_name(self, cell_id: str, label: str) -> str | None:
+        """The cell's label; one entry for all the cells past those that are named; None for the rest of them."""
+        rank = self.ranks[cell_id]
+        if rank < MOST_NAMED:
+            return label
+        return f"{len(self.ranks) - MOST_NAMED} other cells" if rank == MOST_NAMED else None
 
-    def keep_free(self, at: Point, radius: float) -> None:
-        """No note is to cover what is drawn around a point."""
-        x, y = at
-        self.taken.append((x - radius, y - radius, 2 * radius, 2 * radius))
-
-    def note(self, x: float, y: float, words: str) -> None:
-        """A text beside a point where there is room for it beside no other and inside the panel; else none."""
-        at_x, at_y = self.at(x, y)
-        wide = width_of(words, size=NOTE)
-        for right, up in ((True, True), (True, False), (False, True), (False, False)):
-            left = at_x + 10 if right else at_x - 10 - wide
-            top = at_y - NOTE - 3 if up else at_y + 3
-            if self._is_free(left, top, wide, NOTE + 1):
-                self.taken.append((left, top, wide, NOTE + 1))
-                ground = box((left - 1, top), wide + 2, NOTE + 2, fill="inherit")
-                self.pieces.append(f'<g class="paper" fill="#fff" fill-opacity="0.75">{ground}</g>')
-                self.pieces.append(text(words, (left, top + NOTE), size=NOTE))
-                return
-
-    def _is_free(self, left: float, top: float, wide: float, high: float) -> bool:
-        x0, y0 = self.corner
-        if left < x0 or top < y0 or left + wide > x0 + self.wide or top + high > y0 + self.high:
-            return False
-        return not any(
-            left < other_x + other_w
-            and other_x < left + wide
-            and top < other_y + other_h
-            and other_y < top + high
-            for other_x, other_y, other_w, other_h in self.taken
-        )
+    def cells(self, frame: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
+        """cell_id, name for the legend, and rows from light to heavy load, of each cell, the best first."""
+        groups = {str(cell_id): by_load(rows) for cell_id, rows in frame.groupby("cell_id")}
+        ordered = sorted(groups, key=lambda cell_id: self.ranks[cell_id])
+        return [
+            (cell_id, self.legend_name(cell_id, str(groups[cell_id]["label"].iloc[0])), groups[cell_id])
+            for cell_id in ordered
+        ]
 
 
-@dataclass(slots=True)
-class Sheet:
-    """A figure under way: its panels, how far down they reach, and its legend.
-
-    An entry of the legend is a sample, 24 wide and drawn around (12, 0), and its words.
-    """
-
-    title: str
-    panels: list[Panel]
-    below: float
-    pieces: list[str]
-    legend: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def panel(self) -> Panel:
-        """The only panel, or the first."""
-        return self.panels[0]
-
-
-def sheet(
-    title: str,
-    *,
-    simulated: bool,
-    xs: Sequence[Scale],
-    y: Scale,
-    heads: Sequence[str] = (),
-    high: float = HIGH,
-) -> Sheet:
-    """A sheet with a panel for each of ``xs``, side by side over one y axis; ``high`` is a panel's height."""
-    whole = f"{title} (SIMULATED)" if simulated else title
-    lines = textwrap.wrap(whole, TITLE_LETTERS)
-    pieces = [
-        text(line, (WIDTH / 2, 17 + LINE * place), size=TITLE, anchor="middle", bold=True)
-        for place, line in enumerate(lines)
-    ]
-    ticks = [shortened(words) for _, words in y.ticks]
-    left = 10 + max((width_of(words, size=TICK) for words in ticks), default=0) + (LINE if y.words else 0)
-    top = 26 + LINE * (len(lines) - 1) + (LINE if heads else 0)
-    wide = (WIDTH - left - RIGHT - GAP * (len(xs) - 1)) / len(xs)
-    panels = [
-        Panel(x, y, (left + place * (wide + GAP), top), wide, high, pieces) for place, x in enumerate(xs)
-    ]
-    for place, panel in enumerate(panels):
-        _grid(panel, ticks if place == 0 else None)
-    for panel, head in zip(panels, heads, strict=False):
-        pieces.append(text(head, (panel.corner[0] + wide / 2, top - 5), size=LABEL, anchor="middle"))
-    if y.words:
-        pieces.append(text(y.words, (LINE - 3, top + high / 2), size=LABEL, anchor="middle", rotated=True))
-    return Sheet(whole, panels, max(_foot(panel) for panel in panels), pieces)
-
-
-def shortened(words: str) -> str:
-    """A name that leaves room for what it names: cut in the middle, since names differ at their ends."""
-    most = int(WIDTH * WIDEST_LABELS / width_of("x", size=TICK))
-    head = most // 3
-    return words if len(words) <= most else f"{words[:head]}…{words[head + 1 - most :]}"
-
-
-def _grid(panel: Panel, ticks: Sequence[str] | None) -> None:
-    """Grid lines and frame; the y axis is written where ``ticks`` are given."""
-    (left, top), pieces = panel.corner, panel.pieces
-    for place, (value, _) in enumerate(panel.y.ticks):
-        _, y = panel.at(panel.x.low, value)
-        if not panel.y.of_names:
-            pieces.append(rule((left, y), (left + panel.wide, y)))
-        if ticks is not None:
-            pieces.append(text(ticks[place], (left - 5, y + TICK * 0.36), size=TICK, anchor="end"))
-    for value, _ in () if panel.x.of_names else panel.x.ticks:
-        x, _ = panel.at(value, panel.y.low)
-        pieces.append(rule((x, top), (x, top + panel.high)))
-    corners = [(left, top), (left, top + panel.high), (left + panel.wide, top + panel.high)]
-    pieces.append(stroke(corners, width=1.0))
-
-
-def _foot(panel: Panel) -> float:
-    """Writes the x axis, upright where its words would touch; how far down that reaches."""
-    bottom = panel.corner[1] + panel.high
-    places = [panel.at(value, panel.y.low)[0] for value, _ in panel.x.ticks]
-    widest = max((width_of(words, size=TICK) for _, words in panel.x.ticks), default=0.0)
-    nearest = min((b - a for a, b in itertools.pairwise(places)), default=panel.wide)
-    upright = widest + 4 > nearest
-    for x, (_, words) in zip(places, panel.x.ticks, strict=True):
-        at = (x + TICK * 0.36, bottom + 5) if upright else (x, bottom + TICK + 4)
-        anchor = "end" if upright else "middle"
-        panel.pieces.append(text(words, at, size=TICK, anchor=anchor, rotated=upright))
-    reach = bottom + (widest + 6 if upright else TICK + 7)
-    if not panel.x.words:
-        return reach
-    half = width_of(panel.x.words, size=LABEL) / 2
-    middle = min(max(panel.corner[0] + panel.wide / 2, half + 4), WIDTH - half - 4)
-    panel.pieces.append(text(panel.x.words, (middle, reach + LABEL), size=LABEL, anchor="middle"))
-    return reach + LABEL + 5
-
-
-def finish(paper: Sheet, name: str, description: str) -> Plot:
-    """The sheet as SVG with its legend below the panels, where it hides nothing; the same text for the same sheet."""
-    widest = max((width_of(words, size=TICK) + 40 for _, words in paper.legend), default=WIDTH)
-    columns = max(1, min(len(paper.legend), int((WIDTH - 16) / widest)))
-    lines = -(-len(paper.legend) // columns)
-    left = (WIDTH - columns * widest) / 2 + 4
-    for place, (sample, words) in enumerate(paper.legend):
-        column, line = divmod(place, lines)
-        x, y = left + column * widest, paper.below + 10 + line * LINE
-        paper.pieces.append(f'<g transform="translate({number(x)} {number(y)})">{sample}</g>')
-        paper.pieces.append(text(words, (x + 31, y + TICK * 0.36), size=TICK))
-    high = paper.below + lines * LINE + (8 if lines else 2)
-    told = escape(f"{paper.title}. {description}")
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {number(WIDTH)} {number(high)}" '
-        f'width="{number(WIDTH * 1.5)}" height="{number(high * 1.5)}" role="img" aria-label="{told}" '
-        f'font-family="system-ui, sans-serif"><rect class="paper" width="100%" height="100%" fill="#fff"/>'
-        f"{''.join(paper.pieces)}</svg>\n"
+def by_load(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows from light to heavy load, users before rates; in the order they were run where neither says."""
+    return frame.sort_values(
+        [name for name in ("concurrency", "rate_req_s", "point") if name in frame], kind="stable"
     )
-    return Plot(name, paper.title, description, svg)
+
+
+def strands(path: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows apart by kind of load, in their order: users, rates, and what has no one figure. No line joins kinds."""
+    kinds = [path[name].notna() for name in ("concurrency", "rate_req_s") if name in path]
+    kind = sum((2**place * known.astype(int) for place, known in enumerate(kinds)), pd.Series(0, path.index))
+    return [path[kind == value] for value in dict.fromkeys(kind)]
+
+
+def mark_void(axes: Axes, xs: pd.Series, ys: pd.Series, path: pd.DataFrame) -> None:
+    """A cross over every point of the path that is void."""
+    if "verdict" in path:
+        void = (path["verdict"] == "void").to_numpy()
+        axes.plot(xs[void], ys[void], linestyle="none", marker="x", markersize=13, color="black")
+
+
+def note_points(axes: Axes, xs: Sequence[float], ys: Sequence[float], texts: Sequence[str]) -> None:
+    """A text beside each point, where there is room for it beside no other and inside the axes; else none.
+
+    Call it when the limits of the axes are final.
+    """
+    taken: list[Bbox] = []
+    inside = axes.get_window_extent()
+    for x, y, text in zip(xs, ys, texts, strict=True):
+        at_x, at_y = axes.transData.transform((x, y))
+        wide, high = len(text) * NOTE_PT * 0.6 * axes.figure.dpi / 72, NOTE_PT * 1.4 * axes.figure.dpi / 72
+        for right, up in ((True, True), (True, False), (False, True), (False, False)):
+            left, low = at_x + (12 if right else -12 - wide), at_y + (6 if up else -6 - high)
+            box = Bbox.from_bounds(left, low, wide, high)
+            if (
+                box.x0 >= inside.x0
+                and box.x1 <= inside.x1
+                and not any(box.overlaps(other) for other in taken)
+            ):
+                taken.append(box)
+                offset = (left - at_x, low - at_y)
+                axes.annotate(
+                    text, (x, y), xytext=offset, textcoords="offset pixels", fontsize=NOTE_PT, bbox=PAPER
+                )
+                break
+
+
+def legend(axes: Axes, figure: Figure) -> None:
+    """The legend below the axes, where it hides nothing; the figure grows by its height."""
+    handles, labels = axes.get_legend_handles_labels()
+    columns = 2 if len(labels) > 3 else max(1, len(labels))
+    figure.set_figheight(figure.get_figheight() + 0.19 * (-(-len(labels) // columns) - 1))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+
+
+def finish(figure: Figure, name: str, title: str, description: str) -> Plot:
+    """The figure as PNG bytes, the same for the same figure."""
+    buffer = io.BytesIO()
+    figure.set_dpi(DPI)
+    # Drawn once; savefig would draw twice, the first time for a layout that is then made again.
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]  # no stub
+    return Plot(name, title, description, buffer.getvalue())

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from harness.load.metrics import LoadMetrics, summarise_columns
 from harness.load.slo import Slo
@@ -26,17 +25,6 @@ RATES = (
     "tokens_assumed_share", "output_length_off_share", "input_length_error", "cached_share", "output_tokens",
     "input_tokens", "goodput_req_s", "attainment", "attainment_low", "attainment_high",
 )  # fmt: skip
-
-# A percentile is read off the tail: below this many requests it is shown, but faint or hollow.
-ENOUGH: Mapping[str, int] = {"p50": 20, "p90": 100, "p95": 200, "p99": 1000}
-
-
-def rests_on_few(levels: pd.DataFrame, column: str) -> pd.Series[bool]:
-    """Which levels have too few requests for the percentile that ``column`` is; none where it is no percentile."""
-    name, _, part = column.removesuffix("_s").rpartition("_")
-    if f"{name}_count" not in levels or part not in ENOUGH:
-        return pd.Series(False, levels.index)
-    return levels[f"{name}_count"] < ENOUGH[part]
 
 
 def metrics_of(point: Point, *, slo: Slo | None = None, ceiling_tok_s: float | None = None) -> LoadMetrics:

@@ -4,60 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.results.canvas import Panel, Plot, finish, sheet
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.results.canvas import COLOURS, WIDTH_IN, Plot, finish, titled
 from harness.results.factors import Effect
-from harness.results.marks import LOOKS, coloured, mark, path
-from harness.results.scales import linear, rows
 
 MOST_ROWS = 40
-ROW = 22.0
 
 
 def forest(effects: Sequence[Effect], figures: Mapping[str, str], *, simulated: bool) -> Plot | None:
     """A panel for each figure of ``figures`` (column to words) that has effects; None without any."""
     changes = list(dict.fromkeys(_change(effect) for effect in effects))[:MOST_ROWS]
-    shown = {column: [each for each in effects if each.column == column] for column in figures}
-    shown = {column: found for column, found in shown.items() if found}
+    shown = [column for column in figures if any(effect.column == column for effect in effects)]
     if not changes:
         return None
-    scales = [linear(_ends(found), "change (%)", most_ticks=4) for found in shown.values()]
-    paper = sheet(
-        "Main effect of each factor, with 95 % intervals",
-        simulated=simulated,
-        xs=scales,
-        y=rows(changes),
-        heads=[figures[column] for column in shown],
-        high=ROW * len(changes) + 6,
-    )
-    places = {change: place for place, change in enumerate(changes)}
-    for panel, found in zip(paper.panels, shown.values(), strict=True):
-        _draw(panel, found, places)
+    title = titled("Main effect of each factor, with 95 % intervals", simulated=simulated)
+    figure = Figure(figsize=(WIDTH_IN, 1.6 + 0.34 * len(changes)), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    grid = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    rows = {change: row for row, change in enumerate(changes)}
+    for axes, column in zip(grid, shown, strict=True):
+        _panel(axes, [effect for effect in effects if effect.column == column], rows)
+        axes.set_title(figures[column], fontsize=10)
+    grid[0].set_yticks(range(len(changes)), changes, fontsize=8)
+    grid[0].set_ylim(len(changes) - 0.4, -0.6)
     told = sum(effect.distinguished for effect in effects)
     words = f"{told} of {len(effects)} effects are distinguished from none (filled); hollow ones are not."
-    return finish(paper, "main-effects", words)
+    return finish(figure, "main-effects", title, words)
 
 
-def _ends(effects: Sequence[Effect]) -> list[float]:
-    """Every percentage that is drawn."""
-    intervals = [effect.interval for effect in effects if effect.interval is not None]
-    ends = [end * 100 for interval in intervals for end in (interval.low, interval.high)]
-    return [*ends, *(effect.relative * 100 for effect in effects)]
-
-
-def _draw(panel: Panel, effects: Sequence[Effect], places: Mapping[str, int]) -> None:
-    panel.line_at_x(0)
-    pieces = []
+def _panel(axes: Axes, effects: Sequence[Effect], rows: Mapping[str, int]) -> None:
+    axes.axvline(0, color="black", linewidth=1)
     for effect in effects:
-        place = places.get(_change(effect))
-        if place is None:
+        row = rows.get(_change(effect))
+        if row is None:
             continue
-        told = f"{_change(effect)}: {effect.relative:+.1%} over {effect.pairs} pairs"
         if effect.interval is not None:
-            ends = [panel.at(end * 100, place) for end in (effect.interval.low, effect.interval.high)]
-            pieces.append(path(ends, width=2))
-        at = panel.at(effect.relative * 100, place)
-        pieces.append(mark(LOOKS[0], at, hollow=not effect.distinguished, tip=told))
-    panel.pieces.append(coloured(LOOKS[0], pieces))
+            ends = (effect.interval.low * 100, effect.interval.high * 100)
+            axes.plot(ends, (row, row), color=COLOURS[0], linewidth=2)
+        fill = COLOURS[0] if effect.distinguished else "white"
+        axes.plot(
+            effect.relative * 100,
+            row,
+            marker="o",
+            markersize=7,
+            markerfacecolor=fill,
+            markeredgecolor=COLOURS[0],
+        )
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_xlabel("change (%)")
 
 
 def _change(effect: Effect) -> str:

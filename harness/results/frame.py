@@ -197,7 +197,7 @@ class Run:
 
     def plots(self) -> dict[str, Plot]:
         """Every plot of the report by its name (``throughput-ttft``, ``main-effects``, …); shown by a notebook."""
-        from harness.results.gallery import all_plots
+        from harness.results.gallery import all_plots  # matplotlib takes its time to import
 
         return {plot.name: plot for plot in all_plots(self)}
 

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from harness.results import bars, distributions, plots
-from harness.results.canvas import Plot
+from harness.results.canvas import Looks, Plot
 from harness.results.factors import Effect, factor_pairs, grid, main_effects
 from harness.results.forest import forest
 from harness.results.frame import Run
-from harness.results.looks import Looks
 from harness.results.parquet import read_records
 from harness.results.point import Point
 from harness.results.ranking import ranked_levels

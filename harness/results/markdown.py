@@ -27,7 +27,7 @@ def _section(section: Section, plots_prefix: str) -> Iterable[str]:
     for text in section.text:
         yield from (_md(text), "")
     for plot in section.plots:
-        yield from (f"![{_md(plot.title)}. {_md(plot.description)}]({plots_prefix}{plot.name}.svg)", "")
+        yield from (f"![{_md(plot.title)}. {_md(plot.description)}]({plots_prefix}{plot.name}.png)", "")
     for table in section.tables:
         yield from _table(table)
     if section.facts:

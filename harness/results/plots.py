@@ -5,22 +5,33 @@ Every figure says SIMULATED in its title where the run is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from harness.load.search import NEAR_BEST
-from harness.results.canvas import Panel, Plot, Sheet, finish, sheet
-from harness.results.figures import rests_on_few
-from harness.results.looks import LIMIT_DASH, Looks, by_load, draw_paths, name_limit, name_paths, paths_of
-from harness.results.marks import RING, ring, stroke
-from harness.results.scales import Scale, doubling, latencies, linear, named
+from harness.results.canvas import (
+    HEIGHT_IN,
+    WIDTH_IN,
+    Looks,
+    Plot,
+    blank,
+    by_load,
+    finish,
+    legend,
+    mark_void,
+    note_points,
+    strands,
+    titled,
+)
 
 FEWEST_FOR_KNEE = 3
 # Names of loads that have room under one axis of three.
-MOST_NAMES = 12
-PARTS = ("p50", "p95", "p99")
+MOST_TICKS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,64 +72,35 @@ def trade_off(
     shown = levels.dropna(subset=[x.column, y.column])
     if shown.empty:
         return None
-    shown = with_points(shown, x.of(shown), y.of(shown), x_words=x.words, y_words=y.words)
-    shown["few"] = rests_on_few(shown, x.column)
-    limit = None if x.limit is None else x.limit * x.factor
     title = f"{y.short} against {x.short}"
-    paper = sheet(
-        title[0].upper() + title[1:],
-        simulated=simulated,
-        xs=[latencies(shown["x"], x.words, limit=limit) if x.factor > 1 else linear(shown["x"], x.words)],
-        y=linear(shown["y"], y.words),
-    )
-    panel, paths = paper.panel, paths_of(shown, looks)
-    if limit is not None:
-        panel.line_at_x(limit, dash=LIMIT_DASH)
-    draw_paths(panel, paths, looks)
-    name_paths(paper, paths, looks)
+    figure, axes = blank(title[0].upper() + title[1:], simulated=simulated)
+    cells = looks.cells(shown)
+    for cell_id, label, path in cells:
+        _draw(axes, path, x.of(path), y.of(path), name=label, look=looks.style(cell_id))
+        mark_void(axes, x.of(path), y.of(path), path)
     on_front = shown[[key in front for key in zip(shown["cell_id"], shown["level"], strict=True)]]
-    _ring(paper, on_front, looks)
-    if y.column == OUTPUT.column and (knees := _knees(shown)):
-        panel.pieces.extend(_tick(panel, *point) for point in knees)
-        paper.legend.append((stroke([(12, -7), (12, 7)], width=2), "knee"))
-    if limit is not None:
-        name_limit(paper, panel.x, limit)
-    best = shown.iloc[int(shown["y"].argmax())]
+    axes.plot(
+        x.of(on_front), y.of(on_front), linestyle="none", marker="o", markersize=15,
+        markerfacecolor="none", markeredgecolor="black", markeredgewidth=1.4, label="Pareto front",
+    )  # fmt: skip
+    _mark_knees(axes, [path for _, _, path in cells], x, y)
+    if x.limit is not None:
+        axes.axvline(x.limit * x.factor, color="black", linewidth=1.2, linestyle=(0, (1, 1)), label="SLO")
+    axes.set_xlabel(x.words)
+    axes.set_ylabel(y.words)
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    legend(axes, figure)
+    figure.draw_without_rendering()  # the texts beside the points need the final places
+    notes = [f"{label} · {load}" for label, load in zip(on_front["label"], on_front["load"], strict=True)]
+    note_points(axes, x.of(on_front).to_list(), y.of(on_front).to_list(), notes)
+    best = shown.iloc[int(shown[y.column].argmax())]
     words = (
-        f"{len(shown)} load levels of {len(paths)} cells. Highest {y.short}: {best['label']} at "
-        f"{best['load']}, {best['y']:,.0f} at {best['x']:,.0f} {x.words}. "
+        f"{len(shown)} load levels of {len(cells)} cells. Highest {y.short}: {best['label']} at "
+        f"{best['load']}, {best[y.column] * y.factor:,.0f} at {best[x.column] * x.factor:,.0f} {x.words}. "
         f"{len(on_front)} levels are on the Pareto front."
     )
-    return finish(paper, name, words)
-
-
-def _ring(paper: Sheet, on_front: pd.DataFrame, looks: Looks) -> None:
-    """A ring around each level of the Pareto front, and its name where there is room for it."""
-    panel = paper.panel
-    rows = on_front.to_dict("records")
-    for level in rows:
-        at = panel.at(level["x"], level["y"])
-        panel.pieces.append(ring(at))
-        panel.keep_free(at, RING)
-    for level in rows:
-        # The mark tells which of the named cells it is.
-        is_named = looks.look(level["cell_id"]) is not None
-        panel.note(
-            level["x"], level["y"], level["load"] if is_named else f"{level['label']} · {level['load']}"
-        )
-    paper.legend.append((ring((12, 0), radius=6), "Pareto front"))
-
-
-def with_points(
-    levels: pd.DataFrame, xs: pd.Series, ys: pd.Series, *, x_words: str, y_words: str
-) -> pd.DataFrame:
-    """The levels with the columns ``x``, ``y`` and ``tip``, which says of each what it is."""
-    named_levels = zip(levels["label"], levels["load"], xs, ys, strict=True)
-    tips = [
-        f"{label} · {load}: {y:,.4g} {y_words}" + (f" at {x:,.4g} {x_words}" if x_words else "")
-        for label, load, x, y in named_levels
-    ]
-    return levels.assign(x=xs, y=ys, tip=tips, few=False)
+    return finish(figure, name, axes.get_title(), words)
 
 
 def knee(path: pd.DataFrame) -> int | None:
@@ -132,16 +114,24 @@ def knee(path: pd.DataFrame) -> int | None:
     return None if first == len(users) - 1 else int(users.index[first])
 
 
-def _knees(levels: pd.DataFrame) -> list[tuple[float, float]]:
-    """Where the knee of each cell is, of those that have one."""
-    rows = [knee(path) for _, path in levels.groupby("cell_id", sort=False)]
-    return [(float(levels["x"][row]), float(levels["y"][row])) for row in rows if row is not None]
-
-
-def _tick(panel: Panel, x: float, y: float) -> str:
-    """An upright stroke through a point."""
-    across, down = panel.at(x, y)
-    return stroke([(across, down - 10), (across, down + 10)], width=2)
+def _mark_knees(axes: Axes, paths: list[pd.DataFrame], x: Quantity, y: Quantity) -> None:
+    """A tick through the knee of each cell that has one; only where throughput is on the y axis."""
+    if y.column != OUTPUT.column:
+        return
+    rows = [(path, row) for path in paths if "concurrency" in path and (row := knee(path)) is not None]
+    if rows:
+        xs = [x.of(path)[row] for path, row in rows]
+        ys = [y.of(path)[row] for path, row in rows]
+        axes.plot(
+            xs,
+            ys,
+            linestyle="none",
+            marker="|",
+            markersize=20,
+            markeredgewidth=2,
+            color="black",
+            label="knee",
+        )
 
 
 def latency_against_load(
@@ -151,32 +141,32 @@ def latency_against_load(
 
     ``limits`` are the SLO's bounds in seconds by percentile column.
     """
-    columns = [column for part in PARTS if (column := f"{metric}_{part}_s") in levels]
-    shown = levels.dropna(subset=columns)
-    if shown.empty or not columns:
+    parts = [part for part in ("p50", "p95", "p99") if f"{metric}_{part}_s" in levels]
+    shown = levels.dropna(subset=[f"{metric}_{part}_s" for part in parts])
+    if shown.empty or not parts:
         return None
-    shown = shown.assign(**{column: shown[column] * 1000 for column in columns})
-    bounds = {column: limits[column] * 1000 for column in columns if column in limits}
-    figures = [value for column in columns for value in shown[column]]
-    y = latencies(figures, f"{metric.upper()} (ms)", limit=max(bounds.values(), default=None))
-    paper = _against_load(
-        shown,
-        columns,
-        y,
-        title=f"{metric.upper()} percentiles against load",
-        looks=looks,
-        simulated=simulated,
-    )
-    for panel, column in zip(paper.panels, columns, strict=True):
-        if column in bounds:
-            panel.line_at_y(bounds[column], dash=LIMIT_DASH)
-    for bound in dict.fromkeys(bounds.values()):
-        name_limit(paper, y, bound)
+    title = f"{metric.upper()} percentiles against load"
+    figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
+    figure.suptitle(titled(title, simulated=simulated), fontsize=11)
+    grid = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
+    for axes, part in zip(grid, parts, strict=True):
+        column = f"{metric}_{part}_s"
+        _against_load(axes, shown, column, looks=looks, factor=1000)
+        if column in limits:
+            axes.axhline(
+                limits[column] * 1000, color="black", linewidth=1.2, linestyle=(0, (1, 1)), label="SLO"
+            )
+        axes.set_title(part, fontsize=10)
+        axes.grid(alpha=0.3)
+    grid[0].set_ylim(bottom=0)
+    grid[0].set_ylabel(f"{metric.upper()} (ms)")
+    legend(max(grid, key=lambda axes: len(axes.get_legend_handles_labels()[1])), figure)
+    low, high = shown[f"{metric}_{parts[0]}_s"].min() * 1000, shown[f"{metric}_{parts[-1]}_s"].max() * 1000
+    count = shown["cell_id"].nunique()
     words = (
-        f"{metric.upper()} of {shown['cell_id'].nunique()} cells: {PARTS[0]} from {min(figures):.1f} ms, {PARTS[-1]} "
-        f"up to {max(figures):.1f} ms."
+        f"{metric.upper()} of {count} cells: {parts[0]} from {low:.1f} ms, {parts[-1]} up to {high:.1f} ms."
     )
-    return finish(paper, f"{metric}-load", words)
+    return finish(figure, f"{metric}-load", titled(title, simulated=simulated), words)
 
 
 def goodput_against_load(levels: pd.DataFrame, *, looks: Looks, simulated: bool) -> Plot | None:
@@ -184,41 +174,52 @@ def goodput_against_load(levels: pd.DataFrame, *, looks: Looks, simulated: bool)
     shown = levels.dropna(subset=["goodput_req_s"])
     if shown.empty:
         return None
-    y = linear(shown["goodput_req_s"], "requests/s within the SLO")
-    paper = _against_load(
-        shown, ["goodput_req_s"], y, title="Goodput against load", looks=looks, simulated=simulated
-    )
+    figure, axes = blank("Goodput against load", simulated=simulated)
+    _against_load(axes, shown, "goodput_req_s", looks=looks)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("requests/s within the SLO")
+    legend(axes, figure)
     best = shown.iloc[int(shown["goodput_req_s"].argmax())]
     words = f"Highest goodput: {best['label']} at {best['load']}, {best['goodput_req_s']:.2f} requests/s."
-    return finish(paper, "goodput-load", words)
+    return finish(figure, "goodput-load", axes.get_title(), words)
+
+
+def _draw(
+    axes: Axes, path: pd.DataFrame, xs: pd.Series, ys: pd.Series, *, name: str | None, look: Mapping[str, Any]
+) -> None:
+    """A cell's line, broken between kinds of load; named once."""
+    for order, strand in enumerate(strands(path)):
+        axes.plot(xs[strand.index], ys[strand.index], label=name if order == 0 else None, **look)
 
 
 def _against_load(
-    levels: pd.DataFrame, columns: Sequence[str], y: Scale, *, title: str, looks: Looks, simulated: bool
-) -> Sheet:
-    """A panel for each column, one line a cell over its load levels: users or requests per second where all are of
-    one kind, else by name."""
-    places, x = _load_axis(levels, panels=len(columns))
-    heads = [column.split("_")[1] for column in columns] if len(columns) > 1 else []
-    paper = sheet(title, simulated=simulated, xs=[x] * len(columns), y=y, heads=heads)
-    drawn = []
-    for panel, column in zip(paper.panels, columns, strict=True):
-        shown = with_points(levels, places, levels[column], x_words="", y_words=y.words)
-        paths = paths_of(shown.assign(few=rests_on_few(levels, column)), looks)
-        draw_paths(panel, paths, looks)
-        drawn.append(paths)
-    name_paths(paper, drawn[-1], looks)
-    return paper
+    axes: Axes, levels: pd.DataFrame, column: str, *, looks: Looks, factor: float = 1.0
+) -> None:
+    """One line a cell over its load levels: users or requests per second where all are of one kind, else by name."""
+    places, words, ticks = _load_axis(levels)
+    for cell_id, label, path in looks.cells(levels.assign(place=places)):
+        path = path.sort_values("place")
+        _draw(axes, path, path["place"], path[column] * factor, name=label, look=looks.style(cell_id))
+    axes.set_xlabel(words)
+    if ticks is not None:
+        every = -(-len(ticks) // MOST_TICKS)
+        told = ticks[::every]
+        axes.set_xticks(range(0, len(ticks), every), told, rotation=45 if max(map(len, told)) > 4 else 0)
+    elif words == USERS:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+    else:
+        axes.set_xlim(left=0)
 
 
-def _load_axis(levels: pd.DataFrame, *, panels: int) -> tuple[pd.Series, Scale]:
-    """The place of each level on the axis, and the axis; of loads of several kinds the order is all there is."""
-    users, rates = (levels.get(name, pd.Series(dtype=float)) for name in ("concurrency", "rate_req_s"))
-    if len(users) and users.notna().all():
-        return users.astype(float), doubling(users.astype(float), "users (concurrency)")
-    if len(rates) and rates.notna().all():
-        return rates.astype(float), linear(rates.astype(float), "requests/s offered")
-    names = list(dict.fromkeys(by_load(levels)["load"]))
-    places = {load: float(place) for place, load in enumerate(names)}
-    most = MOST_NAMES if panels > 1 else 2 * MOST_NAMES
-    return levels["load"].map(places), named(names, "load", most_ticks=most)
+USERS, RATE = "users (concurrency)", "requests/s offered"
+
+
+def _load_axis(levels: pd.DataFrame) -> tuple[pd.Series, str, list[str] | None]:
+    """The place of each level on the axis, the axis's words, and its ticks where the places are mere order."""
+    for column, words in (("concurrency", USERS), ("rate_req_s", RATE)):
+        if column in levels and levels[column].notna().all():
+            return levels[column].astype(float), words, None
+    ticks = list(dict.fromkeys(by_load(levels)["load"]))
+    places = {load: place for place, load in enumerate(ticks)}
+    return levels["load"].map(places), "load", ticks

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from harness.results.document import Document, Section
-from harness.results.files import write_json, write_text
+from harness.results.files import write_bytes, write_json, write_text
 from harness.results.forecast_section import forecast_section
 from harness.results.frame import Run
 from harness.results.gallery import Gallery, best_points, report_effects
@@ -73,10 +74,10 @@ def write_reports(folder: RunFolder | Path) -> list[Path]:
     """Write every report of the run; the paths written. A partial run is reported as far as it went."""
     opened = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
     reports, root = build_reports(opened), opened.path
-    drawn = {opened.plots / f"{_prefix(reports.document)}{p.name}.svg": p.svg for p in reports.document.plots}
-    for path, svg in drawn.items():
-        write_text(path, svg)
-    for stale in {*opened.plots.glob("*.svg"), *opened.plots.glob("*.png")} - set(drawn):
+    drawn = {opened.plots / f"{_prefix(reports.document)}{p.name}.png": p.png for p in reports.document.plots}
+    for path, png in drawn.items():
+        write_bytes(path, png)
+    for stale in set(opened.plots.glob("*.png")) - set(drawn):
         stale.unlink()
     write_text(root / "points.csv", reports.points_csv)
     write_text(root / "cells.csv", reports.cells_csv)
@@ -176,4 +177,5 @@ def as_html(document: Document) -> str:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["b64"] = lambda data: base64.b64encode(data).decode()
     return environment.get_template("report.html.j2").render(document=document)

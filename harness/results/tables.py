@@ -10,9 +10,10 @@ import pandas as pd
 
 from harness.load.verdict import VALID
 from harness.results.document import Table, TableCell
-from harness.results.figures import ENOUGH
 from harness.results.frame import Run
 
+# A percentile is read off the tail: below this many requests it is printed, but greyed.
+ENOUGH: Mapping[str, int] = {"p50": 20, "p90": 100, "p95": 200, "p99": 1000}
 MOST_NAMED = 4
 JUDGEMENTS = {"meets_slo": "Meets SLO", "verdict": "Verdict"}
 _NUMBER = re.compile(r"\d[\d.,]*")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -34,14 +33,6 @@ def test_the_sample_says_what_to_rent() -> None:
     assert result.return_value == 0
     assert "For 20 requests/s within ttft_p95<=1s,tpot_p95<=60ms" in result.stdout
     assert "SIMULATED" in result.stdout
-
-
-def test_the_pictures_in_the_readme_are_those_that_the_report_draws() -> None:
-    drawn = {f"simulated-{plot.name}.svg": plot.svg for plot in load(SAMPLE).plots().values()}
-    shown = re.findall(r"\(results/sample/plots/([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(shown) == 2
-    for name in shown:
-        assert (SAMPLE / "plots" / name).read_text(encoding="utf-8") == drawn[name]
 
 
 def test_reading_the_sample_changes_nothing_in_it() -> None:
