@@ -14,7 +14,7 @@ class KvCache:
     """A pool of blocks as requests use it. It never checks for room: the scheduler asked before."""
 
     def __init__(self, pool: BlockPool, *, block_size: int) -> None:
-        self.pool = pool
+        self._pool = pool
         self._block = block_size
 
     def blocks(self, tokens: int) -> int:
@@ -29,37 +29,37 @@ class KvCache:
         """Take the blocks of a prompt chunk; full prompt blocks become findable at once, as in vLLM."""
         grown = request.computed + size
         wanted = -(-grown // self._block)
-        self.pool.take(wanted - request.held)
+        self._pool.take(wanted - request.held)
         request.held = wanted
         if request.hashes:
             known = request.computed // self._block
-            request.named += self.pool.name(request.hashes[known : grown // self._block])
+            request.named += self._pool.name(request.hashes[known : grown // self._block])
 
     def cached(self, request: Request) -> int:
         """Leading blocks of a waiting request that can be shared; its last token is computed in any case."""
         total = request.prompt_tokens + request.generated
-        return self.pool.match(request.hashes, limit=(total - 1) // self._block)
+        return self._pool.match(request.hashes, limit=(total - 1) // self._block)
 
     def has_room(self, request: Request, *, hits: int, size: int) -> bool:
         """True when a waiting request can share ``hits`` cached blocks and hold a chunk of ``size`` tokens more."""
         needed = -(-(hits * self._block + size) // self._block) - hits
         if hits:
-            needed += self.pool.reviving(request.hashes[:hits])
-        return self.pool.spares(needed)
+            needed += self._pool.reviving(request.hashes[:hits])
+        return self._pool.spares(needed)
 
     def share(self, request: Request, hits: int) -> None:
         """Hold the first ``hits`` blocks of a waiting request, which are cached."""
         request.named = list(request.hashes[:hits])
-        self.pool.share(request.named)
+        self._pool.share(request.named)
         request.held = hits
         request.computed = hits * self._block
 
     def release(self, request: Request, *, held: int, known: int) -> None:
         """Give back ``held`` blocks, findable as far as the ``known`` tokens of content reach."""
         if request.hashes:
-            request.named += self.pool.name(
+            request.named += self._pool.name(
                 request.hashes[request.computed // self._block : known // self._block]
             )
-        self.pool.release(request.named, unnamed=held - len(request.named))
+        self._pool.release(request.named, unnamed=held - len(request.named))
         request.named = []
         request.held = 0

@@ -30,6 +30,7 @@ class Scheduler:
         self.pool = BlockPool(blocks, caching=settings.prefix_caching)
         self.waiting: deque[Request] = deque()
         self.running: dict[int, Request] = {}
+        self.decoding = DecodeSet(settings.block_size)
         self.preemptions = 0
         self.iterations = 0
         self.queried_tokens = 0
@@ -44,7 +45,6 @@ class Scheduler:
         self._gain = settings.speculation.expected_tokens if settings.speculation else 1.0
         self._credit = 0.0
         self._filling: dict[int, Request] = {}
-        self.decoding = DecodeSet(settings.block_size)
         self._serial = 0
 
     @property
