@@ -15,6 +15,7 @@ import pytest
 from harness.results.journal import read_events
 from harness.simulator.process import SimulatorProcess
 from harness.simulator.server import Options
+from tests.command import run_here
 
 TIME_SCALE = 300.0
 SWEEP = """\
@@ -51,22 +52,14 @@ class Cloud:
     def state(self) -> dict[str, Any]:
         return self.simulator.state()
 
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "harness", *arguments]
-
-    def run(self, *arguments: str, timeout_s: float = 90.0) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
+    def run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """The command from its beginning to its end, in this process."""
+        return run_here(*arguments, environment=self.environment, given=given)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The command as a process, for signals."""
         return subprocess.Popen(
-            self.command(*arguments),
+            [sys.executable, "-m", "harness", *arguments],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,24 +35,11 @@ def prices(tmp_path: Path) -> Path:
     return path
 
 
-def answer(cloud: Any, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command with something typed at its question."""
-    return subprocess.run(
-        cloud.command(*arguments),
-        env=cloud.environment,
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def test_the_question_names_the_sum_with_its_interval_and_no_means_no(
     make_cloud: Callable[..., Any], sweep_file: Path, prices: Path, tmp_path: Path
 ) -> None:
     cloud, results = make_cloud(), tmp_path / "out"
-    ran = answer(cloud, "n\n", "sweep", str(sweep_file), "--prices", str(prices), "--results", str(results))
+    ran = cloud.run("sweep", str(sweep_file), "--prices", str(prices), "--results", str(results), given="n\n")
     assert ran.returncode == 130
     asked = ran.stderr.splitlines()[-1]
     figure = r"\d+\.\d\d"

@@ -16,6 +16,7 @@ import harness
 from harness.results.frame import Run
 from harness.results.journal import read_events
 from harness.results.store import read_records
+from tests.command import run_here
 
 SWEEP = """\
 name: twice
@@ -33,6 +34,7 @@ repeats: 2
 slo: ttft_p95<=1s,tpot_p95<=60ms
 timeouts: {ready: 60s, operation: 30s, delete: 30s, request: 20s}
 """
+SEEDED = ("--simulate", "--virtual", "--seed", "5")
 FAULTS = """\
 faults:
   - {fault: server-error, operation: "get-*", probability: 0.2}
@@ -42,13 +44,18 @@ faults:
 """
 
 
-def run(*arguments: str, hash_seed: int = 0) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run_here("sweep", *arguments, environment=os.environ)
+
+
+def run_hashing(hash_seed: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """In a process whose sets and dictionaries have an order of their own."""
     return subprocess.run(
         [sys.executable, "-m", "harness", "sweep", *arguments],
         env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
 
@@ -80,34 +87,52 @@ def told(folder: Path) -> list[tuple[Any, ...]]:
     ]
 
 
-@pytest.mark.parametrize("faults", [None, FAULTS], ids=["all well", "under faults"])
-def test_the_same_seed_gives_the_same_bytes(config: Path, tmp_path: Path, faults: str | None) -> None:
-    options = ["--simulate", "--virtual", "--seed", "5"]
-    if faults is not None:
-        (tmp_path / "faults.yaml").write_text(faults)
-        options += ["--faults", str(tmp_path / "faults.yaml")]
-    folders = []
-    for hash_seed in (1, 2):
-        folders.append(tmp_path / f"out-{hash_seed}")
-        ran = run(str(config), *options, "--results", str(folders[-1]), hash_seed=hash_seed)
-        assert ran.returncode in ((0,) if faults is None else (0, 1)), ran.stderr
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A config and the results of its virtual sweep with seed 5, for several tests to look at."""
+    root = tmp_path_factory.mktemp("seeded")
+    config, folder = root / "twice.yaml", root / "out"
+    config.write_text(SWEEP)
+    ran = run_hashing(1, str(config), *SEEDED, "--results", str(folder))
+    assert ran.returncode == 0, ran.stderr
+    assert "4 deployments created, 0 alive" in ran.stderr
+    return config, folder
+
+
+@pytest.mark.xdist_group("seeded virtual sweep")
+def test_the_same_seed_gives_the_same_bytes(seeded: tuple[Path, Path], tmp_path: Path) -> None:
+    config, folder = seeded
+    ran = run_hashing(2, str(config), *SEEDED, "--results", str(tmp_path / "out"))
+    assert ran.returncode == 0, ran.stderr
+    assert contents(folder) == contents(tmp_path / "out")
+    assert told(folder) == told(tmp_path / "out")
+
+
+def test_the_same_seed_gives_the_same_bytes_under_faults(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "faults.yaml").write_text(FAULTS)
+    first, second = tmp_path / "out-1", tmp_path / "out-2"
+    for hash_seed, folder in ((1, first), (2, second)):
+        options = ["--faults", str(tmp_path / "faults.yaml"), "--results", str(folder)]
+        ran = run_hashing(hash_seed, str(config), *SEEDED, *options)
+        assert ran.returncode in (0, 1), ran.stderr
         assert "4 deployments created, 0 alive" in ran.stderr
-    first, second = folders
     assert contents(first) == contents(second)
     assert told(first) == told(second)
 
 
-def test_another_seed_of_the_zone_starts_its_deployments_otherwise(config: Path, tmp_path: Path) -> None:
-    for seed in ("1", "2"):
-        ran = run(str(config), "--simulate", "--virtual", "--seed", seed, "--results", str(tmp_path / seed))
-        assert ran.returncode == 0, ran.stderr
-    assert told(tmp_path / "1") != told(tmp_path / "2")
-
-
-def test_a_virtual_sweep_says_what_it_is(config: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "out"
-    ran = run(str(config), "--simulate", "--virtual", "--results", str(folder))
+@pytest.mark.xdist_group("seeded virtual sweep")
+def test_another_seed_of_the_zone_starts_its_deployments_otherwise(
+    seeded: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config, folder = seeded
+    ran = run(str(config), "--simulate", "--virtual", "--seed", "6", "--results", str(tmp_path / "out"))
     assert ran.returncode == 0, ran.stderr
+    assert told(folder) != told(tmp_path / "out")
+
+
+@pytest.mark.xdist_group("seeded virtual sweep")
+def test_a_virtual_sweep_says_what_it_is(seeded: tuple[Path, Path]) -> None:
+    _, folder = seeded
     resolved = json.loads((folder / "resolved.json").read_text())
     assert (resolved["simulated"], resolved["virtual"]) == (True, True)
     files = list((folder / "records").glob("*.parquet"))
