@@ -31,6 +31,11 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def exact(value: float) -> str:
+    """The shortest decimal that reads back as the same number: ``4``, ``0.1``, ``1e-05``."""
+    return repr(float(value)).removesuffix(".0")
+
+
 def format_duration(seconds: float) -> str:
     """``3.2 s``, ``4m 05s``, ``2h 03m``."""
     if seconds < 60:

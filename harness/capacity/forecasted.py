@@ -13,13 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.capacity.fleet import FORECAST, Excluded, MeasuredPoint
-from harness.forecast.cell import Forecast, LevelForecast, forecast_cell
+from harness.forecast.cell import forecast_cell
+from harness.forecast.known import KnownLevels
+from harness.forecast.level import LevelForecast
 from harness.forecast.load import Arrivals, Load
+from harness.forecast.startup_check import start_failure
 from harness.forecast.step import Constants
 from harness.load import lengths as length
 from harness.load.slo import Bound, Slo
 from harness.plan.cells import Cell
-from harness.plan.engine import CellEngine, UnknownEngine, engine_of
+from harness.plan.engine import UnknownEngine, engine_of
 
 LOWEST_RATE = 0.125
 HIGHEST_RATE = 1024.0
@@ -64,38 +67,36 @@ def forecast_points(
     *,
     model_config: Mapping[str, object] | None = None,
     constants: Constants | None = None,
+    known: KnownLevels | None = None,
 ) -> list[MeasuredPoint] | Excluded:
     """The levels of one replica of the cell; Excluded when it cannot start, or is outside what the model covers.
 
     ``model_config`` is the model's ``config.json``; without one the packaged table must know the model.
-    ``constants`` are a calibration's.
+    ``constants`` are a calibration's, ``known`` the levels of cells before this one, which saves runs.
     """
     engine = engine_of(cell, model_config)
     if isinstance(engine, UnknownEngine):
         return Excluded(cell.label, engine.reason)
-    first = _at(engine, cell, lengths.load(LOWEST_RATE), constants)
-    if first.failure is not None:
-        return Excluded(cell.label, f"would not start: {first.failure.message.split('. ')[0]}")
+    failure = start_failure(engine.model, engine.gpu, cell.gpu_count, engine.settings)
+    if failure is not None:
+        return Excluded(cell.label, f"would not start: {failure.message.split('. ')[0]}")
     label = replace(cell, replicas=1).label
 
     def point_at(rate: float) -> MeasuredPoint:
-        found = _at(engine, cell, lengths.load(rate), constants)
+        # The same seed at every rate, so that rates are compared on the same requests.
+        found = forecast_cell(
+            engine.model,
+            engine.gpu,
+            engine.settings,
+            gpu_count=cell.gpu_count,
+            loads=(lengths.load(rate),),
+            seed=1,
+            constants=constants,
+            known=known,
+        )
         return _point(cell, label, found.levels[0], slo)
 
     return _search(point_at)
-
-
-def _at(engine: CellEngine, cell: Cell, load: Load, constants: Constants | None) -> Forecast:
-    """One replica; the same seed at every rate, so that rates are compared on the same requests."""
-    return forecast_cell(
-        engine.model,
-        engine.gpu,
-        engine.settings,
-        gpu_count=cell.gpu_count,
-        loads=(load,),
-        seed=1,
-        constants=constants,
-    )
 
 
 def _search(point_at: Callable[[float], MeasuredPoint]) -> list[MeasuredPoint]:

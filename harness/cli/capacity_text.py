@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.capacity.check import Check, Trial
     from harness.capacity.fleet import Answer, Demand, Option
-    from harness.cli.capacity import Known
+    from harness.cli.capacity_known import Known
     from harness.results.prices import PriceTable
 
 SHOWN = 10

@@ -89,7 +89,8 @@ def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     "--input-tokens",
     default="256",
     show_default=True,
-    help="128, 100-200, normal:128,32, lognormal:128,0.5, 64|512, 64:3|512:1 (weights) or @FILE, a count a line.",
+    help="128, 100-200, normal:128,32, lognormal:128,0.5,16-4096 (limits), 64|512, 64:3|512:1 (weights) or @FILE, a "
+    "count a line.",
 )
 @click.option("--output-tokens", default="128", show_default=True, help="As --input-tokens.")
 @click.option(
@@ -108,7 +109,7 @@ def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option(
     "--think-time",
     metavar="TIME",
-    help="Pause between an answer and the next turn: 2s, 500ms-3s, normal:2s,500ms or lognormal:2s,0.5.",
+    help="Pause between an answer and the next turn: 2s, 500ms-3s, normal:2s,500ms or lognormal:2s,0.5,0.1s-9s.",
 )
 @click.option(
     "--tokenizer",
@@ -155,6 +156,13 @@ def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     "--find",
     type=click.Choice(["rate", "knee"]),
     help="Search: the highest rate that keeps the SLO, or the users beyond which throughput hardly grows.",
+)
+@click.option(
+    "--find-steps",
+    type=click.IntRange(2, 64),
+    default=16,
+    show_default=True,
+    help="Levels that a search may measure at most.",
 )
 @click.option(
     "--early-stop/--no-early-stop",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from harness.cli.load_options import key_from, prompts_from, stages_from, workload_from
-from harness.cli.load_session import Session, course_for
+from harness.cli.load_session import Session, levels_for
 from harness.cli.loading import definitions_of, report_json, table_of
 from harness.errors import HarnessError
 from harness.load.cluster import open_crew
@@ -33,7 +33,15 @@ def run_load(url: str, options: dict[str, Any]) -> int:
     endpoint = Endpoint(
         normal_url(url), options["model"], key_from(options["api_key_env"]), options["ca_file"]
     )
-    course = course_for(options["find"], stages, slo, early_stop=options["early_stop"])
+    course = Course(
+        levels_for(
+            options["find"],
+            stages,
+            slo,
+            early_stop=options["early_stop"],
+            most_steps=options["find_steps"],
+        )
+    )
     session = Session(
         endpoint,
         workload,

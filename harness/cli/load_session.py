@@ -10,11 +10,12 @@ from harness.cli.loading import LoadView, Measured
 from harness.errors import UsageError
 from harness.load.crew import Crew, LocalCrew
 from harness.load.definitions import variants
-from harness.load.levels import Course, Search
+from harness.load.levels import Course, Level, Search
 from harness.load.metrics import summarise
 from harness.load.probe import probe_endpoint
 from harness.load.records import Endpoint
 from harness.load.scrape import note_growth, read_metrics
+from harness.load.search import MOST_STEPS
 from harness.load.server_side import server_side
 from harness.load.session import LoadJob, measure_with
 from harness.load.slo import Slo
@@ -23,9 +24,14 @@ from harness.load.workload import Workload
 from harness.results.store import write_records
 
 
-def course_for(
-    find: str | None, stages: Sequence[Stage], slo: Slo | None, *, early_stop: bool | None
-) -> Course:
+def levels_for(
+    find: str | None,
+    stages: Sequence[Stage],
+    slo: Slo | None,
+    *,
+    early_stop: bool | None,
+    most_steps: int = MOST_STEPS,
+) -> list[Level]:
     """The ladder, or the search that ``--find`` names.
 
     Lost levels end early where an SLO is given or something is searched for, unless ``early_stop`` says otherwise.
@@ -34,10 +40,10 @@ def course_for(
     bounds = None if slo is None else str(slo)
     stages = [replace(stage, early_stop=stops, slo=bounds if stops else None) for stage in stages]
     if find is None:
-        return Course(stages)
+        return list(stages)
     if len(stages) != 1:
         raise UsageError("a search starts from one level, not several")
-    return Course([Search(find, stages[0], slo)])
+    return [Search(find, stages[0], slo, most_steps)]
 
 
 class Session:

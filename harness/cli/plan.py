@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.calibrating import calibration_option, read_calibrations
+from harness.cli.plan_text import SHOWN_CELLS, as_text
 from harness.cli.pruning import Pruner, prune_options, rule_of, said
-from harness.units import format_duration
 
 if TYPE_CHECKING:
     from harness.plan.config import SweepConfig
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from harness.sweep.equivalence import Twin
     from harness.sweep.forecasts import CellForecast
     from harness.sweep.preflight import Preflight
-
-SHOWN_CELLS = 40
 
 
 @click.command("plan", short_help="Expand, lint, forecast and price a sweep; creates nothing.")
@@ -72,11 +70,10 @@ def command(
     harness plan configs/demo.yaml --calibration results/demo
     """
     from harness.plan.config import load_config
-    from harness.results.store import load_prices
     from harness.sweep.preflight import preflight
 
     loaded = load_config(config)
-    table = None if prices is None else load_prices(prices)
+    table = None if prices is None else price_table(prices)
     rule = rule_of(loaded, said(prune, no_prune=no_prune))
     pruner = Pruner(loaded, rule, table, read_calibrations(calibration))
     whole = preflight(loaded, managed=not local)
@@ -88,6 +85,13 @@ def command(
     )
     click.echo(json.dumps(document, indent=2) if as_json else as_text(document, show_all=show_all))
     return 0 if plan.accepted else 1
+
+
+def price_table(path: Path) -> PriceTable:
+    """The price file; apart, for what reads it reads records too, and that takes a while to import."""
+    from harness.results.store import load_prices
+
+    return load_prices(path)
 
 
 def describe(
@@ -166,68 +170,3 @@ def describe(
 def priced(costs: list[float | None]) -> list[float | None] | None:
     """The costs, or None when there are none."""
     return None if None in costs else costs
-
-
-def as_text(document: Mapping[str, Any], *, show_all: bool) -> str:
-    """The plan as lines: cells that would run with what they should do, cells refused, the sum."""
-    accepted, refused = document["accepted"], document["refused"]
-    shown = accepted if show_all else accepted[:SHOWN_CELLS]
-    width = max((len(cell["label"]) for cell in shown), default=0)
-    lines = [f"  {cell['label']:<{width}}  {told(cell)}" for cell in shown]
-    if len(shown) < len(accepted):
-        lines.append(f"  ... and {len(accepted) - len(shown)} more (--all)")
-    lines += [
-        f"  refused {cell['label']}: {cell['reason']}{f'; {hint}' if (hint := cell['hint']) else ''}"
-        for cell in refused
-    ]
-    lines += [f"  pruned {cell['label']}: {cell['reason']}" for cell in document["pruned"]]
-    left = {cell["id"] for cell in document["pruned"]}
-    lines += [
-        f"  same as {twin['of_label']}: {twin['label']}, {twin['reason']} (--prune equivalent leaves it out)"
-        for twin in document["equivalent"]
-        if twin["id"] not in left
-    ]
-    lines += [f"  warning {finding['code']}: {finding['message']}" for finding in document["warnings"]]
-    low, high = document["gpu_hours_interval"]
-    cost = ""
-    if document["cost"] is not None:
-        cheap, dear = document["cost_interval"]
-        cost = (
-            f", {document['cost']:.2f} ({cheap:.2f} to {dear:.2f}) {document['currency']} by the price file"
-        )
-    pruned = f", {len(document['pruned'])} pruned" if document["pruned"] else ""
-    lines.append(
-        f"{document['name']}: {document['cells']} cells, {len(refused)} refused{pruned}, {document['runs']} runs on "
-        f"{document['deployments']} deployments, {document['gpu_hours']:.2f} ({low:.2f} to {high:.2f}) GPU-hours{cost}"
-    )
-    if document["not_forecast"]:
-        lines.append(f"Not forecast, as their load changes: {', '.join(document['not_forecast'])}.")
-    lines.append("Forecasts and start-up times are estimates until the first cells are measured.")
-    return "\n".join(lines)
-
-
-def told(cell: Mapping[str, Any]) -> str:
-    """One cell: what it takes, and its forecast at the last load level."""
-    words = [
-        f"{cell['gpus']} GPU",
-        f"{format_duration(cell['seconds']):>7}",
-        between("{:.2f} GPU-h ({:.2f} to {:.2f})", cell["gpu_hours"], cell["gpu_hours_interval"]),
-    ]
-    if cell["cost"] is not None:
-        words.append(between("{:.2f} ({:.2f} to {:.2f})", cell["cost"], cell["cost_interval"]))
-    levels = cell["forecast"].get("levels")
-    if not levels:
-        return "  ".join([*words, f"no forecast: {cell['forecast'].get('reason')}"])
-    last, forecast = levels[-1], cell["forecast"]
-    whose = f", {forecast['calibration']}" if forecast["calibration"] else ""
-    words.append(
-        f"forecast at {last['level']:g}: {last['output_throughput_tok_s']:.0f} tok/s, TTFT {last['ttft_ms']:.0f} ms, "
-        f"TPOT {last['tpot_ms'] or 0:.1f} ms (±{forecast['interval']:.0%}{whose}, bound by {last['binding']}); "
-        f"fits max-model-len {forecast['largest_max_model_len']}, max-num-seqs {forecast['largest_max_num_seqs']}"
-    )
-    return "  ".join(words)
-
-
-def between(form: str, likely: float, ends: list[float]) -> str:
-    """A figure with its interval."""
-    return form.format(likely, *ends)

@@ -26,6 +26,7 @@ PHASES = {
     "delete-intended": "deleting",
     "deleted": "deleted",
 }
+LONGEST_DETAIL = 76
 SETTLED = ("measured", "failed", "skipped")
 SAID = ("ready", "search-ended", "level-skipped", "measured", "failed", "skipped", "delete-refused")
 
@@ -36,6 +37,7 @@ class _Row:
     phase: str = "waiting"
     since: float = 0.0
     detail: str = ""
+    level: str = ""
     outcome: str | None = None
 
 
@@ -54,7 +56,7 @@ class SweepView:
             from rich.live import Live
 
             self._live = Live(
-                get_renderable=self._table, console=Console(stderr=True), refresh_per_second=4, transient=True
+                get_renderable=self.table, console=Console(stderr=True), refresh_per_second=4, transient=True
             )
             self._live.start()
         return self
@@ -79,6 +81,8 @@ class SweepView:
             or data.get("reason")
             or ""
         )
+        if kind == "measuring-started":
+            row.level = str(data.get("label", ""))
         if kind in SETTLED:
             row.outcome = kind
         if self._live is None and kind in SAID:
@@ -88,7 +92,7 @@ class SweepView:
         """Follow a load test."""
         row = self._rows.get(run_id)
         if row is not None:
-            row.detail = told(progress)
+            row.detail = f"{row.level}: {told(progress)}" if row.level else told(progress)
 
     def say(self, text: str) -> None:
         """A line above the table."""
@@ -100,8 +104,10 @@ class SweepView:
     def _line(self, row: _Row, kind: str, data: Mapping[str, Any]) -> str:
         done = sum(each.outcome is not None for each in self._rows.values())
         elapsed = format_duration(self._clock() - self._started)
-        detail = f"after {format_duration(data['time_to_ready_s'])}" if kind == "ready" else row.detail
-        return f"[{elapsed}, {done}/{len(self._rows)}] {row.run.cell.label}: {kind}{' ' + detail if detail else ''}"
+        detail = f": {row.detail}" if row.detail else ""
+        if kind == "ready":
+            detail = f" after {format_duration(data['time_to_ready_s'])}"
+        return f"[{elapsed}, {done}/{len(self._rows)}] {row.run.cell.label}: {kind}{detail}"
 
     def left_s(self) -> float | None:
         """Seconds still to go, from the pace so far; None before the first run has ended."""
@@ -110,7 +116,8 @@ class SweepView:
             return None
         return (self._clock() - self._started) / done * (len(self._rows) - done)
 
-    def _table(self) -> Any:
+    def table(self) -> Any:
+        """The runs under way, as rich shows them: each with its phase, for how long, and what its load test says."""
         from rich.table import Table
 
         done = sum(row.outcome is not None for row in self._rows.values())
@@ -125,7 +132,10 @@ class SweepView:
         for row in active[-12:]:
             shown = row.outcome or row.phase
             table.add_row(
-                row.run.cell.label, shown, format_duration(self._clock() - row.since), row.detail[:60]
+                row.run.cell.label,
+                shown,
+                format_duration(self._clock() - row.since),
+                row.detail[:LONGEST_DETAIL],
             )
         return table
 

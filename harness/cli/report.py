@@ -29,8 +29,9 @@ OUT = click.Path(path_type=Path, file_okay=False)
 def command(folder: Path, form: str | None, **targets: Path | None) -> None:
     """Rebuild every report of the run in DIR from its stored records.
 
-    Writes report.html (one offline page), report.md, summary.json, points.csv, cells.csv and plots/ into DIR, from
-    the records, the journal and resolved.json alone. A run that was interrupted is reported as far as it went.
+    Writes report.html (one offline page), report.md, summary.json, points.csv, cells.csv, calibration.json and
+    plots/ into DIR, from the records, the journal and resolved.json alone. A run that was interrupted is reported as
+    far as it went.
 
     \b
     harness report results/demo

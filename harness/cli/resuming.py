@@ -20,9 +20,9 @@ from harness.results.resolved import Resolved
 from harness.results.spending import Spent, paid_stretches, spent
 from harness.results.store import RunFolder
 from harness.sweep.cleanup import first_start
-from harness.sweep.conduct import refuse
 from harness.sweep.deployers import run_id
 from harness.sweep.loads import levels, workload
+from harness.sweep.opening import refuse
 from harness.sweep.preflight import Preflight
 from harness.sweep.states import Ledger, Result, replay
 

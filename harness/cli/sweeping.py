@@ -31,11 +31,13 @@ from harness.results.files import StoreError, write_json
 from harness.results.journal import Journal
 from harness.results.store import RunFolder, load_prices
 from harness.sweep.budget import Budget
-from harness.sweep.conduct import Conduct, conduct, plan_runs, resolve, start_folder
+from harness.sweep.conduct import Conduct, conduct
 from harness.sweep.estimates import Timing
 from harness.sweep.measure import Instruments
+from harness.sweep.opening import plan_runs, resolve, start_folder
+from harness.sweep.outcome import SweepOutcome, require_nothing_left
 from harness.sweep.preflight import Preflight, preflight
-from harness.sweep.runner import Limits, SweepOutcome, require_nothing_left
+from harness.sweep.runner import Limits
 from harness.sweep.states import Ledger, Result
 
 

@@ -1,7 +1,8 @@
 """The KV cache as vLLM 1 keeps it: blocks in use, and free ones in order of eviction, some still cached. Pure.
 
 A freed block keeps its content until it is given out again; the longest free is given out first. Blocks whose
-content nobody can look up (generated text, half-filled blocks) need no identity and are kept as counts.
+content nobody can look up (generated text, half-filled blocks) need no identity and are kept as counts. Where no
+prompt has names, as without a shared prefix, the whole queue is one count.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ class BlockPool:
     def __init__(self, blocks: int, *, caching: bool = True) -> None:
         self.total = blocks
         self.free = blocks
+        # The fewest blocks that any request for some would have left; negative when one was refused.
+        self.least_spare = blocks
         self._caching = caching
         self._in_use: dict[Hashable, int] = {}
-        # The queue of free blocks, next to be given out first: runs of nameless blocks, or one named block.
-        self._free: OrderedDict[int, int] = OrderedDict({0: blocks} if blocks else {})
+        # The queue of free blocks, next to be given out first: nameless ones, then by place runs of nameless
+        # blocks, or one named block.
+        self._first = blocks
+        self._then: OrderedDict[int, int] = OrderedDict()
         self._free_name: dict[int, Hashable] = {}
         self._free_place: dict[Hashable, int] = {}
         self._serial = 0
@@ -28,6 +33,13 @@ class BlockPool:
     def used(self) -> int:
         """Blocks held by requests."""
         return self.total - self.free
+
+    def spares(self, count: int) -> bool:
+        """True when so many blocks are free. Every decision that depends on room asks here."""
+        spare = self.free - count
+        if spare < self.least_spare:
+            self.least_spare = spare
+        return spare >= 0
 
     def match(self, hashes: Sequence[Hashable], *, limit: int) -> int:
         """How many leading blocks of a prompt are cached, at most ``limit``."""
@@ -50,7 +62,7 @@ class BlockPool:
             holders = self._in_use.get(key, 0)
             if not holders:
                 place = self._free_place.pop(key)
-                del self._free_name[place], self._free[place]
+                del self._free_name[place], self._then[place]
                 self.free -= 1
             self._in_use[key] = holders + 1
 
@@ -59,12 +71,17 @@ class BlockPool:
         if count > self.free:
             raise ValueError(f"{count} blocks wanted, {self.free} free")
         self.free -= count
+        if count <= self._first:
+            self._first -= count
+            return
+        count -= self._first
+        self._first = 0
         while count:
-            place, size = next(iter(self._free.items()))
+            place, size = next(iter(self._then.items()))
             if size > count:
-                self._free[place] = size - count
+                self._then[place] = size - count
                 return
-            del self._free[place]
+            del self._then[place]
             self._forget(place)
             count -= size
 
@@ -88,7 +105,10 @@ class BlockPool:
 
     def release(self, hashes: Sequence[Hashable], *, unnamed: int) -> None:
         """Give back a request's blocks. Its last ones are evicted first: the tail, then named ones backwards."""
-        if unnamed:
+        self.free += unnamed
+        if not self._then:
+            self._first += unnamed
+        elif unnamed:
             self._queue(unnamed)
         for key in reversed(hashes):
             holders = self._in_use[key] - 1
@@ -96,19 +116,19 @@ class BlockPool:
                 self._in_use[key] = holders
                 continue
             del self._in_use[key]
+            self.free += 1
             self._queue(1)
             self._free_name[self._serial] = key
             self._free_place[key] = self._serial
 
     def check(self) -> None:
         """Raise AssertionError if the books do not balance."""
-        assert sum(self._free.values()) == self.free
+        assert self._first + sum(self._then.values()) == self.free
         assert 0 <= self.free <= self.total
 
     def _queue(self, count: int) -> None:
         self._serial += 1
-        self._free[self._serial] = count
-        self.free += count
+        self._then[self._serial] = count
 
     def _forget(self, place: int) -> None:
         """Take the name off a queued block, if it has one."""

@@ -13,9 +13,10 @@ from typing import Any, TypedDict
 import numpy as np
 
 from harness.errors import ConfigError
-from harness.forecast.cell import INTERVAL_CALIBRATED, INTERVAL_DEFAULT, LevelForecast, forecast_cell
+from harness.forecast.cell import INTERVAL_CALIBRATED, INTERVAL_DEFAULT, forecast_cell
 from harness.forecast.fit import as_tuple, fit_to, log_errors_of
 from harness.forecast.hardware import Gpu
+from harness.forecast.level import LevelForecast
 from harness.forecast.load import Arrivals, Load
 from harness.forecast.models import ModelFacts
 from harness.forecast.settings import EngineSettings

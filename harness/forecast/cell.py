@@ -9,75 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-
-import numpy as np
-import numpy.typing as npt
 
 from harness.forecast.hardware import Gpu, Link
-from harness.forecast.load import Arrivals, Load
+from harness.forecast.known import KnownLevels, without_limits
+from harness.forecast.level import LevelForecast, level_of
+from harness.forecast.load import Load
 from harness.forecast.memory import MemoryPlan, plan_memory
 from harness.forecast.models import ModelFacts
 from harness.forecast.settings import EngineSettings, ResolvedSettings
 from harness.forecast.startup_check import StartFailure, start_failure
 from harness.forecast.step import Constants, StepModel
 from harness.forecast.tables import link as link_of
-from harness.forecast.virtual import Trace, VirtualRun
+from harness.forecast.trace import Limits
+from harness.forecast.virtual import VirtualRun
 
 INTERVAL_DEFAULT = 0.25
 INTERVAL_CALIBRATED = 0.12
-FEW_ROUNDS = 5
-_QUEUE_SHARE = 0.05
-
-
-class Binding(StrEnum):
-    """What keeps a cell from being faster."""
-
-    CANNOT_START = "cannot start"
-    COMPUTE = "compute"
-    BANDWIDTH = "bandwidth"
-    KV_CACHE = "KV cache"
-    MAX_NUM_SEQS = "max-num-seqs"
-    LINK = "link"
-    HOST = "host"
-
-
-@dataclass(frozen=True, slots=True)
-class Quantiles:
-    """A latency in seconds; None where no request has one."""
-
-    mean: float | None
-    p50: float | None
-    p90: float | None
-    p95: float | None
-    p99: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class LevelForecast:
-    """One load level. Rates are of the whole deployment, tokens or requests per second.
-
-    ``utilization`` is the share of time an engine computes; ``kv_share`` the largest share of the cache in use;
-    ``mean_running`` and ``most_running`` count the requests in one engine's running set.
-    """
-
-    load: Load
-    ttft_s: Quantiles
-    tpot_s: Quantiles
-    itl_s: Quantiles
-    e2e_s: Quantiles
-    output_throughput: float
-    total_throughput: float
-    request_throughput: float
-    preemptions: int
-    kv_share: float
-    mean_running: float
-    most_running: int
-    utilization: float
-    refused: int
-    binding: Binding
-    ttft_each_s: npt.NDArray[np.float64]
-    tpot_each_s: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +42,6 @@ class Forecast:
         """True when the engine comes up."""
         return self.failure is None
 
-    def range_of(self, value: float) -> tuple[float, float]:
-        """The interval around one of the figures."""
-        return value * (1 - self.interval), value * (1 + self.interval)
-
 
 def forecast_cell(
     model: ModelFacts,
@@ -112,10 +55,12 @@ def forecast_cell(
     link: Link | None = None,
     seed: int = 0,
     interval: float = INTERVAL_DEFAULT,
+    known: KnownLevels | None = None,
 ) -> Forecast:
     """Start-up verdict, memory, and every load level. Replicas share the load evenly, at random.
 
     ``constants`` are a calibration of this GPU family, with its ``interval``; without them the shipped ones hold.
+    ``known`` holds what was forecast of other cells before: it saves runs and changes no figure.
     """
     failure = start_failure(model, gpu, gpu_count, settings)
     memory = plan_memory(model, gpu, settings)
@@ -126,105 +71,16 @@ def forecast_cell(
         link = link_of(gpu.link, settings.tensor_parallel)
     steps = StepModel(model, gpu, settings, link=link, constants=constants)
     engines = replicas * settings.data_parallel
+    known = KnownLevels() if known is None else known
+    limits = Limits(chosen.max_num_seqs, chosen.max_num_batched_tokens, chosen.max_model_len, memory.blocks)
     levels = []
     for load in loads:
-        run = VirtualRun(steps, chosen, blocks=memory.blocks, load=load, engines=engines, seed=seed)
-        levels.append(_level(load, run.run(), steps, blocks=memory.blocks, engines=engines))
+        engine = (model, gpu, link, constants, engines, seed, load, without_limits(settings, load))
+        level = known.find(engine, limits)
+        if level is None:
+            run = VirtualRun(steps, chosen, blocks=memory.blocks, load=load, engines=engines, seed=seed)
+            trace = run.run()
+            level = level_of(load, trace, steps, blocks=memory.blocks, engines=engines)
+            known.keep(engine, limits, level, enough=trace.enough, peak_blocks=trace.peak_blocks)
+        levels.append(level)
     return Forecast(None, memory, chosen, tuple(levels), interval)
-
-
-def _level(load: Load, trace: Trace, steps: StepModel, *, blocks: int, engines: int) -> LevelForecast:
-    done = ~np.isnan(trace.ended_s)
-    ttft = (trace.first_s - trace.sent_s)[done]
-    decoded = (trace.outputs[done] - 1).astype(float)
-    tpot = np.full(len(decoded), np.nan)
-    np.divide((trace.ended_s - trace.first_s)[done], decoded, out=tpot, where=decoded > 0)
-    output, requests, total = _rates(load, trace, done, engines=engines)
-    duration = float(np.nanmax(trace.ended_s)) if done.any() else 0.0
-    return LevelForecast(
-        load=load,
-        ttft_s=_quantiles(ttft),
-        tpot_s=_quantiles(tpot[~np.isnan(tpot)]),
-        itl_s=_weighted(trace.gaps_s, trace.gap_counts),
-        e2e_s=_quantiles((trace.ended_s - trace.sent_s)[done]),
-        output_throughput=output * engines,
-        total_throughput=total * engines,
-        request_throughput=requests * engines,
-        preemptions=trace.preemptions * engines,
-        kv_share=trace.peak_blocks / blocks if blocks else 0.0,
-        mean_running=trace.work.samples / max(1, trace.work.iterations) / steps.tokens_per_sequence,
-        most_running=trace.most_running,
-        utilization=trace.work.busy_s / duration if duration else 0.0,
-        refused=trace.refused * engines,
-        binding=_binding(trace, steps, duration),
-        ttft_each_s=ttft,
-        tpot_each_s=tpot,
-    )
-
-
-def _rates(
-    load: Load, trace: Trace, done: npt.NDArray[np.bool_], *, engines: int
-) -> tuple[float, float, float]:
-    """Output tokens, requests and all tokens per second of one engine.
-
-    A burst is counted from its start to its end, and so is a closed loop of a few rounds, whose requests end in
-    waves; anything else between its first and last tenth, without the filling and the draining of the engine.
-    """
-    ends = trace.ended_s[done]
-    order = np.argsort(ends, kind="stable")
-    ends, outputs = ends[order], trace.outputs[done][order]
-    prompts = trace.prompts[done][order]
-    waves = load.arrivals is Arrivals.CLOSED and len(ends) < FEW_ROUNDS * load.slots(engines)
-    whole = load.arrivals is Arrivals.BURST or waves or len(ends) < 20
-    skip = 0 if whole else len(ends) // 10
-    start = float(ends[skip - 1]) if skip else 0.0
-    last = len(ends) - skip
-    seconds = float(ends[last - 1]) - start if last > 0 else 0.0
-    if seconds <= 0:
-        return 0.0, 0.0, 0.0
-    tokens = float(outputs[skip:last].sum())
-    return tokens / seconds, (last - skip) / seconds, (tokens + float(prompts[skip:last].sum())) / seconds
-
-
-def _binding(trace: Trace, steps: StepModel, duration: float) -> Binding:
-    """A queue names its cause; without one the largest term of the mean iteration is it."""
-    work = trace.work
-    waits = {
-        Binding.KV_CACHE: work.starved_s,
-        Binding.MAX_NUM_SEQS: work.full_s,
-        Binding.COMPUTE: work.crowded_s,
-    }
-    longest = max(waits, key=lambda kind: waits[kind])
-    if waits[longest] > _QUEUE_SHARE * duration:
-        return longest
-    if trace.preemptions:
-        return Binding.KV_CACHE
-    terms = steps.terms(trace.work.mean_batch())
-    shares = {
-        Binding.COMPUTE: terms.attention + (terms.linear if terms.linear_is_compute else 0.0),
-        Binding.BANDWIDTH: terms.cache
-        + terms.elementwise
-        + terms.head
-        + (0.0 if terms.linear_is_compute else terms.linear),
-        Binding.LINK: terms.link,
-        Binding.HOST: terms.launch + (max(0.0, terms.host - terms.gpu) if steps.hides_host else terms.host),
-    }
-    return max(shares, key=lambda kind: shares[kind])
-
-
-def _quantiles(values: npt.NDArray[np.float64]) -> Quantiles:
-    if not len(values):
-        return Quantiles(None, None, None, None, None)
-    p50, p90, p95, p99 = (float(value) for value in np.percentile(values, [50, 90, 95, 99]))
-    return Quantiles(float(values.mean()), p50, p90, p95, p99)
-
-
-def _weighted(values: Sequence[float], counts: Sequence[int]) -> Quantiles:
-    """Quantiles of values that each stand for many; the smallest value that enough of them do not exceed."""
-    if not values:
-        return Quantiles(None, None, None, None, None)
-    gaps, weights = np.asarray(values), np.asarray(counts, dtype=float)
-    order = np.argsort(gaps, kind="stable")
-    gaps, cumulated = gaps[order], np.cumsum(weights[order])
-    at = [float(gaps[np.searchsorted(cumulated, share * cumulated[-1])]) for share in (0.5, 0.9, 0.95, 0.99)]
-    return Quantiles(float(np.average(values, weights=weights)), *at)

@@ -17,16 +17,12 @@ class DecodeSet:
     def __init__(self, block_size: int) -> None:
         self.count = 0
         self.clock = 0
+        self.context = 0
         self.last_order = -1
         self._block = block_size
-        self._base_sum = 0
+        # How many need a new block for the token that follows a clock, by that clock's position in a block.
         self._phases = [0] * block_size
         self._ends: list[tuple[int, int, Request]] = []
-
-    @property
-    def context(self) -> int:
-        """Cached tokens, all requests together."""
-        return self._base_sum + self.count * self.clock
 
     def computed(self, request: Request) -> int:
         """Cached tokens of one decoding request."""
@@ -35,59 +31,76 @@ class DecodeSet:
     def join(self, request: Request) -> None:
         """Start decoding with what the request has computed and generated so far."""
         request.steady = True
-        request.base = request.computed - self.clock
+        request.base = base = request.computed - self.clock
         request.finish_clock = self.clock + request.output_tokens - request.generated
         heapq.heappush(self._ends, (request.finish_clock, request.order, request))
         self.count += 1
-        self._base_sum += request.base
-        self._phases[request.base % self._block] += 1
-        self.last_order = max(self.last_order, request.order)
+        self.context += request.computed
+        self._phases[-base % self._block] += 1
+        if request.order > self.last_order:
+            self.last_order = request.order
 
-    def leave(self, request: Request) -> None:
-        """Stop decoding, for whatever reason."""
+    def leave(self, request: Request) -> int:
+        """Stop decoding, for whatever reason. Returns the request's cached tokens."""
+        computed = request.base + self.clock
         request.steady = False
         self.count -= 1
-        self._base_sum -= request.base
-        self._phases[request.base % self._block] -= 1
+        self.context -= computed
+        self._phases[-request.base % self._block] -= 1
+        return computed
 
     def hold_back(self, request: Request, gained: int) -> None:
         """A decode that got no turn falls behind the clock by what that is about to advance."""
-        self._phases[request.base % self._block] -= 1
+        self._phases[-request.base % self._block] -= 1
         request.base -= gained
-        self._base_sum -= gained
-        self._phases[request.base % self._block] += 1
+        self.context -= gained
+        self._phases[-request.base % self._block] += 1
         request.finish_clock += gained
         heapq.heappush(self._ends, (request.finish_clock, request.order, request))
 
-    def crossing(self, steps: int) -> int:
-        """Blocks that ``steps`` more tokens of each will need."""
-        cycles, rest = divmod(steps, self._block)
-        return cycles * self.count + sum(self._phases[(-self.clock - i) % self._block] for i in range(rest))
+    def advance(self, tokens: int) -> list[Request]:
+        """Every request gains so many tokens. Returns those that have all of theirs; the caller makes them leave."""
+        clock = self.clock = self.clock + tokens
+        self.context += self.count * tokens
+        ends, due = self._ends, []
+        while ends and ends[0][0] <= clock:
+            end, _, request = heapq.heappop(ends)
+            if request.steady and request.finish_clock == end:
+                due.append(request)
+        return due
 
-    def steps_within(self, free: int) -> int:
+    def crossing(self, tokens: int) -> int:
+        """Blocks that so many more tokens of each will need."""
+        block = self._block
+        first = self.clock % block
+        if tokens == 1:
+            return self._phases[first]
+        last = first + tokens % block
+        needed = sum(self._phases[first:last])
+        if last > block:
+            needed += sum(self._phases[: last - block])
+        return needed + tokens // block * self.count
+
+    def tokens_until_end(self) -> int:
+        """Tokens until the first request has all of its own; there must be one."""
+        ends = self._ends
+        end, _, request = ends[0]
+        while not request.steady or request.finish_clock != end:
+            heapq.heappop(ends)
+            end, _, request = ends[0]
+        return end - self.clock
+
+    def most_blocks(self, tokens: int) -> int:
+        """No fewer blocks than so many more tokens of each will need, and quickly told."""
+        return -(-tokens // self._block) * self.count
+
+    def tokens_within(self, free: int) -> int:
         """Tokens each may gain before that many free blocks are used up."""
         cycles, free = divmod(free, self.count)
-        steps = cycles * self._block
+        tokens = cycles * self._block
         for i in range(self._block):
-            free -= self._phases[(-self.clock - i) % self._block]
+            free -= self._phases[(self.clock + i) % self._block]
             if free < 0:
                 break
-            steps += 1
-        return steps
-
-    def steps_until_end(self) -> int:
-        """Tokens until the first request has all of its own; there must be one."""
-        while True:
-            clock, _, request = self._ends[0]
-            if request.steady and request.finish_clock == clock:
-                return clock - self.clock
-            heapq.heappop(self._ends)
-
-    def due(self) -> list[Request]:
-        """Requests that have all their tokens by now; the caller makes them leave."""
-        found = []
-        while self._ends and self._ends[0][0] <= self.clock:
-            clock, _, request = heapq.heappop(self._ends)
-            if request.steady and request.finish_clock == clock:
-                found.append(request)
-        return found
+            tokens += 1
+        return tokens

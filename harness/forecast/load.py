@@ -41,7 +41,7 @@ class Load:
     shared_prefix_tokens: int = 0
 
     def count(self, engines: int) -> int:
-        """Requests to simulate on one of that many engines."""
+        """Requests to simulate on one of that many engines: as given, or ten rounds of a closed loop, else 600."""
         if self.requests is not None:
             return max(1, round(self.requests / engines))
         if self.arrivals is Arrivals.CLOSED:
@@ -77,6 +77,7 @@ class Load:
 def _draw(
     mean: float, sigma: float, spread: float, *, count: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
+    """Whole numbers of tokens, at least 1; ``mean`` is that of the log-normal itself, not of its logarithm."""
     if sigma > 0:
         drawn = rng.lognormal(np.log(mean) - sigma**2 / 2, sigma, count)
     elif spread > 0:

@@ -13,6 +13,7 @@ from harness.forecast.hardware import GIB, Gpu
 from harness.forecast.models import ModelFacts
 from harness.forecast.settings import EngineSettings
 
+# What lies outside PyTorch's allocator; and NCCL's buffers where GPUs work together.
 NON_TORCH_BYTES = 0.25 * GIB
 NCCL_BYTES = 0.45 * GIB
 BYTES_F16 = 2

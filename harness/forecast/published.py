@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from harness.forecast.cell import LevelForecast, forecast_cell
+from harness.forecast.cell import forecast_cell
+from harness.forecast.level import LevelForecast
 from harness.forecast.load import Arrivals, Load
 from harness.forecast.settings import EngineSettings
 from harness.forecast.step import Constants

@@ -43,8 +43,3 @@ def ceiling_tok_s(
     compute_s = 2 * (model.active_parameters + head) * sequences / (peak * gpus)
     gained = 1 + (chosen.speculation.tokens if chosen.speculation else 0)
     return engines * sequences * gained / max(read_s, compute_s)
-
-
-def floor_tpot_s(model: ModelFacts, gpu: Gpu, settings: EngineSettings) -> float:
-    """Seconds per output token that no single stream can undercut."""
-    return 1 / ceiling_tok_s(model, gpu, settings, concurrency=1)

@@ -17,6 +17,7 @@ from collections import deque
 
 from harness.forecast.blocks import BlockPool
 from harness.forecast.decodes import DecodeSet
+from harness.forecast.kv_cache import KvCache
 from harness.forecast.sequence import Iteration, Request
 from harness.forecast.settings import ResolvedSettings
 from harness.forecast.step import Batch
@@ -29,17 +30,21 @@ class Scheduler:
         self.pool = BlockPool(blocks, caching=settings.prefix_caching)
         self.waiting: deque[Request] = deque()
         self.running: dict[int, Request] = {}
+        self.decoding = DecodeSet(settings.block_size)
         self.preemptions = 0
         self.iterations = 0
         self.queried_tokens = 0
         self.hit_tokens = 0
-        self._settings = settings
-        self._block = settings.block_size
+        self._cache = KvCache(self.pool, block_size=settings.block_size)
+        self._block_size = settings.block_size
+        self._token_budget = settings.max_num_batched_tokens
+        self._most_running = settings.max_num_seqs
+        self._threshold = settings.long_prefill_token_threshold
+        self._chunked_prefill = settings.chunked_prefill
         self._drafts = settings.speculation.tokens if settings.speculation else 0
         self._gain = settings.speculation.expected_tokens if settings.speculation else 1.0
         self._credit = 0.0
         self._filling: dict[int, Request] = {}
-        self._decoding = DecodeSet(settings.block_size)
         self._serial = 0
 
     @property
@@ -48,30 +53,19 @@ class Scheduler:
         return not self.running and not self.waiting
 
     @property
-    def decodes(self) -> int:
-        """Running requests past their prompt."""
-        return self._decoding.count
-
-    @property
-    def decode_context(self) -> int:
-        """Cached tokens of the decoding requests, together."""
-        return self._decoding.context
-
-    @property
     def admits_arrivals(self) -> bool:
         """False when a new arrival would only wait: the running set is full, or others wait already."""
-        return not self.waiting and len(self.running) < self._settings.max_num_seqs
+        return not self.waiting and len(self.running) < self._most_running
 
     def generated(self, request: Request) -> int:
         """Tokens a request has so far."""
         if not request.steady:
             return request.generated
-        return min(request.output_tokens, self._decoding.computed(request) - request.prompt_tokens + 1)
+        return min(request.output_tokens, self.decoding.computed(request) - request.prompt_tokens + 1)
 
     def fits(self, request: Request) -> bool:
         """False for a request that the whole cache could not hold; it would wait for ever."""
-        needed = -(-(request.prompt_tokens + request.output_tokens) // self._block)
-        return needed <= self.pool.total
+        return request.prompt_tokens + request.output_tokens <= self.pool.total * self._block_size
 
     def add(self, request: Request) -> None:
         """Queue a request."""
@@ -89,213 +83,200 @@ class Scheduler:
     def step(self) -> Iteration:
         """Schedule and complete one iteration. Empty when nothing could run."""
         self.iterations += 1
-        gained = self._gain_now()
-        chunks: list[tuple[Request, int]] = []
-        preempted: list[Request] = []
-        skipped: list[Request] = []
-        budget = self._settings.max_num_batched_tokens
-        if not self._schedule_running_at_once(budget, gained, chunks):
-            self._schedule_running_one_by_one(budget, gained, chunks, preempted, skipped)
-        decodes = self._decoding.count - len(skipped)
-        budget -= decodes * (1 + self._drafts) + sum(size for _, size in chunks)
-        decode_context = self.decode_context - sum(self._decoding.computed(request) for request in skipped)
-        iteration = Iteration(Batch(0, 0), gained, preempted=preempted)
-        if not preempted:
-            self._admit(budget, chunks, iteration.admitted)
-        iteration.batch = self._batch(decodes, decode_context, chunks)
-        self._complete(gained, chunks, skipped, iteration)
+        iteration = Iteration(self._gain_now() if self._drafts else 1)
+        budget = self._schedule_running_at_once(iteration)
+        if budget is None:
+            budget = self._schedule_running_one_by_one(iteration)
+        decoding = self.decoding
+        decodes, context = decoding.count, decoding.context
+        for request in iteration.skipped:
+            decodes -= 1
+            context -= decoding.computed(request)
+            decoding.hold_back(request, iteration.gained)
+        if self.waiting and not iteration.preempted:
+            self._admit(budget, iteration)
+        iteration.ended = decoding.advance(iteration.gained)
+        self._end(iteration.ended)
+        self._compute(iteration, decodes, context)
         return iteration
 
     def leap_limit(self) -> int:
         """Iterations from here that only decode and change nothing but counts; the last may end requests."""
-        if self._filling or not self._decoding.count or self._drafts:
+        decoding = self.decoding
+        if self._filling or not decoding.count or self._drafts or decoding.count > self._token_budget:
             return 0
-        if self._decoding.count > self._settings.max_num_batched_tokens or self._can_admit():
+        if self.waiting and self._can_admit():
             return 0
-        return min(self._decoding.steps_until_end(), self._decoding.steps_within(self.pool.free))
+        until_end = decoding.tokens_until_end()
+        if self.pool.spares(decoding.most_blocks(until_end)):
+            return until_end
+        return min(until_end, decoding.tokens_within(self.pool.free))
 
     def leap(self, steps: int) -> list[Request]:
         """Take that many iterations of ``leap_limit`` at once; returns the requests that ended."""
-        self.pool.take(self._decoding.crossing(steps))
-        self._decoding.clock += steps
+        self.pool.take(self.decoding.crossing(steps))
         self.iterations += steps
-        return self._end_due()
+        ended = self.decoding.advance(steps)
+        self._end(ended)
+        return ended
 
     def _gain_now(self) -> int:
         """Tokens each decode gains in this iteration; fractions are carried over."""
-        if not self._drafts:
-            return 1
         self._credit += self._gain
         gained = max(1, min(int(self._credit), 1 + self._drafts))
         self._credit -= gained
         return gained
 
-    def _blocks(self, tokens: int) -> int:
-        return -(-tokens // self._block)
-
     def _chunk(self, request: Request, budget: int) -> int:
         lacking = request.prompt_tokens + request.generated - request.computed
-        threshold = self._settings.long_prefill_token_threshold
-        return min(lacking, threshold, budget) if threshold else min(lacking, budget)
+        if self._threshold and lacking > self._threshold:
+            lacking = self._threshold
+        return lacking if lacking < budget else budget
 
-    def _schedule_running_at_once(self, budget: int, gained: int, chunks: list[tuple[Request, int]]) -> bool:
-        """The usual case, without looking at each decode: budget and blocks suffice whatever the order."""
-        left = budget - self._decoding.count * (1 + self._drafts)
+    def _schedule_running_at_once(self, iteration: Iteration) -> int | None:
+        """The usual case, without looking at each decode: budget and blocks suffice whatever the order.
+
+        Returns the budget that is left, or None, with nothing done, where the order matters.
+        """
+        decoding = self.decoding
+        left = self._token_budget - decoding.count * (1 + self._drafts)
         if left < 0:
-            return False
-        needed = self._decoding.crossing(gained)
+            return None
+        crossing = needed = decoding.crossing(iteration.gained)
         planned = []
         if self._filling:
-            behind = next(iter(self._filling)) > self._decoding.last_order
+            behind = next(iter(self._filling)) > decoding.last_order
             for request in self._filling.values():
-                size = self._chunk(request, budget)
+                size = self._chunk(request, self._token_budget)
                 if size > left:
                     if not behind:
-                        return False
+                        return None
                     size = left
                 if not size:
                     continue
                 left -= size
-                needed += self._blocks(request.computed + size) - request.held
+                needed += self._cache.lacking(request, size)
                 planned.append((request, size))
-        if needed > self.pool.free:
-            return False
-        self.pool.take(self._decoding.crossing(gained))
+        if not self.pool.spares(needed):
+            return None
+        self.pool.take(crossing)
         for request, size in planned:
-            self._hold(request, size)
-        chunks += planned
-        return True
+            self._cache.hold(request, size)
+        iteration.chunks = planned
+        return left
 
-    def _schedule_running_one_by_one(
-        self,
-        budget: int,
-        gained: int,
-        chunks: list[tuple[Request, int]],
-        preempted: list[Request],
-        skipped: list[Request],
-    ) -> None:
-        """Running requests in order of admission, preempting from the end when blocks are short."""
+    def _schedule_running_one_by_one(self, iteration: Iteration) -> int:
+        """Running requests in order of admission, preempting from the end when blocks are short.
+
+        Returns the budget that is left.
+        """
+        cache, budget = self._cache, self._token_budget
+        preempted: list[Request] = []
+        skipped: list[Request] = []
         for request in list(self.running.values()):
             if request.order not in self.running:
                 break
-            computed = self._decoding.computed(request) if request.steady else request.computed
             size = 1 + self._drafts if request.steady else self._chunk(request, budget)
             if size > budget or not size:
                 if request.steady:
                     skipped.append(request)
                 continue
-            grown = computed + (gained if request.steady else size)
-            # A decode's own blocks follow from its length: the pool took them as its position crossed.
-            needed = self._blocks(grown) - (self._blocks(computed) if request.steady else request.held)
-            while needed > self.pool.free and request.order in self.running:
-                victim = next(reversed(self.running.values()))
-                self._preempt(victim)
-                preempted.append(victim)
+            if request.steady:
+                # A decode's own blocks follow from its length: the pool took them as its position crossed.
+                computed = self.decoding.computed(request)
+                needed = cache.blocks(computed + iteration.gained) - cache.blocks(computed)
+            else:
+                needed = cache.lacking(request, size)
+            preempted += self._make_room(needed, request)
             if request.order not in self.running:
                 break
             budget -= size
             if request.steady:
                 self.pool.take(needed)
             else:
-                self._hold(request, size)
-                chunks.append((request, size))
+                cache.hold(request, size)
+                iteration.chunks.append((request, size))
+        iteration.preempted, iteration.skipped = preempted, skipped
+        return budget
 
-    def _hold(self, request: Request, size: int) -> None:
-        """Take the blocks of a prompt chunk; full prompt blocks become findable at once, as in vLLM."""
-        grown = request.computed + size
-        wanted = self._blocks(grown)
-        self.pool.take(wanted - request.held)
-        request.held = wanted
-        if request.hashes:
-            known = request.computed // self._block
-            request.named += self.pool.name(request.hashes[known : grown // self._block])
+    def _make_room(self, needed: int, request: Request) -> list[Request]:
+        """Preempt from the end until so many blocks are free, or ``request`` itself had to go."""
+        preempted: list[Request] = []
+        while not self.pool.spares(needed) and request.order in self.running:
+            victim = next(reversed(self.running.values()))
+            self._preempt(victim)
+            preempted.append(victim)
+        return preempted
 
-    def _admit(self, budget: int, chunks: list[tuple[Request, int]], admitted: list[Request]) -> None:
-        while self.waiting and budget > 0 and len(self.running) < self._settings.max_num_seqs:
+    def _admit(self, budget: int, iteration: Iteration) -> None:
+        while self.waiting and budget > 0 and len(self.running) < self._most_running:
             request = self.waiting[0]
             hits, size = self._admission(request, budget)
             if not size:
                 return
             self.waiting.popleft()
-            shared = list(request.hashes[:hits])
-            self.pool.share(shared)
-            request.named = shared
-            request.held = hits
-            request.computed = hits * self._block
+            if hits:
+                self._cache.share(request, hits)
             if not request.admitted:
                 request.cached_tokens = request.computed
                 self.queried_tokens += request.prompt_tokens
                 self.hit_tokens += request.computed
                 request.admitted = True
-                admitted.append(request)
-            self._serial += 1
-            request.order = self._serial
-            self.running[request.order] = request
-            self._filling[request.order] = request
-            self._hold(request, size)
-            chunks.append((request, size))
+                iteration.admitted.append(request)
+            order = request.order = self._serial = self._serial + 1
+            self.running[order] = self._filling[order] = request
+            self._cache.hold(request, size)
+            iteration.chunks.append((request, size))
             budget -= size
 
     def _admission(self, request: Request, budget: int) -> tuple[int, int]:
         """Cached blocks and first chunk of a waiting request; a chunk of 0 means it has to wait."""
-        total = request.prompt_tokens + request.generated
-        hits = self.pool.match(request.hashes, limit=(total - 1) // self._block) if request.hashes else 0
-        size = total - hits * self._block
-        threshold = self._settings.long_prefill_token_threshold
-        if threshold:
-            size = min(size, threshold)
-        if size > budget and not self._settings.chunked_prefill:
-            return 0, 0
-        size = min(size, budget)
-        needed = self._blocks(hits * self._block + size) - hits
-        if hits:
-            needed += self.pool.reviving(request.hashes[:hits])
-        return (hits, size) if needed <= self.pool.free else (0, 0)
+        hits = self._cache.cached(request) if request.hashes else 0
+        size = request.prompt_tokens + request.generated - hits * self._block_size
+        if self._threshold and size > self._threshold:
+            size = self._threshold
+        if size > budget:
+            if not self._chunked_prefill:
+                return 0, 0
+            size = budget
+        return (hits, size) if self._cache.has_room(request, hits=hits, size=size) else (0, 0)
 
     def _can_admit(self) -> bool:
-        if not self.waiting or len(self.running) >= self._settings.max_num_seqs:
+        budget = self._token_budget - self.decoding.count
+        if budget <= 0 or len(self.running) >= self._most_running:
             return False
-        budget = self._settings.max_num_batched_tokens - self._decoding.count
-        return budget > 0 and self._admission(self.waiting[0], budget)[1] > 0
+        return self._admission(self.waiting[0], budget)[1] > 0
 
-    def _batch(self, decodes: int, decode_context: float, chunks: list[tuple[Request, int]]) -> Batch:
+    def _compute(self, iteration: Iteration, decodes: int, decode_context: int) -> None:
+        """Complete the prompt chunks, and note what the iteration was made of."""
         tokens = samples = decodes * (1 + self._drafts)
         products = context = 0.0
-        for request, size in chunks:
+        for request, size in iteration.chunks:
             start = request.computed
+            request.computed = start + size
             tokens += size
             products += size * start + size * size / 2
             context += start
-            if start + size == request.prompt_tokens + request.generated:
+            if request.computed == request.prompt_tokens + request.generated:
                 samples += 1
-        return Batch(tokens, samples, decodes, decode_context, products, context)
+                self._end_prompt(request, iteration)
+        iteration.batch = Batch(tokens, samples, decodes, decode_context, products, context)
 
-    def _complete(
-        self, gained: int, chunks: list[tuple[Request, int]], skipped: list[Request], iteration: Iteration
-    ) -> None:
-        for request in skipped:
-            self._decoding.hold_back(request, gained)
-        self._decoding.clock += gained
-        iteration.ended = self._end_due()
-        for request, size in chunks:
-            request.computed += size
-            if request.computed < request.prompt_tokens + request.generated:
-                continue
-            request.generated += 1
-            iteration.first.append(request)
-            if request.generated >= request.output_tokens:
-                self._leave(request)
-                iteration.ended.append(request)
-            else:
-                del self._filling[request.order]
-                self._decoding.join(request)
+    def _end_prompt(self, request: Request, iteration: Iteration) -> None:
+        """Its last chunk gives a request a token; with it, it ends or begins to decode."""
+        request.generated += 1
+        iteration.first.append(request)
+        if request.generated >= request.output_tokens:
+            self._leave(request)
+            iteration.ended.append(request)
+        else:
+            del self._filling[request.order]
+            self.decoding.join(request)
 
-    def _end_due(self) -> list[Request]:
-        ended = self._decoding.due()
-        for request in ended:
+    def _end(self, requests: list[Request]) -> None:
+        for request in requests:
             request.generated = request.output_tokens
             self._leave(request)
-        return ended
 
     def _preempt(self, request: Request) -> None:
         request.generated = self.generated(request)
@@ -308,16 +289,11 @@ class Scheduler:
     def _leave(self, request: Request) -> None:
         """Out of the running set; its blocks are released, findable as far as their content is known."""
         del self.running[request.order]
-        held, computed, named_until = request.held, request.computed, request.computed // self._block
         if request.steady:
-            computed = self._decoding.computed(request)
-            held = self._blocks(computed)
-            computed = min(computed, request.prompt_tokens + request.generated - 1)
-            self._decoding.leave(request)
+            computed = self.decoding.leave(request)
+            # Of what it generated the last token is not cached yet.
+            known = request.prompt_tokens + request.generated - 1
+            self._cache.release(request, held=self._cache.blocks(computed), known=known)
         else:
             del self._filling[request.order]
-        if request.hashes:
-            request.named += self.pool.name(request.hashes[named_until : computed // self._block])
-        self.pool.release(request.named, unnamed=held - len(request.named))
-        request.named = []
-        request.held = 0
+            self._cache.release(request, held=request.held, known=request.computed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
 
 from harness.forecast.step import Batch
 
@@ -60,13 +59,24 @@ class Request:
         self.named: list[Hashable] = []
 
 
-@dataclass(slots=True)
-class Iteration:
-    """What one iteration did. ``first`` sampled the token that ends their prompt, ``ended`` have their last one."""
+NOTHING = Batch(0, 0)
 
-    batch: Batch
-    gained: int = 1
-    admitted: list[Request] = field(default_factory=list)
-    first: list[Request] = field(default_factory=list)
-    ended: list[Request] = field(default_factory=list)
-    preempted: list[Request] = field(default_factory=list)
+
+class Iteration:
+    """What one iteration did: ``gained`` tokens for each decode, and ``chunks`` of prompts with their sizes.
+
+    ``first`` sampled the token that ends their prompt, ``ended`` have their last one, ``skipped`` are decodes for which
+    the token budget did not suffice.
+    """
+
+    __slots__ = ("admitted", "batch", "chunks", "ended", "first", "gained", "preempted", "skipped")
+
+    def __init__(self, gained: int) -> None:
+        self.gained = gained
+        self.batch = NOTHING
+        self.chunks: list[tuple[Request, int]] = []
+        self.admitted: list[Request] = []
+        self.first: list[Request] = []
+        self.ended: list[Request] = []
+        self.preempted: Sequence[Request] = ()
+        self.skipped: Sequence[Request] = ()

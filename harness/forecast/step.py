@@ -8,9 +8,10 @@ measurements they were fitted. One constants object per GPU family takes a site'
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from harness.forecast.decode_run import decode_run
 from harness.forecast.hardware import Gpu, Link
 from harness.forecast.memory import (
     BYTES_F16,
@@ -22,7 +23,10 @@ from harness.forecast.memory import (
 from harness.forecast.models import ModelFacts
 from harness.forecast.settings import EngineSettings, Speculation
 
+# Overlapping costs are joined by the norm of this power: 1 would add them, infinity take the larger one.
 NORM = 2.5
+# Of what large matrix products reach: prompt attention, and products with weights stored in 8 or 4 bits. Native FP8
+# has twice the peak, of which it reaches a smaller share.
 PROMPT_ATTENTION_SHARE = 0.80
 WEIGHT_ONLY_SPEED = 0.75
 NATIVE_FP8_SPEED = 2 * 0.80
@@ -30,8 +34,10 @@ LAUNCH_S_PER_LAYER = 12e-6
 EAGER_FACTOR = 2.0
 HOST_S_PER_SEQUENCE = 12e-6
 HOST_S_MULTI_GPU = 0.3e-3
+# What an asynchronous scheduler cannot hide, and what each draft costs beside the layer it reads.
 ASYNC_S = 0.3e-3
 DRAFT_S = 0.3e-3
+# FlashAttention 2 has one kernel for prompts and decodes together, and in it decodes lose their faster path.
 MIXED_CACHE_READ_FACTOR = 3.0
 
 
@@ -45,9 +51,8 @@ class Constants:
     link_share: float = 1.07
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One iteration's work.
+class Batch(NamedTuple):
+    """One iteration's work. A tuple, for it is made at every step.
 
     ``tokens`` go through the linear layers, ``samples`` sequences get logits. ``decode_context`` is the sum of the
     cached tokens the decoding sequences read. For prompt chunks of q tokens after s cached ones,
@@ -88,7 +93,7 @@ class StepTerms:
 
 
 class StepModel:
-    """Step times of one engine. Keeps the part that depends only on the batch's size, which recurs."""
+    """Step times of one engine. Keeps what depends on the number of sequences alone, which recurs."""
 
     def __init__(
         self,
@@ -109,7 +114,10 @@ class StepModel:
         flops = gpu.flops * constants.compute_share * shards
         bandwidth = gpu.bandwidth * constants.memory_share * shards
         stored = weight_format(model, gpu, quantization=settings.quantization, dtype=settings.dtype)
-        self._model = model
+        self._layer_parameters = model.active_parameters / model.layers
+        self._shared_parameters = model.shared_parameters
+        self._experts, self._expert_parameters = model.experts, model.expert_parameters
+        self._picked_by_one = model.experts_per_token / model.experts if model.experts else 0.0
         self._read_per_parameter = stored.bytes_per_parameter / bandwidth
         self._linear_compute = 2 * model.active_parameters / (flops * _speed(stored))
         self._head_compute = 2 * model.vocab * model.hidden / flops
@@ -139,7 +147,9 @@ class StepModel:
         self._cache_full = per_layer * (model.layers - model.sliding_layers)
         self._cache_sliding = per_layer * model.sliding_layers
         self._window = float(model.sliding_window or 0)
-        self._by_size: dict[tuple[int, int], tuple[float, float]] = {}
+        self._per_token = self._elementwise + self._link_per_token
+        self._by_samples: dict[int, tuple[float, float]] = {}
+        self._by_decodes: dict[int, tuple[float, float, float]] = {}
 
     def seconds(self, batch: Batch) -> float:
         """Duration of one iteration; 0 for an empty one."""
@@ -157,7 +167,7 @@ class StepModel:
         gpu += cache + attention
         return StepTerms(
             linear=_norm(compute, read),
-            head=_norm(self._head_compute * batch.samples, self._head_read),
+            head=self._sampled(batch.samples)[0],
             elementwise=self._elementwise * batch.tokens,
             attention=attention,
             cache=cache,
@@ -176,83 +186,72 @@ class StepModel:
         """
         if self._window:
             return self._decode_run_by_steps(decodes, context, limit, horizon_s)
-        gpu, host = self._sized(decodes * self.tokens_per_sequence, decodes * self.tokens_per_sequence)
-        first, slope = gpu + self._cache_full * context, self._cache_full * decodes
-        fixed = ASYNC_S if self.hides_host else host
-        # While the host is the slower one, an asynchronous scheduler's steps all take the host's time.
-        level = min(limit, max(0, math.ceil((host - first) / slope))) if self.hides_host else 0
+        gpu, host, slope = self._by_decodes.get(decodes) or self._decode_terms(decodes)
+        first = gpu + self._cache_full * context
+        if self.hides_host:
+            return decode_run(first, slope, ASYNC_S, limit, horizon_s, least=host)
+        return decode_run(first, slope, host, limit, horizon_s)
 
-        def total(steps: int) -> float:
-            rising = max(0, steps - level)
-            run = rising * (first + slope * level) + slope * rising * (rising - 1) / 2
-            return min(steps, level) * host + run + steps * fixed
-
-        if horizon_s == math.inf or total(limit) < horizon_s:
-            return limit, total(limit)
-        if horizon_s <= level * (host + fixed):
-            steps = math.ceil(horizon_s / (host + fixed))
-        else:
-            # Root of the quadratic in the number of rising steps.
-            linear = first + slope * level + fixed - slope / 2
-            rest = horizon_s - level * (host + fixed)
-            steps = level + math.ceil((math.sqrt(linear * linear + 2 * slope * rest) - linear) / slope)
-        steps = min(limit, max(1, steps))
-        while steps > 1 and total(steps - 1) >= horizon_s:
-            steps -= 1
-        while steps < limit and total(steps) < horizon_s:
-            steps += 1
-        return steps, total(steps)
+    def _decode_terms(self, decodes: int) -> tuple[float, float, float]:
+        """Of a step of decodes alone: GPU seconds without the cache, host seconds, what each further step adds."""
+        size = decodes * self.tokens_per_sequence
+        found = self._by_decodes[decodes] = (*self._sized(size, size), self._cache_full * decodes)
+        return found
 
     def _decode_run_by_steps(
         self, decodes: int, context: float, limit: int, horizon_s: float
     ) -> tuple[int, float]:
         """With sliding windows a step's time is not affine in the context: one by one."""
         size = decodes * self.tokens_per_sequence
+        gpu, host = self._sized(size, size)
         elapsed = 0.0
-        for step in range(limit):
-            elapsed += self.seconds(Batch(size, size, decodes, context + step * decodes))
+        for step in range(1, limit + 1):
+            read = gpu + self._cache_read(context, decodes)
+            elapsed += max(read, host) + ASYNC_S if self.hides_host else read + host
             if elapsed >= horizon_s:
-                return step + 1, elapsed
+                return step, elapsed
+            context += decodes
         return limit, elapsed
 
-    def _cache_seconds(self, batch: Batch) -> float:
-        context = batch.decode_context + batch.prompt_context
+    def _cache_read(self, context: float, decodes: int) -> float:
+        """Seconds to read ``context`` cached tokens of all layers, of the sliding ones no more than the windows."""
         seconds = self._cache_full * context
         if self._window:
-            seconds += self._cache_sliding * min(context, (batch.decodes + 1) * self._window)
+            seconds += self._cache_sliding * min(context, (decodes + 1) * self._window)
+        return seconds
+
+    def _cache_seconds(self, batch: Batch) -> float:
+        seconds = self._cache_read(batch.decode_context + batch.prompt_context, batch.decodes)
         mixed = batch.decodes and batch.tokens > batch.decodes * self.tokens_per_sequence
         return seconds * self._mixed_factor if mixed else seconds
 
     def _sized(self, tokens: int, samples: int) -> tuple[float, float]:
         """GPU and host seconds that depend on the batch's size alone."""
-        found = self._by_size.get((tokens, samples))
-        if found is None:
-            gpu = (
-                _norm(*self._linear(tokens))
-                + _norm(self._head_compute * samples, self._head_read)
-                + (self._elementwise + self._link_per_token) * tokens
-                + self._link_fixed
-                + self._launch
-                + self._draft
-            )
-            host = self._host + HOST_S_PER_SEQUENCE * samples / self.tokens_per_sequence
-            found = self._by_size[tokens, samples] = gpu, host
+        head, host = self._by_samples.get(samples) or self._sampled(samples)
+        linear = _norm(*self._linear(tokens))
+        each = self._per_token * tokens
+        return linear + head + each + self._link_fixed + self._launch + self._draft, host
+
+    def _sampled(self, samples: int) -> tuple[float, float]:
+        """Seconds of the output head and of the host for so many sequences."""
+        head = _norm(self._head_compute * samples, self._head_read)
+        host = self._host + HOST_S_PER_SEQUENCE * samples / self.tokens_per_sequence
+        found = self._by_samples[samples] = head, host
         return found
 
     def _linear(self, tokens: int) -> tuple[float, float]:
         """Seconds to multiply and to read the linear weights; of the experts only those that some token picks."""
-        model = self._model
-        read = float(model.linear_parameters)
-        if model.experts:
-            picked = 1 - (1 - model.experts_per_token / model.experts) ** tokens
-            read = model.shared_parameters + model.experts * picked * model.expert_parameters
+        read: float = self._shared_parameters
+        if self._experts:
+            picked = 1 - (1 - self._picked_by_one) ** tokens
+            read += self._experts * picked * self._expert_parameters
         return self._linear_compute * tokens, read * self._read_per_parameter
 
     def _draft_seconds(self, speculation: Speculation | None) -> float:
         """A draft layer's weights and a launch per draft token; n-gram drafts cost the GPU nothing."""
         if speculation is None or speculation.draft_share is None:
             return 0.0
-        layer = self._model.active_parameters / self._model.layers * self._read_per_parameter
+        layer = self._layer_parameters * self._read_per_parameter
         return speculation.tokens * (layer * speculation.draft_share + DRAFT_S)
 
 
@@ -265,4 +264,5 @@ def _speed(stored: WeightFormat) -> float:
 
 def _norm(compute: float, read: float) -> float:
     """Two overlapping costs: near their maximum, a little above it where they are alike."""
-    return float((compute**NORM + read**NORM) ** (1 / NORM))
+    cost: float = (compute**NORM + read**NORM) ** (1 / NORM)
+    return cost

@@ -3,89 +3,23 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Hashable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.forecast.load import Arrivals, Load
 from harness.forecast.scheduler import Scheduler
-from harness.forecast.sequence import Iteration, Request
+from harness.forecast.sequence import Request
 from harness.forecast.settings import ResolvedSettings
 from harness.forecast.step import Batch, StepModel
+from harness.forecast.trace import Limits, Trace, Work
 
+# What the API server takes before the engine sees a request, and per prompt token for its tokenizer.
 FRONT_END_S = 6e-3
 FRONT_END_S_PER_TOKEN = 1.5e-6
+# With fewer blocks free, waiting requests wait for the cache.
 SCARCE_SHARE = 0.05
-
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(slots=True)
-class Work:
-    """Sums over all iterations, to say what the mean one was made of.
-
-    Seconds during which requests waited: because max-num-seqs ran (``full_s``), because hardly a cache block was
-    free (``starved_s``), or because prompts filled the token budget (``crowded_s``).
-    """
-
-    iterations: int = 0
-    busy_s: float = 0.0
-    tokens: int = 0
-    samples: int = 0
-    decodes: int = 0
-    decode_context: float = 0.0
-    prompt_products: float = 0.0
-    prompt_context: float = 0.0
-    full_s: float = 0.0
-    starved_s: float = 0.0
-    crowded_s: float = 0.0
-
-    def add(self, batch: Batch, seconds: float, *, times: int = 1) -> None:
-        """Count ``times`` iterations like ``batch`` that together took ``seconds``."""
-        self.iterations += times
-        self.busy_s += seconds
-        self.tokens += batch.tokens * times
-        self.samples += batch.samples * times
-        self.decodes += batch.decodes * times
-        self.decode_context += batch.decode_context * times
-        self.prompt_products += batch.prompt_products * times
-        self.prompt_context += batch.prompt_context * times
-
-    def mean_batch(self) -> Batch:
-        """The average iteration."""
-        count = max(1, self.iterations)
-        return Batch(
-            tokens=max(1, round(self.tokens / count)),
-            samples=round(self.samples / count),
-            decodes=round(self.decodes / count),
-            decode_context=self.decode_context / count,
-            prompt_products=self.prompt_products / count,
-            prompt_context=self.prompt_context / count,
-        )
-
-
-@dataclass(slots=True)
-class Trace:
-    """What happened to every request, in order of sending. Instants are seconds, NaN where it never happened.
-
-    ``gaps_s`` and ``gap_counts`` say how long iterations made decoding requests wait, and how many of them.
-    """
-
-    sent_s: Floats
-    first_s: Floats
-    ended_s: Floats
-    prompts: npt.NDArray[np.int64]
-    outputs: npt.NDArray[np.int64]
-    gaps_s: list[float] = field(default_factory=list)
-    gap_counts: list[int] = field(default_factory=list)
-    preemptions: int = 0
-    peak_blocks: int = 0
-    most_running: int = 0
-    hit_tokens: int = 0
-    refused: int = 0
-    work: Work = field(default_factory=Work)
 
 
 class VirtualRun:
@@ -106,119 +40,178 @@ class VirtualRun:
         prompts, outputs = load.lengths(count, rng)
         room = settings.max_model_len
         prompts = np.minimum(prompts, room - 1)
-        outputs = np.minimum(outputs, room - prompts)
-        nothing = np.full(count, np.nan)
-        self.trace = Trace(nothing.copy(), nothing.copy(), nothing.copy(), prompts, outputs)
+        self._prompts: list[int] = prompts.tolist()
+        self._outputs: list[int] = np.minimum(outputs, room - prompts).tolist()
         self.scheduler = Scheduler(settings, blocks=blocks)
         self._steps = steps
         self._settings = settings
-        self._load = load
+        self._shared_tokens = load.shared_prefix_tokens if settings.prefix_caching else 0
         self._closed = load.arrivals is Arrivals.CLOSED
+        # Plain lists: a run reads and writes single numbers, which is slow in an array.
+        self._sent_s, self._first_s, self._ended_s = ([math.nan] * count for _ in range(3))
+        self._gaps_s: list[float] = []
+        self._gap_counts: list[int] = []
+        self._batches: list[Batch] = []
+        self._leapt_context = 0.0
+        self._busy_s = self._full_s = self._starved_s = self._crowded_s = 0.0
+        self._peak_blocks = self._most_running = self._refused = 0
         self._coming: list[tuple[float, int]] = []
         self._now = 0.0
-        self._next = 0
-        for instant in load.arrival_times(count, engines, rng):
-            self._send(float(instant))
+        sent = load.arrival_times(count, engines, rng)
+        self._next = len(sent)
+        self._sent_s[: self._next] = sent.tolist()
+        ready = sent + (FRONT_END_S + FRONT_END_S_PER_TOKEN * prompts[: self._next])
+        self._coming.extend(sorted(zip(ready.tolist(), range(self._next), strict=True)))
 
     def run(self, *, leaps: bool = True) -> Trace:
         """To the end; without ``leaps`` every iteration is taken by itself, with the same result."""
-        scheduler = self.scheduler
-        while self._coming or not scheduler.is_idle:
-            self._admit_arrivals()
-            if scheduler.is_idle:
-                if self._coming:
-                    self._now = max(self._now, self._coming[0][0])
-                continue
+        scheduler, coming = self.scheduler, self._coming
+        while True:
+            if coming and coming[0][0] <= self._now:
+                self._admit_arrivals()
             limit = scheduler.leap_limit() if leaps else 0
             if limit > 1:
                 self._leap(limit)
-            else:
+            elif not scheduler.is_idle:
                 self._step()
-        self.trace.preemptions = scheduler.preemptions
-        self.trace.hit_tokens = scheduler.hit_tokens
-        return self.trace
+            elif coming:
+                self._now = max(self._now, coming[0][0])
+            else:
+                return self._trace()
+
+    def _trace(self) -> Trace:
+        return Trace(
+            sent_s=np.array(self._sent_s),
+            first_s=np.array(self._first_s),
+            ended_s=np.array(self._ended_s),
+            prompts=np.array(self._prompts, np.int64),
+            outputs=np.array(self._outputs, np.int64),
+            gaps_s=self._gaps_s,
+            gap_counts=self._gap_counts,
+            preemptions=self.scheduler.preemptions,
+            peak_blocks=self._peak_blocks,
+            most_running=self._most_running,
+            hit_tokens=self.scheduler.hit_tokens,
+            refused=self._refused,
+            work=self._work(),
+            enough=self._enough(),
+        )
+
+    def _work(self) -> Work:
+        sums = Batch(*map(sum, zip(*self._batches, strict=True))) if self._batches else Batch(0, 0)
+        decodes = sum(self._gap_counts)
+        leapt = decodes - sums.decodes
+        return Work(
+            iterations=self.scheduler.iterations,
+            busy_s=self._busy_s,
+            tokens=sums.tokens + leapt,
+            samples=sums.samples + leapt,
+            decodes=decodes,
+            decode_context=sums.decode_context + self._leapt_context,
+            prompt_products=sums.prompt_products,
+            prompt_context=sums.prompt_context,
+            full_s=self._full_s,
+            starved_s=self._starved_s,
+            crowded_s=self._crowded_s,
+        )
+
+    def _enough(self) -> Limits:
+        """Limits from which on every question whether there is room was, and would be, answered with yes."""
+        settings, pool = self._settings, self.scheduler.pool
+        longest = max(map(sum, zip(self._prompts, self._outputs, strict=True)))
+        tokens = max((batch.tokens for batch in self._batches), default=0) + 1.0
+        if not settings.chunked_prefill or settings.speculation is not None or pool.least_spare < 0:
+            # What has to wait leaves its part of the budget unused, so that one of this size may not be enough.
+            tokens = math.inf
+        # What was asked for, with one block for a last token that is never cached; and enough never to be scarce.
+        asked = pool.total - pool.least_spare + 1
+        plenty = math.ceil(self._peak_blocks / (1 - SCARCE_SHARE)) + 1
+        # The number of blocks also decides who is refused, and which named blocks are evicted.
+        blocks = math.inf if self._refused or self._shared_tokens else max(asked, plenty)
+        return Limits(self._most_running + 1, tokens, longest + 1, blocks)
 
     def _send(self, instant: float) -> None:
         """A client sends the next request; the engine sees it after the front end has read it."""
         index = self._next
         self._next += 1
-        self.trace.sent_s[index] = instant
-        delay = FRONT_END_S + FRONT_END_S_PER_TOKEN * float(self.trace.prompts[index])
+        self._sent_s[index] = instant
+        delay = FRONT_END_S + FRONT_END_S_PER_TOKEN * self._prompts[index]
         heapq.heappush(self._coming, (instant + delay, index))
 
     def _admit_arrivals(self) -> None:
         while self._coming and self._coming[0][0] <= self._now:
             _, index = heapq.heappop(self._coming)
-            prompt, output = int(self.trace.prompts[index]), int(self.trace.outputs[index])
-            request = Request(prompt, output, hashes=self._hashes(index, prompt), payload=index)
+            prompt = self._prompts[index]
+            request = Request(prompt, self._outputs[index], hashes=self._hashes(index, prompt), payload=index)
             if self.scheduler.fits(request):
                 self.scheduler.add(request)
             else:
-                self.trace.refused += 1
+                self._refused += 1
                 self._replace()
 
-    def _hashes(self, index: int, prompt: int) -> list[Hashable]:
+    def _hashes(self, index: int, prompt: int) -> Sequence[Hashable]:
         """Names of a prompt's full blocks; without a shared prefix nothing can be found again, so none."""
-        shared = self._load.shared_prefix_tokens
-        if not shared or not self._settings.prefix_caching:
-            return []
+        shared = self._shared_tokens
+        if not shared:
+            return ()
         block = self._settings.block_size
         return [("shared", i) if (i + 1) * block <= shared else (index, i) for i in range(prompt // block)]
 
     def _leap(self, limit: int) -> None:
+        """Iterations of decodes alone, up to ``limit``, to the one in which an arrival may join them."""
         scheduler = self.scheduler
-        horizon = float("inf")
+        decodes, context = scheduler.decoding.count, scheduler.decoding.context
+        horizon = math.inf
         if self._coming and scheduler.admits_arrivals:
             horizon = self._coming[0][0] - self._now
-        decodes, context = scheduler.decodes, scheduler.decode_context
         steps, seconds = self._steps.decode_run(
             decodes=decodes, context=context, limit=limit, horizon_s=horizon
         )
         ended = scheduler.leap(steps)
-        self.trace.gaps_s.append(seconds / steps)
-        self.trace.gap_counts.append(decodes * steps)
-        middle = context + decodes * (steps - 1) / 2
-        self._count(Batch(decodes, decodes, decodes, middle), seconds, times=steps, ended=len(ended))
-        self._end(ended, self._now + seconds)
+        self._gaps_s.append(seconds / steps)
+        self._gap_counts.append(decodes * steps)
+        self._leapt_context += (context + decodes * (steps - 1) / 2) * steps
+        self._pass(seconds, ended)
 
     def _step(self) -> None:
+        """One iteration of any kind."""
         iteration = self.scheduler.step()
-        seconds = self._steps.seconds(iteration.batch)
-        if iteration.batch.decodes:
-            self.trace.gaps_s.append(seconds)
-            self.trace.gap_counts.append(iteration.batch.decodes)
-        self._count(iteration.batch, seconds, times=1, ended=len(iteration.ended))
-        self._note_first(iteration, self._now + seconds)
-        self._end(iteration.ended, self._now + seconds)
-
-    def _note_first(self, iteration: Iteration, instant: float) -> None:
+        batch = iteration.batch
+        seconds = self._steps.seconds(batch)
+        if batch.decodes:
+            self._gaps_s.append(seconds)
+            self._gap_counts.append(batch.decodes)
+        self._batches.append(batch)
+        running = len(self.scheduler.running) + len(iteration.ended)
+        if running > self._most_running:
+            self._most_running = running
+        self._pass(seconds, iteration.ended)
         for request in iteration.first:
-            index = request.payload
-            if isinstance(index, int) and np.isnan(self.trace.first_s[index]):
-                self.trace.first_s[index] = instant
+            # After a preemption it is not the first token any more: what was generated is not lost.
+            if request.generated == 1 and isinstance(request.payload, int):
+                self._first_s[request.payload] = self._now
 
-    def _end(self, ended: list[Request], instant: float) -> None:
-        self._now = instant
+    def _pass(self, seconds: float, ended: list[Request]) -> None:
+        """Let the time of an iteration or a leap go by; ``ended`` are the requests that end with it."""
+        pool = self.scheduler.pool
+        self._now += seconds
+        self._busy_s += seconds
+        used = pool.total - pool.free
+        if used > self._peak_blocks:
+            self._peak_blocks = used
+        if self.scheduler.waiting:
+            if len(self.scheduler.running) + len(ended) >= self._settings.max_num_seqs:
+                self._full_s += seconds
+            elif pool.free < SCARCE_SHARE * pool.total:
+                self._starved_s += seconds
+            else:
+                self._crowded_s += seconds
         for request in ended:
             if isinstance(request.payload, int):
-                self.trace.ended_s[request.payload] = instant
+                self._ended_s[request.payload] = self._now
             self._replace()
 
     def _replace(self) -> None:
         """In a closed loop an answered request makes room for the next."""
-        if self._closed and self._next < len(self.trace.sent_s):
+        if self._closed and self._next < len(self._sent_s):
             self._send(self._now)
-
-    def _count(self, batch: Batch, seconds: float, *, times: int, ended: int) -> None:
-        work, scheduler = self.trace.work, self.scheduler
-        work.add(batch, seconds, times=times)
-        self.trace.peak_blocks = max(self.trace.peak_blocks, scheduler.pool.used)
-        self.trace.most_running = max(self.trace.most_running, len(scheduler.running) + ended)
-        if scheduler.waiting:
-            full = len(scheduler.running) + ended >= self._settings.max_num_seqs
-            if full:
-                work.full_s += seconds
-            elif scheduler.pool.free < SCARCE_SHARE * scheduler.pool.total:
-                work.starved_s += seconds
-            else:
-                work.crowded_s += seconds

@@ -8,15 +8,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import UsageError
-from harness.load.lengths import Lengths, lengths_from_json, lengths_to_json, parse_lengths
+from harness.load.lengths import (
+    Lengths,
+    LogNormalLength,
+    NormalLength,
+    lengths_from_json,
+    lengths_to_json,
+    parse_lengths,
+    text_of,
+)
 from harness.load.request import Message
-from harness.units import MS_PER_S, parse_duration
+from harness.units import MS_PER_S, exact, parse_duration
 
 Prompt = str | Sequence[Message]
 
 _TIME = r"(?:\d+(?:\.\d+)?(?:ms|min|s|m|h))+"
+_NUMBER = r"\d+(?:\.\d+)?(?:e-?\d+)?"
+_WITHIN = rf"(?:,{_TIME}-{_TIME})?"
+_SHAPED = rf"normal:{_TIME},{_TIME}{_WITHIN}|lognormal:{_TIME},{_NUMBER}{_WITHIN}"
 _THINK_TIME = re.compile(
-    rf"{_TIME}(?:-{_TIME})?|normal:{_TIME},{_TIME}|lognormal:{_TIME},\d+(?:\.\d+)?|{_TIME}(?::[\d.]+)?(?:\|{_TIME}(?::[\d.]+)?)+"
+    rf"{_TIME}(?:-{_TIME})?|{_SHAPED}|{_TIME}(?::{_NUMBER})?(?:\|{_TIME}(?::{_NUMBER})?)+"
 )
 
 
@@ -49,14 +60,36 @@ def conversations_from_json(data: Mapping[str, Any]) -> Conversations:
 def parse_think_time(text: str) -> Lengths | None:
     """A distribution in milliseconds, None for no pause; UsageError when the text is none of these.
 
-    ``2s`` · ``500ms-3s`` · ``normal:2s,500ms`` · ``lognormal:2s,0.5`` · ``1s|5s``; a number alone is seconds.
+    ``2s`` · ``500ms-3s`` · ``normal:2s,500ms`` · ``lognormal:2s,0.5`` · ``lognormal:2s,0.5,100ms-9s`` (within limits)
+    · ``1s|5s``; a number alone is seconds.
     """
     text = text.strip()
     timed = f"{text}s" if re.fullmatch(r"\d+(?:\.\d+)?", text) else text
     if _THINK_TIME.fullmatch(timed) is None:
         raise UsageError(f"not a think time: {text!r}; try 2s, 500ms-3s, normal:2s,500ms or lognormal:2s,0.5")
-    in_ms = re.sub(_TIME, lambda time: str(round(parse_duration(time[0]) * MS_PER_S)), timed)
+    # Only means, medians and deviations may be fractions of a millisecond.
+    whole = re.fullmatch(_SHAPED, timed) is None
+    in_ms = re.sub(_TIME, lambda time: _milliseconds(time[0], whole=whole), timed)
     return None if in_ms == "0" else parse_lengths(in_ms)
+
+
+def _milliseconds(time: str, *, whole: bool) -> str:
+    """A time as a number of milliseconds, digit for digit where it is given in them."""
+    given = re.fullmatch(r"(\d+(?:\.\d+)?)ms", time)
+    found = float(given[1]) if given else round(parse_duration(time) * MS_PER_S, 6)
+    return str(round(found)) if whole else exact(found)
+
+
+def think_time_text(lengths: Lengths) -> str:
+    """The text that ``parse_think_time`` reads as these milliseconds."""
+    if isinstance(lengths, NormalLength | LogNormalLength):
+        kind, *figures = text_of(lengths).replace(":", ",").split(",")
+        times = [f"{figure}ms" for figure in figures[:2]]
+        if isinstance(lengths, LogNormalLength):
+            times[1] = figures[1]  # sigma is of the logarithm, and no time
+        limits = [figure.replace("-", "ms-") + "ms" for figure in figures[2:]]
+        return f"{kind}:{','.join([*times, *limits])}"
+    return re.sub(r"(^|[|-])(\d+)", r"\1\2ms", text_of(lengths))
 
 
 def continued(said: Prompt, answer: str, *, then: Prompt, api: str) -> Prompt:

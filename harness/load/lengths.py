@@ -1,7 +1,8 @@
 """Distributions of token counts, for prompts and answers. Pure: a generator goes in, integers come out.
 
 As text: ``128`` · ``100-200`` (uniform, ends included) · ``normal:128,32`` (mean, sd) · ``lognormal:128,0.5`` (median,
-sigma of the logarithm) · ``64|128|512`` (each as likely as it is often listed) · ``64:3|512:1`` (with weights).
+sigma of the logarithm) · ``lognormal:128,0.5,16-4096`` (held within limits) · ``64|128|512`` (each as likely as it is
+often listed) · ``64:3|512:1`` (with weights).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import UsageError
+from harness.units import exact
 
 LARGEST = 10_000_000
 
@@ -137,15 +139,16 @@ def least_length(lengths: Lengths) -> int:
 def parse_lengths(text: str) -> Lengths:
     """The distribution written as text; UsageError when it is none of the forms above."""
     text = text.strip()
-    number = r"(\d+(?:\.\d+)?)"
+    number = r"(\d+(?:\.\d+)?(?:e-?\d+)?)"
     try:
         if text.isdigit():
             return checked(FixedLength(int(text)))
         if span := re.fullmatch(r"(\d+)-(\d+)", text):
             return checked(UniformLength(int(span[1]), int(span[2])))
-        if shaped := re.fullmatch(rf"(normal|lognormal):{number},{number}", text):
-            return checked(KINDS[shaped[1]](float(shaped[2]), float(shaped[3])))
-        if "|" in text:
+        if shaped := re.fullmatch(rf"(normal|lognormal):{number},{number}(?:,(\d+)-(\d+))?", text):
+            limits = (int(shaped[4]), int(shaped[5])) if shaped[4] else ()
+            return checked(KINDS[shaped[1]](float(shaped[2]), float(shaped[3]), *limits))
+        if "|" in text or ":" in text:
             return checked(_empirical([part.split(":") for part in text.split("|")]))
     except ValueError:
         pass
@@ -163,22 +166,19 @@ def _empirical(parts: list[list[str]]) -> EmpiricalLength:
     return EmpiricalLength(values, weights)
 
 
-def text_of(lengths: Lengths) -> str | None:
-    """The text that ``parse_lengths`` reads as ``lengths``; None where there is none."""
+def text_of(lengths: Lengths) -> str:
+    """The text that ``parse_lengths`` reads as ``lengths``; a single value without a weight it reads as a fixed one."""
     if isinstance(lengths, FixedLength):
         return str(lengths.tokens)
     if isinstance(lengths, UniformLength):
         return f"{lengths.low}-{lengths.high}"
     if isinstance(lengths, EmpiricalLength):
-        if not lengths.weights:
-            return "|".join(map(str, lengths.values)) if len(lengths.values) > 1 else None
-        pairs = zip(lengths.values, lengths.weights, strict=True)
-        return "|".join(f"{value}:{weight:g}" for value, weight in pairs) if len(lengths.values) > 1 else None
-    if (lengths.low, lengths.high) != (1, LARGEST):
-        return None
+        weights = [f":{exact(weight)}" for weight in lengths.weights] or [""] * len(lengths.values)
+        return "|".join(f"{value}{weight}" for value, weight in zip(lengths.values, weights, strict=True))
+    limits = f",{lengths.low}-{lengths.high}" if (lengths.low, lengths.high) != (1, LARGEST) else ""
     if isinstance(lengths, NormalLength):
-        return f"normal:{lengths.mean:g},{lengths.sd:g}"
-    return f"lognormal:{lengths.median:g},{lengths.sigma:g}"
+        return f"normal:{exact(lengths.mean)},{exact(lengths.sd)}{limits}"
+    return f"lognormal:{exact(lengths.median)},{exact(lengths.sigma)}{limits}"
 
 
 def checked(lengths: Lengths) -> Lengths:

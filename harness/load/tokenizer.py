@@ -30,7 +30,7 @@ def token_counter(path: str) -> CountTokens:
         import tokenizers
     except ImportError:
         raise UsageError(
-            "--tokenizer needs the extra 'tokenizers': pip install 'inference-harness[tokenizers]'"
+            "a tokenizer needs the extra 'tokenizers': pip install 'inference-harness[tokenizers]'"
         ) from None
     file = tokenizer_file(path)
     try:

@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.forecast.models import ModelFacts, NotCovered
+    from harness.forecast.config_json import NotCovered
+    from harness.forecast.models import ModelFacts
 
 Json = Mapping[str, object]
 
@@ -77,7 +78,7 @@ class ModelConfig:
     def shape(self) -> ModelFacts | NotCovered:
         """What the forecast's equations need of the model, or why they say nothing about it."""
         # Here, so that a list without a GPU is linted without loading the arithmetic.
-        from harness.forecast.models import from_config
+        from harness.forecast.config_json import from_config
 
         return from_config(self.source)
 

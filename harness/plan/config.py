@@ -77,6 +77,7 @@ class WorkloadConfig:
 
     ``in_turns`` says that conversations are held, of ``turns`` turns (None: all that the prompts have), with
     ``think_time_ms`` between them. ``prompts`` is the path of a file, ``prompt_file`` what ``load_config`` found in it.
+    ``tokenizer`` is the path of a ``tokenizer.json`` that makes synthetic prompts exact.
     """
 
     input_tokens: LengthConfig = LengthConfig("fixed", mean=512)
@@ -91,6 +92,7 @@ class WorkloadConfig:
     cache: str = "isolated"
     prefix_tokens: int = 0
     prefix_groups: int = 1
+    tokenizer: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     prompt_file: PromptFile | None = field(default=None, repr=False)
 

@@ -167,18 +167,28 @@ def _own(reader: Reader, entries: Mapping[str, Node], load: str) -> list[dict[st
     """Each level's load: one for every value of a list, one for a ramp or steps."""
     node = entries[load]
     if load == "concurrency":
-        users = [reader.integer(item, load, minimum=1, maximum=100_000) for item in reader.items(node, load)]
+        users = [reader.integer(item, load, minimum=1, maximum=100_000) for item in _some(reader, node, load)]
         return [{"concurrency": count} for count in users if count is not None]
     if load == "rate":
-        rates = [reader.number(item, load, above=0) for item in reader.items(node, load)]
+        rates = [reader.number(item, load, above=0) for item in _some(reader, node, load)]
         return [{"rate_per_s": rate} for rate in rates if rate is not None]
     if load == "trace":
         if reader.switch(node, load) is False:
             reader.error("value", node, "trace is true, or left out")
-        stretches = reader.items(entries["stretch"], "stretch") if "stretch" in entries else ()
-        factors = [reader.number(item, "stretch", above=0) for item in stretches] or [1.0]
+        factors: list[float | None] = [1.0]
+        if "stretch" in entries:
+            stretches = _some(reader, entries["stretch"], "stretch")
+            factors = [reader.number(item, "stretch", above=0) for item in stretches]
         return [{"trace": True, "stretch": factor} for factor in factors if factor is not None]
     return _varying(reader, node, load)
+
+
+def _some(reader: Reader, node: Node, name: str) -> Sequence[Node]:
+    """A list's items, or the one value; an empty list would make no level at all."""
+    items = reader.items(node, name)
+    if isinstance(node, Items) and not items:
+        reader.error("value", node, f"{name} needs at least one value")
+    return items
 
 
 def _varying(reader: Reader, node: Node, load: str) -> list[dict[str, Any]]:

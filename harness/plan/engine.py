@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.forecast.config_json import NotCovered, from_config
 from harness.forecast.hardware import Gpu
-from harness.forecast.models import ModelFacts, NotCovered, from_config
+from harness.forecast.models import ModelFacts
 from harness.forecast.settings import FLAGS, EngineSettings, from_values
 from harness.forecast.tables import gpu as gpu_of
 from harness.forecast.tables import model as model_of

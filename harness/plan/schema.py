@@ -212,6 +212,10 @@ def _workload() -> Schema:
             "cache": {"description": "What prompts may find in the prefix cache.", "enum": list(CACHES)},
             "prefix-tokens": _integer("Tokens that prompts of a group share.", minimum=0),
             "prefix-groups": _integer("Groups of prompts that share a prefix.", minimum=1),
+            "tokenizer": _text(
+                "A tokenizer.json or its folder, relative to this file: synthetic prompts then have exactly the wanted "
+                "tokens. Needs the extra 'tokenizers'."
+            ),
             "extra": {"description": "Added to every request body.", "type": "object"},
         },
         dependentRequired={"think-time": ["turns"]},

@@ -1,12 +1,16 @@
-"""What a sweep file's workload keeps in files of its own, prompts and lengths: read to plan a sweep, not to lint it."""
+"""What a sweep file's workload keeps in files of its own: prompts, lengths, a tokenizer.
+
+They are read to plan a sweep, not to lint it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, UsageError
 from harness.load.prompt_files import PromptFile, read_length_file, read_prompt_file
+from harness.load.tokenizer import token_counter
 from harness.plan.config import LengthConfig, LoadLevel, SweepConfig
 
 
@@ -17,6 +21,7 @@ def with_files(config: SweepConfig) -> SweepConfig:
     if workload.prompts is not None:
         prompt_file = read_prompt_file(Path(workload.prompts), in_turns=workload.in_turns)
     _check(config, prompt_file)
+    _check_tokenizer(config)
     return replace(
         config,
         workload=replace(
@@ -39,6 +44,16 @@ def _check(config: SweepConfig, prompt_file: PromptFile | None) -> None:
         raise ConfigError(
             f"{config.path}: turns: all is for prompts that bring their turns, and none are named"
         )
+
+
+def _check_tokenizer(config: SweepConfig) -> None:
+    """ConfigError for a tokenizer that no prompt could be made with, before anything is paid for."""
+    if config.workload.tokenizer is None:
+        return
+    try:
+        token_counter(config.workload.tokenizer)
+    except UsageError as error:
+        raise ConfigError(f"{config.path}: {error}") from error
 
 
 def _with_values(length: LengthConfig) -> LengthConfig:

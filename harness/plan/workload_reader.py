@@ -12,7 +12,7 @@ from harness.units import MS_PER_S
 
 WORKLOAD_KEYS = (
     "input-tokens", "output-tokens", "prompts", "turns", "think-time", "api", "stream", "seed", "cache",
-    "prefix-tokens", "prefix-groups", "extra",
+    "prefix-tokens", "prefix-groups", "tokenizer", "extra",
 )  # fmt: skip
 LENGTH_KEYS = ("distribution", "mean", "stddev", "min", "max", "values", "weights", "file")
 TIME_KEYS = ("distribution", "mean", "stddev", "min", "max")
@@ -21,6 +21,7 @@ CACHES = ("isolated", "cold", "warm")
 SHAPES = ("fixed", "uniform", "normal", "lognormal")
 DISTRIBUTIONS = (*SHAPES, "empirical")
 ALL_TURNS = "all"
+TOKENIZER_FILE = "tokenizer.json"
 NEEDED: Mapping[str, Sequence[str]] = {"fixed": ("mean",), "uniform": ("min", "max"), "empirical": ()}
 
 
@@ -58,6 +59,7 @@ def read_workload(reader: Reader, node: Node) -> WorkloadConfig:
         cache=word("cache", CACHES, default.cache),
         prefix_tokens=integer("prefix-tokens", default.prefix_tokens, 0),
         prefix_groups=integer("prefix-groups", default.prefix_groups, 1),
+        tokenizer=_tokenizer(reader, entries["tokenizer"]) if "tokenizer" in entries else None,
         extra=plain(extra) if isinstance(extra, Entries) else {},
     )
 
@@ -176,6 +178,18 @@ def _empirical(reader: Reader, node: Node, entries: Mapping[str, Node], name: st
             reader.error("value", entries["values"], "an empirical length needs at least one value")
         return None
     return LengthConfig("empirical", values=known, weights=known_weights)
+
+
+def _tokenizer(reader: Reader, node: Node) -> str | None:
+    """The path of a ``tokenizer.json``, given as the file or as the folder that holds it."""
+    path = reader.text(node, "tokenizer")
+    if path is None:
+        return None
+    place = Path(reader.source.path).parent / path
+    place = place / TOKENIZER_FILE if place.is_dir() else place
+    if not place.is_file():
+        reader.error("value", node, f"no tokenizer at {path!r}", note=f"looked for {place}")
+    return str(place)
 
 
 def existing_file(reader: Reader, node: Node, name: str) -> str | None:

@@ -10,11 +10,12 @@ from harness.results.canvas import Plot
 
 @dataclass(frozen=True, slots=True)
 class TableCell:
-    """One field of a table; ``faint`` for a figure that rests on too few requests."""
+    """One field of a table; ``faint`` for a figure that rests on too few requests, ``code`` for a command."""
 
     text: str
     faint: bool = False
     number: bool = False
+    code: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.forecast.calibration import Calibration
+from harness.forecast.calibration import Calibration, Calibrations
 from harness.forecast.cell import INTERVAL_DEFAULT
 from harness.results.document import Section, Table, TableCell
 from harness.results.predictions import Prediction, Predictions
@@ -28,34 +28,50 @@ def forecast_section(found: Predictions, *, simulated: bool) -> Section:
         return (
             Section("Forecast", (f"No forecast: {found.reason}.",)) if found.reason else Section("Forecast")
         )
-    texts = [_fitted(one) for one in found.calibrations.found]
-    texts += [
-        f"{one.family}, vLLM {one.engine_version}: not calibrated; {one.reason}. Expect "
-        f"{INTERVAL_DEFAULT:.0%} either way."
-        for one in found.calibrations.refused
-    ]
     heads = ("Cell", "Load", "Figure", "Measured", "Predicted", "Error", "Calibrated", "Error", "Level")
-    table = Table(
+    each = Table(
         "Predicted by the shipped constants and by those fitted here, beside measured",
         heads,
         tuple(_row(one) for one in found.figures),
         folded=True,
     )
-    return Section("Forecast", (*([CIRCULAR] if simulated else []), *texts, NOT_TTFT), tables=(table,))
+    texts = (*([CIRCULAR] if simulated else []), NOT_TTFT)
+    return Section("Forecast", texts, tables=(_families(found.calibrations), each))
 
 
-def _fitted(one: Calibration) -> str:
-    """One family: how far off before and after, and what interval that bears out."""
-    held_out = "no other valid level to judge it on"
-    if one.held_out_error is not None:
-        held_out = (
-            f"{one.held_out} figures of levels held out are off by {one.held_out_error_before:.1%} with the shipped "
-            f"constants and by {one.held_out_error:.1%} with the fitted ones"
+def _families(calibrations: Calibrations) -> Table:
+    """A row a GPU family and engine version: how far off before and after, and what interval that bears out."""
+    fitted = tuple(
+        (
+            TableCell(f"{one.family}, vLLM {one.engine_version}"),
+            TableCell(_listed(one.fitted_on)),
+            TableCell(str(one.rows), number=True),
+            TableCell(f"{one.error_before:.1%} → {one.error_after:.1%}", number=True),
+            TableCell(str(one.held_out), number=True),
+            TableCell(_held_out(one), number=True),
+            TableCell(f"±{one.interval:.0%}", number=True),
         )
-    return (
-        f"{one.family}, vLLM {one.engine_version}: fitted on {_listed(one.fitted_on)} ({one.rows} figures, off by "
-        f"{one.error_before:.1%} before and {one.error_after:.1%} after); {held_out}. Interval: ±{one.interval:.0%}."
+        for one in calibrations.found
     )
+    refused = tuple(
+        (
+            TableCell(f"{one.family}, vLLM {one.engine_version}"),
+            TableCell(f"not calibrated: {one.reason}"),
+            *(TableCell("", number=True) for _ in range(4)),
+            TableCell(f"±{INTERVAL_DEFAULT:.0%}", number=True),
+        )
+        for one in calibrations.refused
+    )
+    heads = ("GPU and engine", "Fitted on", "Figures", "Off by", "Held out", "Off by", "Interval")
+    caption = "Mean error with the shipped constants → with those fitted here"
+    return Table(caption, heads, (*fitted, *refused))
+
+
+def _held_out(one: Calibration) -> str:
+    """How far off on levels that were not fitted on; a dash without one."""
+    if one.held_out_error is None:
+        return "–"
+    return f"{one.held_out_error_before:.1%} → {one.held_out_error:.1%}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -6,33 +6,40 @@ Every column is documented in ``results/README.md``; units stand in the names, s
 from __future__ import annotations
 
 import html
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from harness.load.slo import Slo
 from harness.load.verdict import SUSPECT, VALID, VOID
-from harness.plan.cells import Cell
-from harness.results.account import RunAccount, SweepAccount, account
+from harness.results.account import SweepAccount, account
 from harness.results.figures import point_row
 from harness.results.hardware import Ceilings
 from harness.results.pareto import pareto_front
 from harness.results.point import Point
 from harness.results.prices import PriceTable
 from harness.results.resolved import Resolved
+from harness.results.rows import (
+    FOUND_BY,
+    POINT_KEYS,
+    SEARCH_COLUMNS,
+    cell_rows,
+    chunk_frame,
+    of_run,
+    request_frame,
+    run_row,
+    search_row,
+)
 from harness.results.store import RunFolder, read_records
 
 if TYPE_CHECKING:
     from harness.results.canvas import Plot
 
 VERDICTS = (VALID, SUSPECT, VOID)
-POINT_KEYS = ("run_id", "cell_id", "repeat", "point")
-FOUND_BY = ("run_id", "cell_id", "repeat")
 
 
 class Run:
@@ -67,65 +74,26 @@ class Run:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """One row a cell, indexed by cell_id; ``state`` is the best its repeats came to."""
-        rows = []
-        labels = unique_labels(self.resolved.cells)
-        for cell in dict.fromkeys(self.resolved.cells):
-            runs = [run for run in self.account.runs if run.cell_id == cell.id]
-            states = [run.state.value for run in runs]
-            ready = [run.time_to_ready_s for run in runs if run.time_to_ready_s is not None]
-            rows.append(
-                {
-                    "cell_id": cell.id,
-                    "label": labels[cell.id],
-                    "gpu_type": cell.gpu_type,
-                    "gpu_count": cell.gpu_count,
-                    "replicas": cell.replicas,
-                    "gpus": cell.gpus,
-                    "engine_version": cell.engine_version,
-                    "model": cell.model,
-                    "parameter_set": cell.parameter_set,
-                    "parameters": " ".join(cell.parameters),
-                    **{f"axis_{name.replace('-', '_')}": value for name, value in cell.axes.items()},
-                    "state": "measured" if "measured" in states else states[0],
-                    "reason": next((run.reason for run in runs if run.reason), None),
-                    "runs_measured": states.count("measured"),
-                    "time_to_ready_s": float(np.median(ready)) if ready else np.nan,
-                }
-            )
-        return pd.DataFrame(rows).set_index("cell_id")
+        return pd.DataFrame(cell_rows(self.resolved.cells, self.account)).set_index("cell_id")
 
     @cached_property
     def runs(self) -> pd.DataFrame:
         """One row a run, indexed by run_id: its state, why, and its time to ready."""
-        rows = [
-            {
-                "run_id": run.run_id,
-                "cell_id": run.cell_id,
-                "repeat": run.repeat,
-                "state": run.state.value,
-                "cause": run.cause,
-                "detail": run.detail,
-                "phase": run.phase,
-                "time_to_ready_s": np.nan if run.time_to_ready_s is None else run.time_to_ready_s,
-                "points": len(run.points),
-                "deleted": run.deleted,
-            }
-            for run in self.account.runs
-        ]
-        return pd.DataFrame(rows).set_index("run_id")
+        return pd.DataFrame(map(run_row, self.account.runs)).set_index("run_id")
 
     @cached_property
     def searches(self) -> pd.DataFrame:
-        """One row a search of a run: what it found (``answer``), whether that is ``resolved``, and its ends."""
-        columns = (*FOUND_BY, "level", "label", "find", "answer", "resolved", "best", "beyond", "steps")
+        """One row a search of a run: what it found (``answer``), whether that is ``resolved``, its ends, and the
+        ``point`` of its answer."""
+        points = dict(iter(self.points.groupby("run_id"))) if len(self.points) else {}
         found = [
-            {**of_run(run), **{name: told.get(name) for name in columns if name not in FOUND_BY}}
+            search_row(run, told, points.get(run.run_id, self.points.head(0)))
             for run in self.account.runs
             for told in run.searches
         ]
-        frame = pd.DataFrame(found, columns=list(columns)).rename(columns={"label": "search"})
-        frame["steps"] = [len(steps or ()) for steps in frame["steps"]]
-        return frame.astype({"best": "float64", "beyond": "float64"})
+        return pd.DataFrame(found, columns=list(SEARCH_COLUMNS)).astype(
+            dict.fromkeys(("best", "beyond"), "float64")
+        )
 
     @cached_property
     def skipped_levels(self) -> pd.DataFrame:
@@ -286,64 +254,6 @@ def join_repeats(points: pd.DataFrame) -> pd.DataFrame:
     return joined.reset_index()
 
 
-def of_run(run: RunAccount) -> dict[str, Any]:
-    """The columns that say which run."""
-    return {"run_id": run.run_id, "cell_id": run.cell_id, "repeat": run.repeat}
-
-
-def unique_labels(cells: Sequence[Cell]) -> dict[str, str]:
-    """The label of each cell by id; cells of one label are told apart by their model, else by their id."""
-    labels = {cell.id: cell.label for cell in cells}
-    for extra in ("model", "id"):
-        shared = {label for label, count in Counter(labels.values()).items() if count > 1}
-        labels |= {
-            cell.id: f"{labels[cell.id]} {str(getattr(cell, extra)).rsplit('/', 1)[-1]}"
-            for cell in dict.fromkeys(cells)
-            if labels[cell.id] in shared
-        }
-    return labels
-
-
 def load(path: str | Path) -> Run:
     """The results in a run folder; ConfigError when there is none or it cannot be read."""
     return Run(RunFolder.open(Path(path)))
-
-
-def request_frame(point: Point) -> pd.DataFrame:
-    """One row a request of the point."""
-    columns, meta = point.columns, point.meta
-    frame = pd.DataFrame(
-        {
-            **columns.floats,
-            **{name: np.where(values < 0, np.nan, values) for name, values in columns.integers.items()},
-            **columns.flags,
-            "outcome": columns.outcomes,
-            "detail": columns.details,
-            "finish_reason": columns.finish_reasons,
-            "chunks": np.diff(columns.offsets),
-        }
-    )
-    frame["index"] = columns.integers["index"]
-    for position, key in enumerate(POINT_KEYS):
-        frame.insert(position, key, getattr(meta, key))
-    frame["ttft_s"] = frame["first_token_s"] - frame["sent_s"]
-    frame["e2e_s"] = frame["last_token_s"] - frame["sent_s"]
-    frame["lateness_s"] = frame["sent_s"] - frame["scheduled_s"]
-    return frame
-
-
-def chunk_frame(point: Point) -> pd.DataFrame:
-    """One row a chunk of the point."""
-    columns = point.columns
-    owner = np.repeat(np.arange(len(columns)), np.diff(columns.offsets))
-    frame = pd.DataFrame(
-        {
-            "warmup": columns.flags["warmup"][owner],
-            "index": columns.integers["index"][owner],
-            "time_s": columns.chunk_times_s,
-            "tokens": columns.chunk_tokens,
-        }
-    )
-    frame.insert(0, "run_id", point.meta.run_id)
-    frame.insert(1, "point", point.meta.point)
-    return frame

@@ -50,6 +50,9 @@ def _table(table: Table) -> Iterable[str]:
 
 
 def _field(cell: TableCell) -> str:
+    if cell.code:  # what stands between the marks is not read as Markdown, but for what parts the columns
+        text = cell.text.replace("|", "\\|")
+        return f"`` {text} ``" if "`" in text else f"`{text}`"
     return _md(cell.text) + ("\\*" if cell.faint else "")
 
 

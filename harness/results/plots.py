@@ -92,6 +92,7 @@ def trade_off(
     axes.set_ylim(bottom=0)
     legend(axes, figure)
     figure.draw_without_rendering()  # the texts beside the points need the final places
+    figure.set_layout_engine("none")  # which these are
     notes = [f"{label} · {load}" for label, load in zip(on_front["label"], on_front["load"], strict=True)]
     note_points(axes, x.of(on_front).to_list(), y.of(on_front).to_list(), notes)
     best = shown.iloc[int(shown[y.column].argmax())]

@@ -23,18 +23,19 @@ from harness.results.frame import Run
 from harness.results.gallery import Gallery, best_points, report_effects
 from harness.results.markdown import markdown
 from harness.results.predictions import Predictions, predictions
+from harness.results.provenance import provenance
 from harness.results.ranking import ranked_levels
+from harness.results.reproduction import reproduction_section
+from harness.results.searching import search_section
 from harness.results.sections import (
     definitions_section,
     factor_sections,
     failure_tables,
-    reproduction_section,
-    search_section,
     skipped_tables,
 )
-from harness.results.statements import DEFINITIONS, answers, provenance, warnings
+from harness.results.statements import DEFINITIONS, answers, warnings
 from harness.results.store import CALIBRATION_FILE, RunFolder
-from harness.results.tables import doubt_tables, identity_table, levels_table, outcome_table
+from harness.results.tables import doubt_tables, identity_table, levels_table, outcome_tables
 
 SUMMARY_SCHEMA_VERSION = 1
 
@@ -97,7 +98,7 @@ def build(run: Run, levels: pd.DataFrame, forecast: Predictions) -> Document:
     gallery = Gallery(run, levels)
     sections = (
         Section("What trades for what", plots=gallery.trade_offs()),
-        Section("Cells", plots=(), tables=(outcome_table(run, levels), identity_table(run))),
+        Section("Cells", tables=(*outcome_tables(run, levels), identity_table(run))),
         *_measured_sections(run, levels, gallery, forecast),
         Section("Time to ready", plots=gallery.deployments()),
         Section("Provenance", facts=tuple(provenance(run))),

@@ -1,6 +1,7 @@
 """Which cells the best one is not distinguished from: a difference within the noise decides nothing.
 
-Reads the records of the best level and of its nearest rivals' best levels.
+The best is compared with several, so their intervals are widened until all of them hold together. Reads the records of
+the best level and of its nearest rivals' best levels.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.results.compare import Change, Subject, Verdict, compare
+from harness.results.compare import Change, Subject, compare
 from harness.results.frame import Run
 from harness.results.matching import samples_of
 from harness.results.stats import Interval
@@ -49,14 +50,15 @@ def rivals(run: Run, levels: pd.DataFrame, best: pd.Series[Any], *, figure: str)
     """
     others = levels.sort_values(figure).drop_duplicates("cell_id")
     near = others[(others["cell_id"] != best["cell_id"]) & (others[figure] <= best[figure] * (1 + NEAR))]
-    return [_rival(run, best, level, figure) for _, level in near.head(MOST_RIVALS).iterrows()]
+    near = near.head(MOST_RIVALS)
+    changes = _changes(run, best, near)
+    return [_rival(best, level, figure, changes.get(str(level["cell_id"]))) for _, level in near.iterrows()]
 
 
-def _rival(run: Run, best: pd.Series[Any], level: pd.Series[Any], figure: str) -> Rival:
+def _rival(best: pd.Series[Any], level: pd.Series[Any], figure: str, change: Change | None) -> Rival:
     relative = float(level[figure] / best[figure] - 1)
-    change = _change(run, best, level)
     interval = None
-    if change is not None and change.interval is not None and change.verdict is not Verdict.NO_INTERVAL:
+    if change is not None and change.interval is not None:
         # log(cost ratio) = log(price ratio) - log(throughput ratio)
         centre = math.log1p(relative) + math.log1p(change.relative)
         ends = (centre - math.log1p(change.interval.high), centre - math.log1p(change.interval.low))
@@ -64,12 +66,15 @@ def _rival(run: Run, best: pd.Series[Any], level: pd.Series[Any], figure: str) -
     return Rival(str(level["label"]), str(level["load"]), float(level[figure]), relative, interval)
 
 
-def _change(run: Run, best: pd.Series[Any], level: pd.Series[Any]) -> Change | None:
-    """The change of output throughput from the best level to the rival's."""
-    sides = [tuple(samples_of(run, _points(run, side))) for side in (best, level)]
-    subject = Subject(str(level["label"]), str(level["load"]), *sides)
-    found = compare([subject], metrics=("output_throughput",))
-    return found[0] if found else None
+def _changes(run: Run, best: pd.Series[Any], near: pd.DataFrame) -> dict[str, Change]:
+    """The change of output throughput from the best level to each rival's, by cell."""
+    base = tuple(samples_of(run, _points(run, best)))
+    subjects = [
+        Subject(str(level["cell_id"]), str(level["load"]), base, tuple(samples_of(run, _points(run, level))))
+        for _, level in near.iterrows()
+    ]
+    changes = compare(subjects, metrics=("output_throughput",), together=True)
+    return {change.subject: change for change in changes}
 
 
 def _points(run: Run, level: pd.Series[Any]) -> pd.DataFrame:
@@ -83,8 +88,12 @@ def told(found: Sequence[Rival], best: pd.Series[Any], *, unit: str) -> Iterable
     """In words: which cells are as good as the best for all that is known, and which cannot be told."""
     near = [rival for rival in found if rival.interval is not None and not rival.distinguished]
     unknown = [rival for rival in found if rival.interval is None]
+    compared = len(found) - len(unknown)
+    held = f" ({compared} comparisons that hold together at 95 %)" if compared > 1 else ""
     if near:
-        yield f"Not distinguished from {best['label']}: {_named(near, unit)}. Longer windows or repeats would tell."
+        yield (
+            f"Not distinguished from {best['label']}{held}: {_named(near, unit)}. Longer windows or repeats would tell."
+        )
     if unknown:
         yield (
             f"Within {NEAR:.0%} of {best['label']}, and the windows are too short to tell them apart: "

@@ -1,16 +1,13 @@
-"""The report's sections on searches, failures, factors, definitions and reproduction, from frames and a point. Pure."""
+"""The report's sections on searches, failures, factors and definitions, from frames and a point. Pure."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
-from harness.errors import UsageError
 from harness.load.definitions import variants_of_columns
-from harness.load.lengths import lengths_from_json, text_of
 from harness.load.summary import LatencySummary
 from harness.results.canvas import Plot
 from harness.results.document import Section, Table, TableCell
@@ -18,7 +15,6 @@ from harness.results.factors import Effect
 from harness.results.frame import Run
 from harness.results.gallery import EFFECT_FIGURES
 from harness.results.point import Point
-from harness.results.resolved import Resolved
 
 
 def factor_sections(effects: Sequence[Effect], plots: tuple[Plot, ...]) -> Iterator[Section]:
@@ -93,27 +89,6 @@ def failure_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
     return (Table(caption, ("Cell", "Load", "Sent", "Failed", "Classes"), rows),) if rows else ()
 
 
-def search_section(run: Run) -> Section:
-    """What every search of every run found; empty without one."""
-    rows = tuple(
-        (
-            *_whose(run, row),
-            TableCell(str(row["search"])),
-            TableCell(str(row["answer"])),
-            TableCell(str(row["steps"]), number=True),
-        )
-        for _, row in run.searches.iterrows()
-    )
-    if not rows:
-        return Section("Searches")
-    text = (
-        "Each step of a search is a load level of its own. An answer is unresolved where the samples allow another "
-        "one; 95 % intervals (Wilson) decide."
-    )
-    heads = ("Cell", "Repeat", "Search", "Found", "Steps")
-    return Section("Searches", (text,), tables=(Table("What was found", heads, rows),))
-
-
 def skipped_tables(run: Run) -> tuple[Table, ...]:
     """The load levels that were passed over because a lower one was lost; none when all were measured."""
     rows = tuple(
@@ -126,83 +101,3 @@ def skipped_tables(run: Run) -> tuple[Table, ...]:
 
 def _whose(run: Run, row: pd.Series[Any]) -> tuple[TableCell, TableCell]:
     return TableCell(str(run.cells["label"][row["cell_id"]])), TableCell(str(row["repeat"]), number=True)
-
-
-def reproduction_section(resolved: Resolved) -> Section:
-    """The commands that do it again: the whole sweep, and each load level on any endpoint."""
-    way = {"local": " --local"}.get(
-        resolved.deployer, " --simulate" * resolved.simulated + " --virtual" * resolved.virtual
-    )
-    rows = tuple(
-        (
-            TableCell(str(stage.get("label", f"level {point}"))),
-            TableCell(load_command(stage, resolved, seed=resolved.seed + point)),
-        )
-        for point, stage in enumerate(resolved.load)
-    )
-    texts = (
-        f"The whole sweep, from the config.yaml in this folder: harness sweep config.yaml{way}",
-        "One load level, against an endpoint that runs a cell's parameters; put its address for URL:",
-    )
-    return Section("To reproduce", texts, tables=(Table("Each load level", ("Level", "Command"), rows),))
-
-
-def load_command(stage: Mapping[str, Any], resolved: Resolved, *, seed: int) -> str:
-    """``harness load`` with this stage's arrivals and the sweep's workload; lengths it cannot say are left out."""
-    words = ["harness", "load", "URL", *_arrival_options(stage)]
-    for option, key in STAGE_OPTIONS.items():
-        if stage.get(key) is not None:
-            words += [option, f"{stage[key]:g}"]
-    words += ["--find", str(stage["find"])] if stage.get("find") else []
-    words += ["--slo", str(stage["slo"])] if stage.get("slo") else []
-    words += _workload_options(resolved.workload)
-    return shlex.join([*words, "--seed", str(seed)])
-
-
-STAGE_OPTIONS = {
-    "--duration": "duration_s",
-    "--requests": "requests",
-    "--warmup": "warmup_s",
-    "--max-in-flight": "max_in_flight",
-}
-
-
-def _arrival_options(stage: Mapping[str, Any]) -> list[str]:
-    if "concurrency" in stage:
-        return ["--concurrency", f"{stage['concurrency']}"]
-    if "start_req_s" in stage:
-        return ["--ramp", f"{stage['start_req_s']:g},{stage['end_req_s']:g}"]
-    if "rates_req_s" in stage:
-        return ["--steps", ",".join(f"{rate:g}" for rate in stage["rates_req_s"])]
-    if "stretch" in stage:
-        return ["--stretch", f"{stage['stretch']:g}"]
-    if "rate_req_s" not in stage:
-        return []
-    arrivals = str(stage.get("kind", "poisson-rate")).removesuffix("-rate")
-    words = ["--rate", f"{stage['rate_req_s']:g}", "--arrivals", arrivals]
-    return [*words, "--burstiness", f"{stage['burstiness']:g}"] if "burstiness" in stage else words
-
-
-def _workload_options(workload: Mapping[str, Any]) -> list[str]:
-    words = ["--prompts", "FILE"] if workload.get("items") else []
-    for option, key in (("--input-tokens", "input_tokens"), ("--output-tokens", "output_tokens")):
-        length = _length(workload.get(key, workload.get(key.replace("_", "-"))))
-        words += [option, length] if length else []
-    conversations = workload.get("conversations")
-    if conversations is not None:
-        words += ["--turns", _length(conversations["turns"]) or "all"]
-        pause = conversations["think_time_ms"]
-        if pause is not None and pause["kind"] == "fixed":
-            words += ["--think-time", f"{pause['tokens']}ms"]
-    words += ["--no-stream"] if workload.get("streamed") is False else []
-    return [
-        *words,
-        *(f"--{key}={workload[key]}" for key in ("api", "cache") if isinstance(workload.get(key), str)),
-    ]
-
-
-def _length(value: object) -> str | None:
-    try:
-        return text_of(lengths_from_json(value))
-    except UsageError:
-        return None

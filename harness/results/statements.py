@@ -1,8 +1,8 @@
-"""What a report says in sentences: the answers, what limits them, where everything came from. Pure."""
+"""What a report says in sentences: the answers, what limits them, what the figures mean. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,9 @@ import pandas as pd
 from harness.load.verdict import SUSPECT, VOID
 from harness.results.frame import Run
 from harness.results.rivals import rivals, told
-from harness.results.spending import Spent
-from harness.units import format_duration
+from harness.results.searching import search_answers
 
 OUTPUT = "output_throughput_tok_s"
-# A trace's times are no reading.
-LONGEST_LIST = 16
 
 
 def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
@@ -31,7 +28,7 @@ def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     if "meets_slo" in believed:
         yield from _within(run, believed[believed["meets_slo"].astype(bool)])
     yield f"Highest output throughput: {_named(_top(believed, OUTPUT))}."
-    yield from _found(run)
+    yield from search_answers(run)
 
 
 def _within(run: Run, within: pd.DataFrame) -> Iterable[str]:
@@ -49,17 +46,6 @@ def _within(run: Run, within: pd.DataFrame) -> Iterable[str]:
         )
         yield from told(rivals(run, priced, best, figure="cost_per_mtok"), best, unit=prices.currency)
     yield f"Most requests within the SLO ({run.resolved.slo}): {_named(_top(within, 'request_throughput_req_s'))}."
-
-
-def _found(run: Run) -> Iterable[str]:
-    """The best answer of each search for a rate; with several repeats a cell counts with its worst."""
-    rates = run.searches[run.searches["find"] == "rate"]
-    for name, found in rates.assign(worst=rates["best"].fillna(0.0)).groupby("search", sort=False):
-        cells = found.sort_values("worst").drop_duplicates("cell_id")
-        best = cells.iloc[-1]
-        which = f"{run.cells['label'][best['cell_id']]}, of {len(cells)} cells searched"
-        searched = f" ({name})" if rates["search"].nunique() > 1 else ""
-        yield f"Highest rate found within the SLO{searched}: {which}: {best['answer']}."
 
 
 def _top(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
@@ -107,72 +93,6 @@ def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:
         yield f"{cut} of {len(levels)} measured levels were cut short."
 
 
-def provenance(run: Run) -> Iterable[tuple[str, str]]:
-    """Where everything came from, as name and value."""
-    resolved, account = run.resolved, run.account
-    yield "Sweep", resolved.name
-    yield "Started", resolved.started_at + (" (virtual time)" if resolved.virtual else "")
-    if account.started_unix is not None and account.ended_unix is not None:
-        yield "Took", format_duration(account.ended_unix - account.started_unix)
-    yield "Deployed by", resolved.deployer + (" (SIMULATED)" if resolved.simulated else "")
-    if resolved.zone:
-        yield "Zone", resolved.zone
-    yield "Engine versions", ", ".join(dict.fromkeys(cell.engine_version for cell in resolved.cells))
-    yield "Models", ", ".join(dict.fromkeys(cell.model for cell in resolved.cells))
-    yield (
-        "Workload",
-        ", ".join(f"{key} {_plain(value)}" for key, value in resolved.workload.items() if value is not None),
-    )
-    yield (
-        "Load levels",
-        "; ".join(
-            ", ".join(f"{k} {_plain(v)}" for k, v in level.items() if v is not None)
-            for level in resolved.load
-        ),
-    )
-    yield "Repeats", str(resolved.repeats)
-    yield "Seed", str(resolved.seed)
-    if resolved.slo:
-        yield "SLO", resolved.slo
-    yield "Configuration", f"config.yaml, SHA-256 {resolved.config_sha256 or 'unknown'}"
-    yield "Requests", _request_count(run.points)
-    scaled = ", as it went here: a simulated cloud hurries its provisioning" if resolved.simulated else ""
-    total = account.spent(resolved.prices)
-    yield "Deployments took", f"{total.gpu_hours:.3g} GPU-hours{scaled}{_still(total)}"
-    if resolved.prices is not None:
-        known = (
-            "unknown: a price is missing"
-            if total.cost is None
-            else f"{total.cost:.2f} {resolved.prices.currency}"
-        )
-        yield "Deployments cost", known
-        yield "Prices", f"{resolved.prices.what}, {resolved.prices.currency}, {resolved.prices.as_of}"
-    yield "Tool", f"harness {resolved.tool_version}"
-
-
-def _still(total: Spent) -> str:
-    """What is not counted yet, if anything is."""
-    runs = ", ".join(paid.run_id for paid in total.open)
-    return f", and more while what may still be alive is there ({runs})" if runs else ""
-
-
-def _request_count(points: pd.DataFrame) -> str:
-    if points.empty:
-        return "none"
-    sent, failed, unfinished = (
-        int(points[f"requests_{name}"].sum()) for name in ("sent", "failed", "unfinished")
-    )
-    return f"{sent:,} sent, {failed:,} failed, {unfinished:,} unfinished at a window's end"
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Mapping):
-        return " ".join(f"{key}={_plain(item)}" for key, item in value.items() if item is not None)
-    if isinstance(value, list) and len(value) > LONGEST_LIST:
-        return f"[{len(value)} values]"
-    return str(value)
-
-
 DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("TTFT", "first token's arrival minus the sending of the request's last byte; connecting is not in it"),
     (
@@ -185,7 +105,7 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("Request throughput", "requests that finished well within the window, divided by its length"),
     ("Percentiles", "linear interpolation over successful requests; failures count in no latency"),
     (
-        "Faint figures",
+        "Faint figures, hollow marks",
         "a percentile p of fewer than 10/(1 − p) requests: p95 of under 200, p99 of under 1000",
     ),
     ("Pareto front", "levels that no other level beats on both axes; void levels are never on it"),

@@ -15,16 +15,17 @@ from harness.results.frame import Run
 # A percentile is read off the tail: below this many requests it is printed, but greyed.
 ENOUGH: Mapping[str, int] = {"p50": 20, "p90": 100, "p95": 200, "p99": 1000}
 MOST_NAMED = 4
+JUDGEMENTS = {"meets_slo": "Meets SLO", "verdict": "Verdict"}
 _NUMBER = re.compile(r"\d[\d.,]*")
 
 Column = tuple[str, str, float, int]  # head, column, factor, decimals
 CELL_COLUMNS: tuple[Column, ...] = (
+    ("Per 1M output tok", "cost_per_mtok", 1, 2),
     ("Output tok/s", "output_throughput_tok_s", 1, 0),
     ("per GPU", "output_throughput_tok_s_per_gpu", 1, 0),
     ("Req/s", "request_throughput_req_s", 1, 2),
     ("TTFT p95 (ms)", "ttft_p95_s", 1000, 0),
     ("TPOT p95 (ms)", "tpot_p95_s", 1000, 1),
-    ("Per 1M output tok", "cost_per_mtok", 1, 2),
 )
 LEVEL_COLUMNS: tuple[Column, ...] = (
     ("Requests", "requests_sent", 1, 0),
@@ -43,34 +44,64 @@ LEVEL_COLUMNS: tuple[Column, ...] = (
 )
 
 
-def outcome_table(run: Run, levels: pd.DataFrame) -> Table:
+def outcome_tables(run: Run, levels: pd.DataFrame) -> tuple[Table, ...]:
     """Every planned cell: the measured ones by the objective, at their best level; then the others, with why."""
-    best = {} if levels.empty else levels.drop_duplicates("cell_id").set_index("cell_id").T.to_dict("series")
+    best = (
+        {}
+        if levels.empty
+        else {str(row["cell_id"]): row for _, row in levels.drop_duplicates("cell_id").iterrows()}
+    )
+    others = [str(cell_id) for cell_id in run.cells.index if cell_id not in best]
+    tables = [_measured_table(run, levels, best)] if best else []
+    return (*tables, *([_unmeasured_table(run, others)] if others else []))
+
+
+def _measured_table(run: Run, levels: pd.DataFrame, best: Mapping[str, pd.Series[Any]]) -> Table:
+    """One row a cell at its best level. States and reasons are told where some repeat was not measured."""
     columns = _present(CELL_COLUMNS, levels)
     judged = [name for name in ("meets_slo", "verdict") if name in levels]
+    partly = any(_why(run, cell_id) or run.cells["state"][cell_id] != "measured" for cell_id in best)
     rows = []
-    for cell_id in [*best, *(cell_id for cell_id in run.cells.index if cell_id not in best)]:
-        level, cell = best.get(cell_id), run.cells.loc[cell_id]
-        row = [TableCell(str(cell["label"])), TableCell(_state(run, str(cell_id)))]
-        row.append(TableCell("" if level is None else str(level["load"])))
+    for cell_id, level in best.items():
+        ready = run.cells["time_to_ready_s"][cell_id]
+        row = [TableCell(str(run.cells["label"][cell_id])), TableCell(str(level["load"]))]
         row += [_figure(level, column) for column in columns]
-        row += [TableCell("" if level is None else _judgement(level, name)) for name in judged]
-        ready = cell["time_to_ready_s"]
+        row += [TableCell(_judgement(level, name)) for name in judged]
         row.append(TableCell("" if pd.isna(ready) else f"{ready:.0f}", number=True))
-        row.append(TableCell("" if pd.isna(cell["reason"]) else str(cell["reason"])))
+        row += [TableCell(_state(run, cell_id)), TableCell(_why(run, cell_id))] if partly else []
         rows.append(tuple(row))
-    heads = ("Cell", "State", "Best at", *(column[0] for column in columns))
-    heads += tuple({"meets_slo": "Meets SLO", "verdict": "Verdict"}[name] for name in judged)
+    heads = ("Cell", "Best at", *(column[0] for column in columns), *(JUDGEMENTS[name] for name in judged))
     tally = ", ".join(f"{count} {state}" for state, count in run.account.counts().items())
-    caption = f"All {len(rows)} cells, best first; runs: {tally or 'none'}"
-    return Table(caption, (*heads, "Ready (s)", "Why"), tuple(rows))
+    caption = f"{len(rows)} of {len(run.cells)} cells measured, best first; runs: {tally or 'none'}"
+    return Table(caption, (*heads, "Ready (s)", *(("State", "Why") if partly else ())), tuple(rows))
+
+
+def _unmeasured_table(run: Run, cells: list[str]) -> Table:
+    """The cells without a measured level, and why."""
+    rows = tuple(
+        (
+            TableCell(str(run.cells["label"][cell_id])),
+            TableCell(_state(run, cell_id)),
+            TableCell(_why(run, cell_id)),
+        )
+        for cell_id in cells
+    )
+    return Table(f"{len(rows)} of {len(run.cells)} cells not measured", ("Cell", "State", "Why"), rows)
 
 
 def _state(run: Run, cell_id: str) -> str:
-    """What its runs came to, counted where there are several repeats."""
+    """What its runs came to, counted where they came to several things."""
     counts = run.runs[run.runs["cell_id"] == cell_id]["state"].value_counts()
-    told = [f"{count} {state}" for state, count in counts.items()] if run.resolved.repeats > 1 else []
-    return ", ".join(told) or str(run.cells.loc[cell_id, "state"])
+    return ", ".join(f"{count} {state}" if len(counts) > 1 else str(state) for state, count in counts.items())
+
+
+def _why(run: Run, cell_id: str) -> str:
+    """The reason of a cell's first run that has one, and where its engine's log is."""
+    reasons = [each for each in run.account.runs if each.cell_id == cell_id and each.reason]
+    if not reasons:
+        return ""
+    first = reasons[0]
+    return f"{first.reason} (log: {first.log_file})" if first.log_file else str(first.reason)
 
 
 def _judgement(level: pd.Series[Any], name: str) -> str:
@@ -108,7 +139,7 @@ def levels_table(levels: pd.DataFrame) -> Table:
         for name, (_, level) in zip(names, levels.iterrows(), strict=True)
     )
     heads = ("Cell", "Load", *(column[0] for column in columns))
-    heads += tuple({"meets_slo": "Meets SLO", "verdict": "Verdict"}[name] for name in judged)
+    heads += tuple(JUDGEMENTS[name] for name in judged)
     return Table(f"All {len(rows)} measured load levels, best first", heads, rows, folded=True)
 
 
@@ -134,17 +165,18 @@ def doubt_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
     doubted = levels[levels["verdict"] != VALID] if "verdict" in levels else levels.head(0)
     if doubted.empty:
         return ()
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], dict[tuple[Any, ...], str]] = {}
     for _, level in doubted.iterrows():
         for reason in str(level["reasons"]).split("; "):
             kind = _NUMBER.sub("…", reason.partition(":")[0]).strip()
-            found.setdefault((str(level["verdict"]), kind), []).append(f"{level['label']} · {level['load']}")
+            levels_of_kind = found.setdefault((str(level["verdict"]), kind), {})
+            levels_of_kind[level["cell_id"], level["level"]] = f"{level['label']} · {level['load']}"
     by_reason = tuple(
         (
             TableCell(kind),
             TableCell(verdict),
             TableCell(str(len(names)), number=True),
-            TableCell(_some(names)),
+            TableCell(_some(list(names.values()))),
         )
         for (verdict, kind), names in sorted(found.items(), key=lambda item: -len(item[1]))
     )

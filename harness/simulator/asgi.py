@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from harness.simulator.completion_body import compact
-from harness.simulator.completion_request import Refused
+from harness.simulator.engine_refusal import Refused
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -46,12 +46,19 @@ async def refuse(send: Send, refusal: Refused) -> None:
         await answer(send, refusal.status, compact(refusal.body).encode(), JSON)
 
 
-async def answer(send: Send, status: int, body: bytes, content_type: bytes | None) -> None:
+async def answer(
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: bytes | None,
+    *,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> None:
     """Send a whole answer."""
-    headers = [(b"content-length", str(len(body)).encode())]
+    given = [(b"content-length", str(len(body)).encode()), *headers]
     if content_type is not None:
-        headers.append((b"content-type", content_type))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+        given.append((b"content-type", content_type))
+    await send({"type": "http.response.start", "status": status, "headers": given})
     await send({"type": "http.response.body", "body": body})
 
 

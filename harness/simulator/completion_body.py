@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.simulator.completion_request import Asked
-from harness.simulator.engine import Generation
+from harness.simulator.sequences import Generation
 
 DONE = b"data: [DONE]\n\n"
 
@@ -32,11 +32,9 @@ class AnswerWriter:
         created: int,
         model: str,
         cached_details: bool,
-        force_usage: bool = False,
     ) -> None:
         self._asked = asked
         self._details = cached_details
-        self._usage = asked.include_usage or force_usage
         self._prompt_tokens = [len(prompt) for prompt in asked.prompts]
         kind = "chat.completion.chunk" if asked.chat else "text_completion"
         head = {"id": identifier, "object": kind, "created": created, "model": model}
@@ -58,7 +56,7 @@ class AnswerWriter:
     @property
     def wants_usage_event(self) -> bool:
         """True when the stream ends with a usage event."""
-        return self._usage
+        return self._asked.include_usage
 
     def roles(self, choices: int) -> bytes:
         """The events before a chat's first token, one per choice."""

@@ -1,20 +1,21 @@
 """A simulated vLLM server: an ASGI application over one engine per replica.
 
-Routes, status codes, headers and bodies are those of vLLM 0.12.0 and 0.15.1 as recorded. The application is bare
-ASGI, because a framework's cost per event would show in what is measured against it.
+Routes, status codes, headers and bodies are those of vLLM 0.12.0 and 0.15.1 as recorded; what those have and this has
+not is answered with 501. The application is bare ASGI, because a framework's cost per event would show in what is
+measured against it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from harness.forecast.step import StepModel
 from harness.forecast.tables import link as link_of
+from harness.simulator.answering import send_answer
 from harness.simulator.asgi import (
     JSON,
     TEXT,
@@ -25,30 +26,23 @@ from harness.simulator.asgi import (
     header,
     read_body,
     refuse,
-    send_part,
 )
-from harness.simulator.completion_body import DONE, AnswerWriter, compact
-from harness.simulator.completion_request import Asked, Limits, Refused, read
-from harness.simulator.engine import Engine, Generation, Mailbox
+from harness.simulator.completion_body import AnswerWriter, compact
+from harness.simulator.completion_request import Asked, Limits, check_model, prompts_of, read, read_fields
+from harness.simulator.engine import Engine
+from harness.simulator.engine_refusal import Refused, not_simulated
 from harness.simulator.generation import plan_generations
 from harness.simulator.openmetrics import EngineMetrics, render
+from harness.simulator.routes import GUARDED, SIMULATED, Routes
+from harness.simulator.sequences import Mailbox
 from harness.simulator.startup import EndpointSpec, StartUp, plan_engine, start_up
 
 __all__ = ["EndpointSpec", "StartUp", "VllmEndpoint", "start_up"]
 
-EVENTS = b"text/event-stream; charset=utf-8"
 EXPOSITION = b"text/plain; version=1.0.0; charset=utf-8"
-_METHODS = {
-    "/v1/chat/completions": "POST",
-    "/v1/completions": "POST",
-    "/v1/models": "GET",
-    "/health": "GET",
-    "/ping": "GET",
-    "/version": "GET",
-    "/load": "GET",
-    "/metrics": "GET",
-    "/tokenize": "POST",
-}
+# What the page's other address, with a slash at its end, calls the same text.
+OLD_EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
+PREFLIGHT = (b"origin", b"access-control-request-method")
 
 
 class VllmEndpoint:
@@ -65,7 +59,7 @@ class VllmEndpoint:
                 StepModel(plan.model, plan.gpu, plan.settings, link=link),
                 settings,
                 blocks=plan.memory.blocks,
-                metrics=EngineMetrics(spec.engine_version),
+                metrics=EngineMetrics(spec.engine_version, max_model_len=plan.memory.max_model_len),
                 clock=clock,
             )
             for _ in range(max(1, spec.replicas) * plan.settings.data_parallel)
@@ -73,15 +67,23 @@ class VllmEndpoint:
         self._plan = plan
         self._block_size = settings.block_size
         names = _names(getattr(spec.arguments, "served_model_name", None)) or (spec.model,)
-        self._limits = Limits(spec.engine_version, names, plan.memory.max_model_len)
+        self._limits = Limits(
+            spec.engine_version,
+            names,
+            plan.memory.max_model_len,
+            force_usage=_on(spec, "enable_force_include_usage"),
+            parses_tools=_on(spec, "enable_auto_tool_choice"),
+            trusts_templates=_on(spec, "trust_request_chat_template"),
+        )
+        self._routes = Routes(spec.engine_version)
         self._created = int(time.time())
         self._rng = random.Random(f"{spec.seed}/endpoint")
         self._serial = 0
         self._in_flight = 0
         self._details = _on(spec, "enable_prompt_tokens_details")
-        self._force_usage = _on(spec, "enable_force_include_usage")
         self._tracks_load = _on(spec, "enable_server_load_tracking")
         self._logs_stats = not _on(spec, "disable_log_stats")
+        self._tells_request_ids = _on(spec, "enable_request_id_headers")
 
     async def start(self) -> None:
         """Let the engines tick."""
@@ -98,19 +100,36 @@ class VllmEndpoint:
         if scope["type"] != "http":
             return
         path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
-        method, wanted = scope["method"], _METHODS.get(path)
-        if method == "OPTIONS" and wanted:
+        if self._tells_request_ids:
+            send = _with_header(send, b"x-request-id", header(scope, b"x-request-id") or self._hex())
+        method, methods = scope["method"], self._routes.methods(path)
+        if method == "OPTIONS" and all(header(scope, name) for name in PREFLIGHT):
             await answer(send, 200, b"OK", TEXT)
-        elif path.startswith("/v1") and not self._is_authorized(scope):
+        elif path.startswith(GUARDED) and method != "OPTIONS" and not self._is_authorized(scope):
             await answer(send, 401, b'{"error":"Unauthorized"}', JSON)
-        elif wanted is None:
+        elif path in ("/metrics", "/metrics/"):
+            await answer(
+                send, 200, self._metrics().encode(), EXPOSITION if path == "/metrics" else OLD_EXPOSITION
+            )
+        elif methods is None and self._routes.methods(path.removesuffix("/")) is not None:
+            await self._redirect(scope, send)
+        elif methods is None:
             await answer(send, 404, b'{"detail":"Not Found"}', JSON)
-        elif method != wanted and not (path == "/ping" and method == "POST"):
-            await answer(send, 405, b'{"detail":"Method Not Allowed"}', JSON)
+        elif method not in methods:
+            allowed = [(b"allow", ", ".join(methods).encode())]
+            await answer(send, 405, b'{"detail":"Method Not Allowed"}', JSON, headers=allowed)
+        elif path not in SIMULATED:
+            await refuse(send, not_simulated(f"route {path}"))
         elif method == "GET" or path == "/ping":
             await self._get(path, send)
         else:
             await self._post(path, scope, receive, send)
+
+    async def _redirect(self, scope: Scope, send: Send) -> None:
+        """To the same address without the slash at its end."""
+        host = header(scope, b"host")
+        location = f"{scope.get('scheme', 'http')}://{host}{str(scope['path']).removesuffix('/')}"
+        await answer(send, 307, b"", None, headers=[(b"location", location.encode())])
 
     def _is_authorized(self, scope: Scope) -> bool:
         given = header(scope, b"authorization")
@@ -125,8 +144,6 @@ class VllmEndpoint:
         elif path == "/load":
             load = self._in_flight if self._tracks_load else 0
             await answer(send, 200, compact({"server_load": load}).encode(), JSON)
-        elif path == "/metrics":
-            await answer(send, 200, self._metrics().encode(), EXPOSITION)
         else:
             await answer(send, 200, b"", None)
 
@@ -176,9 +193,8 @@ class VllmEndpoint:
         except Refused as refusal:
             await refuse(send, refusal)
             return
-        identifier = (
-            f"{'chatcmpl' if chat else 'cmpl'}-{header(scope, b'x-request-id') or self._identifier()}"
-        )
+        given = header(scope, b"x-request-id") or asked.request_id
+        identifier = f"{'chatcmpl' if chat else 'cmpl'}-{given or self._identifier()}"
         self._in_flight += 1
         try:
             await self._complete(asked, identifier, receive, send)
@@ -187,12 +203,17 @@ class VllmEndpoint:
 
     async def _tokenize(self, raw: bytes, scope: Scope, send: Send) -> None:
         try:
-            chat = b'"messages"' in raw
-            body = read(raw, chat=chat, content_type=header(scope, b"content-type"), limits=self._limits)
+            body = read_fields(
+                raw,
+                chat=b'"messages"' in raw,
+                content_type=header(scope, b"content-type"),
+                limits=self._limits,
+            )
+            check_model(body.model, self._limits)
+            ids = prompts_of(body, self._limits)[0]
         except Refused as refusal:
             await refuse(send, refusal)
             return
-        ids = body.prompts[0]
         found = {
             "count": len(ids), "max_model_len": self._limits.max_model_len, "tokens": list(ids), "token_strs": None,
         }  # fmt: skip
@@ -211,66 +232,27 @@ class VllmEndpoint:
             created=int(time.time()),
             model=self._limits.model_names[0],
             cached_details=self._details,
-            force_usage=self._force_usage,
         )
-        for generation in generations:
-            engine.submit(generation)
-        consumer = asyncio.current_task()
-        watcher = asyncio.get_running_loop().create_task(_watch(receive, consumer))
-        try:
-            if asked.stream:
-                await _stream(writer, asked, generations, mailbox, send)
-            else:
-                while not all(generation.finished for generation in generations):
-                    await mailbox.wait()
-                await answer(send, 200, writer.document(generations), JSON)
-        except asyncio.CancelledError:
-            # The watcher cancels this task when the client goes away; anyone else's wish has to be obeyed.
-            if consumer is None or not watcher.done() or watcher.cancelled():
-                raise
-            consumer.uncancel()
-        finally:
-            watcher.cancel()
-            for generation in generations:
-                engine.abort(generation)
+        await send_answer(
+            writer, asked, generations, engine=engine, mailbox=mailbox, receive=receive, send=send
+        )
 
     def _identifier(self) -> str:
-        return uuid.UUID(int=self._rng.getrandbits(128)).hex[:16]
+        return self._hex()[:16]
+
+    def _hex(self) -> str:
+        return uuid.UUID(int=self._rng.getrandbits(128)).hex
 
 
-async def _stream(
-    writer: AnswerWriter, asked: Asked, generations: list[Generation], mailbox: Mailbox, send: Send
-) -> None:
-    """Events as tokens come; several tokens that came since the last look share one."""
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", EVENTS)]})
-    shown = [0] * len(generations)
-    opened = not asked.chat
-    open_choices = len(generations)
-    while open_choices:
-        await mailbox.wait()
-        for index, generation in enumerate(generations):
-            first, last = shown[index], generation.available
-            if last == first:
-                continue
-            if not opened:
-                opened = True
-                await send_part(send, writer.roles(len(generations)))
-            shown[index] = last
-            await send_part(send, writer.tokens(index, generation, first, last))
-            if last == generation.length:
-                open_choices -= 1
-    ending = writer.usage_event(generations) if writer.wants_usage_event else b""
-    await send({"type": "http.response.body", "body": ending + DONE, "more_body": False})
+def _with_header(send: Send, name: bytes, value: str) -> Send:
+    """``send`` with one more header on every answer."""
 
+    async def with_header(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (name, value.encode("latin-1"))]
+        await send(message)
 
-async def _watch(receive: Receive, consumer: asyncio.Task[Any] | None) -> None:
-    """Cancels the consumer when the client goes away."""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            break
-    if consumer is not None and not consumer.done():
-        consumer.cancel()
+    return with_header
 
 
 def _names(value: object) -> tuple[str, ...]:

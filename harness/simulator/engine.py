@@ -12,98 +12,19 @@ import contextlib
 import heapq
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from harness.forecast.scheduler import Scheduler
-from harness.forecast.sequence import Iteration, Request
+from harness.forecast.sequence import Iteration
 from harness.forecast.settings import ResolvedSettings
 from harness.forecast.step import StepModel
 from harness.forecast.virtual import FRONT_END_S, FRONT_END_S_PER_TOKEN
 from harness.simulator.openmetrics import EngineMetrics, Gauges
+from harness.simulator.sequences import Generation, Truth
 
 GIVE_UP_BEHIND_S = 2.0
 STUCK_S = 0.05
 KEPT_TRUTHS = 200_000
-
-
-class Mailbox:
-    """Wakes one consumer; several wakes before it looks are one."""
-
-    __slots__ = ("_signalled", "_waiter")
-
-    def __init__(self) -> None:
-        self._waiter: asyncio.Future[None] | None = None
-        self._signalled = False
-
-    def wake(self) -> None:
-        """Let the consumer look again."""
-        self._signalled = True
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    async def wait(self) -> None:
-        """Return when there was a wake since the last return."""
-        if not self._signalled:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        self._signalled = False
-
-
-class Generation:
-    """One sequence being generated. ``available`` tokens may be shown; ``finished`` says there will be no more.
-
-    ``length`` is how many tokens it will have. The instants are the engine's clock: queued, admitted, first token.
-    """
-
-    __slots__ = (
-        "admitted_s", "asked_tokens", "available", "ended_s", "finish_reason", "finished", "first_s", "ids", "length",
-        "mailbox", "queued_s", "request", "stop_reason", "texts",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        *,
-        prompt_tokens: int,
-        texts: list[str],
-        ids: list[int],
-        finish_reason: str,
-        stop_reason: str | None,
-        asked_tokens: int,
-        mailbox: Mailbox,
-        hashes: Sequence[Hashable] = (),
-    ) -> None:
-        self.texts = texts
-        self.ids = ids
-        self.length = len(ids)
-        self.finish_reason = finish_reason
-        self.stop_reason = stop_reason
-        self.asked_tokens = asked_tokens
-        self.mailbox = mailbox
-        self.available = 0
-        self.finished = False
-        self.queued_s = 0.0
-        self.admitted_s = 0.0
-        self.first_s = 0.0
-        self.ended_s = 0.0
-        self.request = Request(prompt_tokens, len(ids), hashes=hashes, payload=self)
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What the engine knows of a request that ended: instants on its clock, and counts."""
-
-    queued_s: float
-    first_s: float
-    ended_s: float
-    prompt_tokens: int
-    output_tokens: int
-    preemptions: int
-    aborted: bool
 
 
 class Engine:
@@ -157,7 +78,7 @@ class Engine:
         self.scheduler.abort(generation.request)
         generation.finished = True
         generation.ended_s = self._clock()
-        self.metrics.finished["abort"] += 1
+        # The engine's own count of requests by their end leaves these out.
         self._keep(generation, aborted=True)
 
     async def start(self) -> None:
@@ -260,16 +181,17 @@ class Engine:
 
     def _count(self, iteration: Iteration, now: float) -> None:
         metrics, scheduler = self.metrics, self.scheduler
-        metrics.observe("iteration_tokens_total", iteration.batch.tokens)
         counters = metrics.counters
         counters["num_preemptions"] = scheduler.preemptions
         counters["prefix_cache_queries"] = scheduler.queried_tokens
         counters["prefix_cache_hits"] = scheduler.hit_tokens
-        for request in iteration.first:
-            if request.generated == 1:
-                counters["prompt_tokens"] += request.prompt_tokens
+        # A prompt counts with its first token, however many steps it took.
+        prompted = sum(request.prompt_tokens for request in iteration.first if request.generated == 1)
         decoded = iteration.batch.decodes
-        counters["generation_tokens"] += decoded * iteration.gained + len(iteration.first)
+        generated = decoded * iteration.gained + len(iteration.first)
+        counters["prompt_tokens"] += prompted
+        counters["generation_tokens"] += generated
+        metrics.observe("iteration_tokens_total", prompted + generated)
         if decoded:
             metrics.observe("inter_token_latency_seconds", now - self._last_emit_s, decoded)
 
@@ -281,8 +203,6 @@ class Engine:
             "request_prompt_tokens": request.prompt_tokens,
             "request_generation_tokens": generation.length,
             "request_params_max_tokens": generation.asked_tokens,
-            "request_max_num_generation_tokens": generation.asked_tokens,
-            "request_params_n": 1,
             "e2e_request_latency_seconds": generation.ended_s - generation.queued_s,
             "request_queue_time_seconds": max(0.0, generation.admitted_s - generation.queued_s),
             "request_inference_time_seconds": running,
@@ -292,6 +212,10 @@ class Engine:
         }
         for name, value in observed.items():
             metrics.observe(name, value)
-        if generation.length > 1:
-            each = (generation.ended_s - generation.first_s) / (generation.length - 1)
-            metrics.observe("request_time_per_output_token_seconds", each)
+        each = (generation.ended_s - generation.first_s) / max(1, generation.length - 1)
+        metrics.observe("request_time_per_output_token_seconds", each if generation.length > 1 else 0.0)
+        choices = generation.choices
+        choices.end(generation.length)
+        if not choices.left:
+            metrics.observe("request_params_n", choices.number)
+            metrics.observe("request_max_num_generation_tokens", choices.longest)

@@ -209,8 +209,8 @@ class _Replica:
             if self._coming and scheduler.admits_arrivals:
                 horizon_s = min(horizon_s, self._coming[0][0])
             steps, seconds = self._steps.decode_run(
-                decodes=scheduler.decodes,
-                context=scheduler.decode_context,
+                decodes=scheduler.decoding.count,
+                context=scheduler.decoding.context,
                 limit=limit,
                 horizon_s=horizon_s - self._now_s,
             )

@@ -30,7 +30,7 @@ class Gate:
         if not path.startswith(PREFIX):
             await self._control(scope, receive, send)
             return
-        deployment_id, _, rest = path[len(PREFIX) :].partition("/")
+        deployment_id = path[len(PREFIX) :].partition("/")[0]
         record = self._cloud.deployments.get(deployment_id)
         if record is None:
             await _answer(send, 404, {"error": "no such deployment"})
@@ -48,9 +48,7 @@ class Gate:
             return
         if rule is not None:
             send = FaultyStream(rule, send=send, scope=scope, clock=self._cloud.clock)
-        inner = dict(scope)
-        inner["path"] = f"/{rest}"
-        inner["raw_path"] = inner["path"].encode()
+        inner = {**scope, "root_path": f"{PREFIX}{deployment_id}"}
         await record.endpoint.app(inner, receive, send)
 
     def _draw(self, record: DeploymentRecord) -> Rule | None:

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 from harness.simulator import tokens
 from harness.simulator.completion_request import Asked
-from harness.simulator.engine import Generation, Mailbox
+from harness.simulator.sequences import Choices, Generation, Mailbox
 
 
 def plan_generations(
@@ -15,14 +15,21 @@ def plan_generations(
     """One generation per prompt and choice, prompts first. ``block_size`` None: nothing is cached."""
     made = []
     for index, prompt in enumerate(asked.prompts):
+        choices = Choices(asked.n)
         for choice in range(asked.n):
             own = f"{seed if asked.seed is None else asked.seed}/{index}/{choice}"
-            made.append(_generation(asked, prompt, mailbox, seed=own, block_size=block_size))
+            made.append(_generation(asked, prompt, mailbox, seed=own, block_size=block_size, choices=choices))
     return made
 
 
 def _generation(
-    asked: Asked, prompt: tuple[int, ...], mailbox: Mailbox, *, seed: str, block_size: int | None
+    asked: Asked,
+    prompt: tuple[int, ...],
+    mailbox: Mailbox,
+    *,
+    seed: str,
+    block_size: int | None,
+    choices: Choices,
 ) -> Generation:
     length, reason, stopped_by = asked.max_tokens, "length", None
     if not asked.ignore_eos:
@@ -48,16 +55,21 @@ def _generation(
         asked_tokens=asked.max_tokens,
         mailbox=mailbox,
         hashes=hashes,
+        choices=choices,
     )
 
 
 def _cut(texts: list[str], stop: str, *, least: int) -> list[str] | None:
-    """The texts up to where ``stop`` first appears, without it; None when it does not."""
+    """The texts up to where ``stop`` first appears after the first ``least`` of them, without it; None when not."""
     whole = ""
+    begin = 0
     for count, text in enumerate(texts, start=1):
         whole += text
-        found = whole.find(stop)
-        if found >= 0 and count >= least:
+        if count <= least:
+            begin = len(whole)
+            continue
+        found = whole.find(stop, begin)
+        if found >= 0:
             kept = list(texts[:count])
             spare = len(whole) - found
             for index in range(count - 1, -1, -1):

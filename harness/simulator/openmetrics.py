@@ -1,4 +1,8 @@
-"""The ``/metrics`` page of a simulated engine, under the names vLLM 0.12 and 0.15 give them. Pure."""
+"""The ``/metrics`` page of a simulated engine, under the names vLLM 0.12 and 0.15 give them. Pure.
+
+Only vLLM's own families are there, with the labels, buckets and meaning they have in those versions; not those of the
+process, the interpreter and the HTTP server, nor those that only some arguments bring.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from dataclasses import dataclass, field
 
 from harness.forecast.settings import version_tuple
 
-TOKEN_COUNTS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0, 20000.0,
-                50000.0, 100000.0)  # fmt: skip
+# Buckets that end at the largest 1, 2 or 5 times a power of ten within max_model_len.
+TOKEN_COUNTS: tuple[float, ...] = ()
 ITERATION_TOKENS = (1.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0)
 CHOICES = (1.0, 2.0, 5.0, 10.0, 20.0)
 FIRST_TOKEN_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0,
@@ -42,6 +46,10 @@ FINISH_REASONS = ("stop", "length", "abort", "error")
 _COUNTERS = {
     "prefix_cache_queries": "Prefix cache queries, in tokens.",
     "prefix_cache_hits": "Prefix cache hits, in tokens.",
+    "external_prefix_cache_queries": "Prefix cache queries to other instances, in tokens.",
+    "external_prefix_cache_hits": "Prefix cache hits in other instances, in tokens.",
+    "mm_cache_queries": "Multi-modal cache queries, in items.",
+    "mm_cache_hits": "Multi-modal cache hits, in items.",
     "num_preemptions": "Preemptions so far.",
     "prompt_tokens": "Prompt tokens processed.",
     "generation_tokens": "Tokens generated.",
@@ -50,7 +58,7 @@ _HISTOGRAMS: dict[str, tuple[tuple[float, ...], str]] = {
     "request_prompt_tokens": (TOKEN_COUNTS, "Prompt tokens of a request."),
     "request_generation_tokens": (TOKEN_COUNTS, "Generated tokens of a request."),
     "iteration_tokens_total": (ITERATION_TOKENS, "Tokens of an engine step."),
-    "request_max_num_generation_tokens": (TOKEN_COUNTS, "Most tokens a request asked for."),
+    "request_max_num_generation_tokens": (TOKEN_COUNTS, "Most tokens of a request's choices."),
     "request_params_n": (CHOICES, "The n of a request."),
     "request_params_max_tokens": (TOKEN_COUNTS, "The max_tokens of a request."),
     "time_to_first_token_seconds": (FIRST_TOKEN_S, "Time to first token."),
@@ -65,6 +73,25 @@ _HISTOGRAMS: dict[str, tuple[tuple[float, ...], str]] = {
 _SINCE_0_13 = {
     "request_prefill_kv_computed_tokens": (TOKEN_COUNTS, "Prompt tokens computed, not found cached.")
 }
+
+
+# What the engine's cache configuration is described by, and what stands there unless the engine says otherwise.
+_CACHE_CONFIG = {
+    "block_size": "16", "cache_dtype": "auto", "calculate_kv_scales": "False", "cpu_kvcache_space_bytes": "None",
+    "cpu_offload_gb": "0.0", "enable_prefix_caching": "True", "gpu_memory_utilization": "0.9",
+    "is_attention_free": "False", "kv_cache_memory_bytes": "None", "kv_offloading_backend": "native",
+    "kv_offloading_size": "None", "kv_sharing_fast_prefill": "False", "mamba_block_size": "None",
+    "mamba_cache_dtype": "auto", "mamba_page_size_padded": "None", "mamba_ssm_cache_dtype": "auto",
+    "num_cpu_blocks": "None", "num_gpu_blocks": "None", "num_gpu_blocks_override": "None",
+    "prefix_caching_hash_algo": "sha256", "sliding_window": "None", "swap_space": "4.0",
+}  # fmt: skip
+_CACHE_CONFIG_SINCE_0_13 = {"mamba_cache_mode": "none"}
+
+
+def _token_counts(max_model_len: int) -> tuple[float, ...]:
+    digits = range(len(str(max_model_len)))
+    steps = (float(step * 10**power) for power in digits for step in (1, 2, 5))
+    return tuple(step for step in steps if step <= max_model_len)
 
 
 @dataclass(slots=True)
@@ -89,12 +116,14 @@ class Histogram:
 class EngineMetrics:
     """Counters and histograms of one engine. Gauges are read from the engine when the page is made."""
 
-    def __init__(self, engine_version: str) -> None:
-        named = dict(_HISTOGRAMS)
+    def __init__(self, engine_version: str, *, max_model_len: int) -> None:
+        named, self.cache_config = dict(_HISTOGRAMS), dict(_CACHE_CONFIG)
         if version_tuple(engine_version) >= (0, 13):
             named |= _SINCE_0_13
+            self.cache_config |= _CACHE_CONFIG_SINCE_0_13
+        counts = _token_counts(max_model_len)
         self.counters = dict.fromkeys(_COUNTERS, 0)
-        self.histograms = {name: Histogram(bounds) for name, (bounds, _) in named.items()}
+        self.histograms = {name: Histogram(bounds or counts) for name, (bounds, _) in named.items()}
         self.finished = dict.fromkeys(FINISH_REASONS, 0)
 
     def observe(self, name: str, value: float, times: int = 1) -> None:
@@ -120,7 +149,7 @@ def render(
     created_unix: float,
     cache_config: Mapping[str, object],
 ) -> str:
-    """The page for all engines of one server, each under its own ``engine`` label."""
+    """The page for all engines of one server, each under its own label; ``cache_config`` is what is known of it."""
     labels = [f'engine="{index}",model_name="{model_name}"' for index in range(len(engines))]
     lines = list(_gauges(engines, labels))
     for name, help_text in _COUNTERS.items():
@@ -137,10 +166,19 @@ def render(
             f'vllm:request_success_total{{{engine},finished_reason="{reason}",{model}}} {float(count)}'
             for reason, count in metrics.finished.items()
         ]
+    lines += _family("request_success_created", "When this was first counted.", "gauge")
+    for label in labels:
+        engine, model = label.split(",", 1)
+        lines += [
+            f'vllm:request_success_created{{{engine},finished_reason="{reason}",{model}}} {created_unix!r}'
+            for reason in FINISH_REASONS
+        ]
     lines += _histograms(engines, labels, created_unix)
     lines += _family("cache_config_info", "Cache configuration.", "gauge")
-    shown = ",".join(f'{key}="{value}"' for key, value in sorted(cache_config.items()))
-    lines += [f'vllm:cache_config_info{{{shown},engine="{index}"}} 1.0' for index in range(len(engines))]
+    for index, (metrics, _) in enumerate(engines):
+        told = {**metrics.cache_config, **cache_config, "engine": index}
+        shown = ",".join(f'{key}="{value}"' for key, value in sorted(told.items()))
+        lines.append(f"vllm:cache_config_info{{{shown}}} 1.0")
     return "\n".join(lines) + "\n"
 
 

@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from harness.forecast.cell import Forecast, LevelForecast
+from harness.forecast.cell import Forecast
+from harness.forecast.level import LevelForecast
 from harness.forecast.load import Arrivals
 from harness.forecast.settings import ResolvedSettings
 from harness.plan.cells import Cell

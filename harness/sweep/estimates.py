@@ -17,9 +17,9 @@ from harness.plan.config import SweepConfig
 from harness.results.prices import PriceTable
 from harness.sweep.budget import PriceOf, RunEstimate, estimate_run
 from harness.sweep.deployers import Run
+from harness.sweep.grouping import group_runs
 from harness.sweep.loads import lengths, load_seconds
 from harness.sweep.pacing import idle_s
-from harness.sweep.runner import group_runs
 from harness.sweep.starts import Starts
 
 # Guesses for the plan before anything was measured: a cold start of an 8B model, a deletion, the way down to zero.

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.forecast.calibration import Calibration, Calibrations, constants_of
 from harness.forecast.cell import Forecast, forecast_cell
+from harness.forecast.known import KnownLevels
 from harness.forecast.load import Arrivals, Load
 from harness.forecast.memory import largest_max_model_len, largest_max_num_seqs
 from harness.load.lengths import mean_length
@@ -80,6 +81,7 @@ def forecast_cells(
     if reason is not None:
         return {cell.id: CellForecast(None, reason) for cell in cells}
     loads = [load for level in config.load if (load := load_of(level, config)) is not None]
+    known = KnownLevels()
     return {
         cell.id: forecast(
             cell,
@@ -87,6 +89,7 @@ def forecast_cells(
             models.get(cell.model),
             seed=config.workload.seed,
             calibration=calibrations.of(cell.gpu_type, cell.engine_version),
+            known=known,
         )
         for cell in cells
     }
@@ -99,8 +102,9 @@ def forecast(
     *,
     seed: int,
     calibration: Calibration | None = None,
+    known: KnownLevels | None = None,
 ) -> CellForecast:
-    """One cell at the given loads."""
+    """One cell at the given loads; ``known`` are the levels of cells before it."""
     engine = engine_of(cell, model_config)
     if isinstance(engine, UnknownEngine):
         return CellForecast(None, engine.reason)
@@ -112,6 +116,7 @@ def forecast(
         replicas=cell.replicas,
         loads=loads,
         seed=seed,
+        known=known,
         **constants_of(calibration, engine.settings),
     )
     if found.failure is not None:

@@ -121,6 +121,7 @@ def workload(config: WorkloadConfig) -> Workload:
         items=() if prompts is None else prompts.items,
         in_order=prompts is not None and prompts.times_s is not None,
         conversations=conversations(config),
+        tokenizer=config.tokenizer,
         extra=config.extra,
     )
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.capacity.forecasted import keeping_up, miss, reached_s
-from harness.forecast.cell import Forecast, LevelForecast
+from harness.forecast.cell import Forecast
+from harness.forecast.level import LevelForecast
 from harness.load.slo import Slo
 from harness.plan.cells import Cell
 from harness.plan.pruning import PruneRule

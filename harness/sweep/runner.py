@@ -27,11 +27,13 @@ from harness.results.journal import JournalError
 from harness.sweep.classify import classify_error
 from harness.sweep.deployers import Ready, Run
 from harness.sweep.failures import NO_CAPACITY
+from harness.sweep.grouping import group_runs
 from harness.sweep.interrupts import Interrupts, StopRequested
 from harness.sweep.lifecycle import Lifecycle
+from harness.sweep.outcome import SweepOutcome, may_be_running
 from harness.sweep.pacing import Pacing
 from harness.sweep.pool import GpuPool
-from harness.sweep.states import Action, Ledger, Life, Result, leftovers, next_action
+from harness.sweep.states import Action, Life, leftovers, next_action
 from harness.sweep.turns import Turns
 
 Measure = Callable[[Run, Ready], Awaitable[None]]
@@ -50,28 +52,6 @@ class Limits:
     parallel_measurements: int = 1
     family_gpus: Mapping[str, int] = field(default_factory=dict)
     reuse: bool = False
-
-
-@dataclass(slots=True)
-class SweepOutcome:
-    """How a sweep ended: the ledgers by run id, what may still be alive, and what ended it early, if anything.
-
-    ``unfound`` are the names of creates without an answer that were not to be found, however often looked for.
-    """
-
-    ledgers: Mapping[str, Ledger]
-    left_running: Sequence[Ledger] = field(default_factory=tuple)
-    interrupted_by: str | None = None
-    ended_by: HarnessError | None = None
-    unfound: Sequence[str] = ()
-
-    @property
-    def exit_code(self) -> int:
-        """0 all measured or refused as planned, 1 a run failed, 3 could not finish or something may be alive."""
-        if self.left_running or self.interrupted_by or self.ended_by:
-            return 3
-        failed = any(ledger.result is Result.FAILED for ledger in self.ledgers.values())
-        return 1 if failed else 0
 
 
 class SweepRunner:
@@ -298,43 +278,9 @@ class SweepRunner:
                 self._lifecycle.note(run_id, "engine-log", file=file)
 
 
-def group_runs(runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs that can share a deployment (same GPUs, same model) together, in the order of fewest changes.
-
-    Within a repeat the replicas change last (scaling is a call of its own), then the version; every other repeat
-    goes backwards, so that two repeats meet at the same cell.
-    """
-    groups: dict[tuple[str, int, str], list[Run]] = {}
-    for run in runs:
-        groups.setdefault((run.cell.gpu_type, run.cell.gpu_count, run.cell.model), []).append(run)
-    ordered = []
-    for group in groups.values():
-        by_repeat: dict[int, list[Run]] = {}
-        for run in sorted(
-            group, key=lambda run: (run.cell.replicas, run.cell.engine_version, run.cell.parameters)
-        ):
-            by_repeat.setdefault(run.repeat, []).append(run)
-        ordered.append(
-            [run for repeat in sorted(by_repeat) for run in by_repeat[repeat][:: -1 if repeat % 2 else 1]]
-        )
-    return ordered
-
-
 async def _wait_all(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.wait(tasks)
 
 
 async def _wait_for(event: asyncio.Event) -> None:
     await event.wait()
-
-
-def may_be_running(left: Sequence[Ledger]) -> str:
-    """Every deployment that may still be alive, and what to do about it."""
-    named = ", ".join(f"{ledger.name} ({ledger.deployment_id or 'id unknown'})" for ledger in left)
-    return f"may still be running and cost money: {named}; run: harness cleanup"
-
-
-def require_nothing_left(outcome: SweepOutcome) -> None:
-    """Raise LeftRunningError naming every deployment that may still be alive."""
-    if outcome.left_running:
-        raise LeftRunningError(may_be_running(outcome.left_running))

@@ -17,7 +17,9 @@ from unittest import mock
 import numpy as np
 
 from harness.capacity.forecasted import reached_s
-from harness.forecast.cell import Forecast, LevelForecast, forecast_cell
+from harness.forecast.cell import Forecast, forecast_cell
+from harness.forecast.known import KnownLevels
+from harness.forecast.level import LevelForecast
 from harness.forecast.load import Arrivals, Load
 from harness.forecast.step import Constants
 from harness.load.slo import Slo
@@ -60,6 +62,7 @@ def make_cells(counts: Sequence[int], sequences: Sequence[int], tokens: Sequence
 def forecasts(cells: Sequence[Cell], constants: dict[str, Constants]) -> dict[str, CellForecast]:
     """The forecast of every cell by the constants of its family; the shipped ones where it has none."""
     found: dict[str, CellForecast] = {}
+    known = KnownLevels()
     for cell in cells:
         engine = engine_of(cell)
         assert isinstance(engine, CellEngine)
@@ -70,6 +73,7 @@ def forecasts(cells: Sequence[Cell], constants: dict[str, Constants]) -> dict[st
             gpu_count=cell.gpu_count,
             loads=LOADS,
             constants=constants.get(cell.gpu_type),
+            known=known,
         )
         found[cell.id] = CellForecast(forecast if forecast.starts else None)
     return found

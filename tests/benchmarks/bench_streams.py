@@ -53,7 +53,7 @@ def _endpoint() -> VllmEndpoint:
     endpoint = VllmEndpoint(_spec())
     plan = plan_engine(_spec())
     settings = plan.settings.resolve(plan.model, plan.gpu)
-    metrics = EngineMetrics("0.12.0")
+    metrics = EngineMetrics("0.12.0", max_model_len=2048)
     endpoint.engines = [Engine(_EvenSteps(), settings, blocks=plan.memory.blocks, metrics=metrics)]
     return endpoint
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,12 @@ def test_a_plan_forecasts_the_calibrated_family_by_its_own_constants(sweep: Path
     slower = fitted[mine]["levels"][0]["tpot_ms"] / shipped[mine]["levels"][0]["tpot_ms"]
     assert slower == pytest.approx(2.0, rel=0.1)
     text = run("plan", str(sweep), "--calibration", str(constants)).output
-    assert "(±12%, calibrated on autumn (SIMULATED), 2026-10-01, bound by bandwidth)" in text
-    assert "(±25%, bound by" in text
+    assert "\n±12%: calibrated on autumn (SIMULATED), 2026-10-01\n" in text
+    [calibrated], [plain] = (
+        [line for line in text.splitlines() if line.startswith(cell)] for cell in (mine, other)
+    )
+    assert re.search(r" ±12% +bandwidth ", calibrated)
+    assert " ±25% " in plain
 
 
 def test_pruning_goes_by_them(sweep: Path, constants: Path) -> None:

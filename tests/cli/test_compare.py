@@ -16,8 +16,8 @@ from harness.results.resolved import Resolved
 from harness.results.store import RunFolder, write_records
 
 
-def build(path: Path, *, ttft_s: float) -> Path:
-    """One cell, two repeats of 60 requests; TTFT is ``ttft_s`` and 1 % more in the second."""
+def build(path: Path, *, ttft_s: float, second: float = 1.01) -> Path:
+    """One cell, two repeats of 60 requests; TTFT is ``ttft_s``, and ``second`` times that in the second."""
     cell = Cell("gpua5000", 1, 1, "0.15.1", "m", ())
     resolved = Resolved(
         name=path.name,
@@ -30,7 +30,7 @@ def build(path: Path, *, ttft_s: float) -> Path:
     folder, journal = RunFolder.create(path, config=b"", resolved=resolved)
     client = ClientStats("kernel", 1.0, 0.1, 0.0, 10, 10, 0.0, 1)
     for repeat in range(2):
-        first = ttft_s * (1 + 0.01 * repeat)
+        first = ttft_s * (second if repeat else 1.0)
         records = [
             RequestRecord(
                 index=i, scheduled_s=i / 10, sent_s=i / 10, first_token_s=i / 10 + first, last_token_s=i / 10 + 1,
@@ -72,6 +72,23 @@ def test_a_bar_that_holds_ends_with_zero(pair: tuple[str, str]) -> None:
     result = run(*pair, "--fail-if", "ttft_p50 > +25%", "--fail-if", "output_throughput < -5%")
     assert result.exit_code == 0
     assert result.stdout.count("held:") == 2
+
+
+def test_a_change_that_is_not_distinguished_misses_a_bar_only_when_strict(
+    pair: tuple[str, str], tmp_path: Path
+) -> None:
+    """The first repeats are alike, the second rises by 40 %: on average 18 %, and two pairs say next to nothing."""
+    before, after = pair[0], str(build(tmp_path / "unsure", ttft_s=0.10, second=1.01 * 1.4))
+    bar, junit = ("--fail-if", "ttft_p50 > +5%"), tmp_path / "out.xml"
+    lenient = run(before, after, *bar)
+    assert lenient.exit_code == 0
+    assert "inconclusive: ttft_p50 > +5%" in lenient.stdout
+    assert "(+18.3 %)" in lenient.stdout  # the square root of 1.4
+    strict = run(before, after, *bar, "--strict", "--junit", str(junit))
+    assert strict.exit_code == 1
+    failure = ET.parse(junit).getroot().find("testcase/failure")
+    assert failure is not None
+    assert "not distinguished" in str(failure.get("message"))
 
 
 def test_json_has_each_change_with_its_interval(pair: tuple[str, str]) -> None:

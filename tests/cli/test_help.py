@@ -8,6 +8,7 @@ import sys
 from harness.cli import load
 from harness.cli.main import COMMANDS
 from harness.load.request import PATHS
+from harness.load.search import MOST_STEPS
 from harness.load.workload import CACHE_MODES
 
 HEAVY = {
@@ -43,10 +44,11 @@ def test_the_help_of_no_command_imports_what_its_work_needs() -> None:
     assert loaded & HEAVY == set()
 
 
-def test_the_choices_of_load_are_those_of_its_client() -> None:
+def test_the_choices_and_defaults_of_load_are_those_of_its_client() -> None:
     choices = {
         option.name: list(option.type.choices)  # type: ignore[attr-defined]  # both options are choices
         for option in load.command.params
         if option.name in ("api", "cache")
     }
     assert choices == {"api": sorted(PATHS), "cache": list(CACHE_MODES)}
+    assert {one.name: one.default for one in load.command.params}["find_steps"] == MOST_STEPS

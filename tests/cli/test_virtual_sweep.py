@@ -75,7 +75,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         if path.is_file() and not path.name.startswith("journal.sqlite")
     }
     assert sum(name.endswith(".parquet") for name in found) >= 4
-    assert any(name.endswith((".svg", ".png")) for name in found)
+    assert any(name.endswith(".png") for name in found)
     return found
 
 

@@ -7,15 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.forecast.cell import Binding, Forecast, LevelForecast, forecast_cell
+from harness.forecast.cell import Forecast, forecast_cell
 from harness.forecast.hardware import Gpu
+from harness.forecast.level import Binding, LevelForecast
 from harness.forecast.load import Arrivals, Load
 from harness.forecast.memory import plan_memory
 from harness.forecast.models import ModelFacts
 from harness.forecast.settings import EngineSettings, Speculation
 from harness.forecast.step import StepModel
 from harness.forecast.tables import gpu, model
-from harness.forecast.virtual import Trace, VirtualRun
+from harness.forecast.trace import Trace
+from harness.forecast.virtual import VirtualRun
 
 # Near what one A5000 can take with Llama-8B in 16 bits: the KV cache is nearly full.
 CHAT = Load(Arrivals.POISSON, 2.4, 800, 250, requests=400, input_sigma=0.4, output_sigma=0.4)

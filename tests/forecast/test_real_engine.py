@@ -9,15 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import socket
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -26,9 +23,8 @@ from harness.forecast.scheduler import Scheduler
 from harness.forecast.sequence import Request
 from harness.forecast.settings import EngineSettings
 from harness.forecast.tables import gpu, model
+from tests.real_engine import ENGINES, real_engine
 
-MODEL = Path(__file__).resolve().parent.parent.parent / "configs" / "models" / "tiny-llama"
-ENGINES = {"0.15.1": "HARNESS_ENGINE_0_15_1", "0.12.0": "HARNESS_ENGINE_0_12_0"}
 BLOCK = 16
 SO_TIMESTAMPNS = 35
 # One sequence per slot, all of one request, holds the engine while the others queue up behind in a known order.
@@ -46,39 +42,9 @@ def engine(version: str, *arguments: str) -> Iterator[str]:
     command = os.environ.get(ENGINES[version])
     if not command:
         pytest.skip(f"{ENGINES[version]} names no vllm command, so there is no real engine to ask")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {
-        "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "CUDA_VISIBLE_DEVICES": "", "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1", "TORCHDYNAMO_DISABLE": "1",
-        "VLLM_HOST_IP": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo",
-    }  # fmt: skip
-    process = subprocess.Popen(
-        [command, "serve", str(MODEL), "--host", "127.0.0.1", "--port", str(port), "--load-format", "dummy",
-         "--dtype", "bfloat16", "--enforce-eager", "--served-model-name", "tiny", "--max-model-len", "2048",
-         "--block-size", str(BLOCK), "--max-num-batched-tokens", "2048", "--no-enable-prefix-caching", *arguments],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 240
-        while time.monotonic() < deadline:
-            assert process.poll() is None, "the engine exited"
-            try:
-                if httpx.get(f"{url}/health").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.3)
+    given = ("--max-model-len", "2048", "--block-size", str(BLOCK), "--max-num-batched-tokens", "2048")
+    with real_engine(command, [*given, "--no-enable-prefix-caching", *arguments]) as url:
         yield url
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(20)
 
 
 class Client(threading.Thread):

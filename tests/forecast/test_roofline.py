@@ -7,13 +7,20 @@ import itertools
 import pytest
 
 from harness.forecast.cell import forecast_cell
+from harness.forecast.hardware import Gpu
 from harness.forecast.load import Arrivals, Load
+from harness.forecast.models import ModelFacts
 from harness.forecast.published import measurements
-from harness.forecast.roofline import ceiling_tok_s, floor_tpot_s
+from harness.forecast.roofline import ceiling_tok_s
 from harness.forecast.settings import EngineSettings, Speculation
 from harness.forecast.tables import gpu, gpus, model
 
 MODELS = ("qwen2.5-0.5b", "llama3-8b", "llama3-70b", "qwen3-30b-a3b", "gpt-oss-20b")
+
+
+def floor_tpot_s(facts: ModelFacts, card: Gpu, settings: EngineSettings) -> float:
+    """Seconds per output token that a single stream cannot undercut."""
+    return 1 / ceiling_tok_s(facts, card, settings, concurrency=1)
 
 
 def test_one_stream_of_llama_8b_on_an_a5000_needs_twenty_milliseconds_a_token() -> None:

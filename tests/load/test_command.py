@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.cli.load_session import course_for
+from harness.cli.load_session import levels_for
 from harness.cli.main import main
 from harness.load.arrivals import GammaRate
+from harness.load.levels import Course
 from harness.load.metrics import LoadMetrics, summarise
 from harness.load.records import ClientStats, Outcome, RequestRecord, StageResult
 from harness.load.slo import Slo
@@ -176,7 +177,8 @@ def test_a_search_for_the_knee_ends_where_throughput_stops_growing(
 
 def test_a_search_for_a_rate_asks_for_higher_levels_until_one_misses() -> None:
     slo = Slo.parse("ttft_p50<=1s")
-    course = course_for("rate", [Stage(arrivals=GammaRate(2.0, 0.5), requests=50)], slo, early_stop=None)
+    first = Stage(arrivals=GammaRate(2.0, 0.5), requests=50)
+    course = Course(levels_for("rate", [first], slo, early_stop=None))
     asked = []
     while (step := course.next_step()) is not None:
         stage = step.stage

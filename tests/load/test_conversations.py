@@ -19,10 +19,10 @@ import pytest
 from harness.cli.main import main
 from harness.errors import UsageError
 from harness.load.arrivals import Arrivals, ClosedLoop, ConstantRate
-from harness.load.conversations import Conversations, continued, parse_think_time, turns_of
+from harness.load.conversations import Conversations, continued, parse_think_time, think_time_text, turns_of
 from harness.load.driver import run_stage
 from harness.load.job import LoadJob
-from harness.load.lengths import FixedLength, LogNormalLength, NormalLength, UniformLength
+from harness.load.lengths import EmpiricalLength, FixedLength, LogNormalLength, NormalLength, UniformLength
 from harness.load.metrics import summarise
 from harness.load.prompts import Calibration
 from harness.load.records import Endpoint, Outcome, RequestRecord, StageResult
@@ -198,12 +198,16 @@ def test_messages_cannot_be_continued_on_completions() -> None:
         ("500ms-3s", UniformLength(500, 3000)),
         ("normal:2s,500ms", NormalLength(2000.0, 500.0)),
         ("lognormal:2s,0.5", LogNormalLength(2000.0, 0.5)),
+        ("lognormal:1.5ms,0.25,1ms-9s", LogNormalLength(1.5, 0.25, 1, 9000)),
+        ("normal:1788.8543819998317ms,0.5s,20ms-1m", NormalLength(1788.8543819998317, 500.0, 20, 60_000)),
+        ("1s:2|5s:1", EmpiricalLength((1000, 5000), (2.0, 1.0))),
         ("0", None),
         ("0s", None),
     ],
 )
-def test_think_times_are_read(text: str, found: Any) -> None:
+def test_think_times_are_read_and_written(text: str, found: Any) -> None:
     assert parse_think_time(text) == found
+    assert found is None or parse_think_time(think_time_text(found)) == found
 
 
 @pytest.mark.parametrize("text", ["", "soon", "1-5", "-1s", "lognormal:2,0.5", "3s-1s", "normal:2s", "1s|x"])

@@ -23,6 +23,7 @@ from harness.load.lengths import (
     mean_length,
     parse_lengths,
     sample,
+    text_of,
 )
 from harness.load.prompts import GUESS, Calibration, calibrate, join_prompt, synthetic_words
 from harness.load.source import RequestSource
@@ -46,6 +47,8 @@ EVERY_LENGTH = [
     (UniformLength(10, 20), "10-20", 15.0),
     (NormalLength(100.0, 10.0), "normal:100,10", 100.0),
     (LogNormalLength(100.0, 0.5), "lognormal:100,0.5", 113.3),
+    (NormalLength(100.5, 10.0, 60, 140), "normal:100.5,10,60-140", 100.5),
+    (LogNormalLength(100.0, 0.1, 1, 500), "lognormal:100,0.1,1-500", 100.5),
     (EmpiricalLength((5, 50)), "5|50", 27.5),
     (EmpiricalLength((5, 50), (4.0, 1.0)), "5:4|50:1", 14.0),
 ]
@@ -54,12 +57,24 @@ EVERY_LENGTH = [
 @pytest.mark.parametrize(("lengths", "text", "mean"), EVERY_LENGTH)
 def test_lengths_are_read_written_and_drawn(lengths: Lengths, text: str, mean: float) -> None:
     assert parse_lengths(text) == lengths
+    assert text_of(lengths) == text
     assert lengths_from_json(json.loads(json.dumps(lengths_to_json(lengths)))) == lengths
     drawn = sample(lengths, rng=np.random.default_rng(0), count=20_000)
     assert len(drawn) == 20_000
     assert drawn.min() >= 1
     assert mean_length(lengths) == pytest.approx(mean, rel=0.001)
     assert drawn.mean() == pytest.approx(mean, rel=0.02)
+
+
+def test_the_only_value_of_an_observed_length_is_written_as_what_it_is() -> None:
+    only, fixed = EmpiricalLength((7,)), parse_lengths(text_of(EmpiricalLength((7,))))
+    assert fixed == FixedLength(7)
+    generators = np.random.default_rng(3), np.random.default_rng(3)
+    assert [sample(only, rng=generators[0], count=3).tolist(), generators[0].random()] == [
+        sample(fixed, rng=generators[1], count=3).tolist(),
+        generators[1].random(),
+    ]
+    assert parse_lengths(text_of(EmpiricalLength((7,), (2.0,)))) == EmpiricalLength((7,), (2.0,))
 
 
 def test_drawn_lengths_keep_their_limits() -> None:
@@ -69,7 +84,22 @@ def test_drawn_lengths_keep_their_limits() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "-5", "20-10", "0-5", "normal:5", "normal:0,1", "5|0", "a|b", "1.5", "x:1,2", "²"]
+    "text",
+    [
+        "",
+        "0",
+        "-5",
+        "20-10",
+        "0-5",
+        "normal:5",
+        "normal:0,1",
+        "5|0",
+        "a|b",
+        "1.5",
+        "x:1,2",
+        "normal:5,1,9-3",
+        "²",
+    ],
 )
 def test_what_is_no_length_is_refused(text: str) -> None:
     with pytest.raises(UsageError):

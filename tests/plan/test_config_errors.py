@@ -90,6 +90,10 @@ CASES = {
         "load:", "workload: {think-time: 1s}\nload:", "7:24+2", "config-value", "goes with turns",
     ),
     "no such prompts": ("load:", "workload: {prompts: no.jsonl}\nload:", "7:21+8", "config-value", "no such file"),
+    "no such tokenizer": (
+        "load:", "workload: {tokenizer: nowhere}\nload:", "7:23+7", "config-value", "no tokenizer at 'nowhere'",
+    ),
+    "no concurrency": ("[1, 8]", "[]", "7:22+2", "config-value", "at least one value"),
     "two lengths": (
         "load:", "workload: {input-tokens: 5, prompts: sweep.yaml}\nload:", "7:26+1", "config-value", "bring their own",
     ),

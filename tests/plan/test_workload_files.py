@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 from harness.errors import ConfigError
 from harness.load.workload import Item
 from harness.plan.config import SweepConfig, load_config
+from harness.sweep.loads import workload
 
+TINY = Path(__file__).resolve().parents[2] / "configs" / "models" / "tiny-llama"
+SWEEP = "model: m/m\ngpu-type: a\nengine-version: '0.15.1'\nworkload: {workload}\nload: [{load}]\n"
 TRACE = '{"timestamp": %d, "input_length": 30, "output_length": 3, "hash_ids": [0]}\n'
 
 
@@ -24,9 +28,7 @@ def loaded(
     for name, text in files.items():
         (folder / "sweeps" / name).write_text(text, encoding="utf-8")
     path = folder / "sweeps" / "x.yaml"
-    path.write_text(
-        f"model: m/m\ngpu-type: a\nengine-version: '0.15.1'\nworkload: {workload}\nload: [{load}]\n"
-    )
+    path.write_text(SWEEP.format(workload=workload, load=load))
     return load_config(str(path))
 
 
@@ -83,6 +85,7 @@ def test_counts_come_from_a_file_with_weights_and_comments(tmp_path: Path) -> No
             "1 2 3",
             "f:1: not a",
         ),
+        ("{tokenizer: f}", "{rate: 1, duration: 1s}", "{}", "holds no tokenizer that can be read"),
     ],
 )
 def test_what_a_file_cannot_give_is_one_line(
@@ -104,3 +107,12 @@ def test_linting_reads_neither_prompts_nor_numpy(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines()[-1].split()[1] == "False"
     assert "f:1" not in ran.stdout
+
+
+def test_a_tokenizer_is_found_beside_the_sweep_file_and_makes_prompts_exact(tmp_path: Path) -> None:
+    (tmp_path / "sweeps" / "model").mkdir(parents=True)
+    shutil.copy(TINY / "tokenizer.json", tmp_path / "sweeps" / "model")
+    path = tmp_path / "sweeps" / "x.yaml"
+    path.write_text(SWEEP.format(workload="{tokenizer: model}", load="{concurrency: 1, duration: 1s}"))
+    made = workload(load_config(str(path)).workload)
+    assert made.tokenizer == str(tmp_path / "sweeps" / "model" / "tokenizer.json")

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.plan.cells import Cell
-from harness.results.frame import Run, load, unique_labels
+from harness.results.frame import Run, load
 from harness.results.pareto import pareto_front
 from harness.results.prices import PriceTable
+from harness.results.rows import unique_labels
 from harness.results.store import RunFolder
 
 RunBuilder = Callable[..., RunFolder]

@@ -11,6 +11,7 @@ import pytest
 
 from harness.plan.cells import Cell
 from harness.results.frame import Run
+from harness.results.journal import Journal
 from harness.results.predictions import predictions
 from harness.results.ranking import ranked_levels
 from harness.results.report import build, summary, write_reports
@@ -203,22 +204,33 @@ def test_a_report_leaves_no_plot_behind_that_it_does_not_show(
 
 def test_cells_come_best_first_and_the_rest_with_the_reason(reported: Path) -> None:
     text = (reported / "report.md").read_text(encoding="utf-8")
-    table = text[text.index("## Cells") :].split("<details>")[0]
+    tables = text[text.index("## Cells") :].split("<details>")[0]
     rows = [
-        [field.strip() for field in line.split("|")[1:-1]] for line in table.splitlines() if line[:1] == "|"
+        [field.strip() for field in line.split("|")[1:-1]] for line in tables.splitlines() if line[:1] == "|"
     ]
-    assert [(row[0], row[1], row[2]) for row in rows[2:]] == [
-        ("gpurtx6000pro×1 0.15.1 base", "measured", "c32"),
-        ("gpua5000×1 0.15.1 base", "measured", "c8"),
-        ("gpu3080ti×1 0.15.1 wide", "refused", ""),
-        ("gpu3080ti×1 0.15.1 base", "failed", ""),
-        ("gpu3×2 0.15.1 base", "skipped", ""),
+    assert [row[0] for row in rows] == [
+        "Cell", "---",
+        "gpurtx6000pro×1 0.15.1 base", "gpua5000×1 0.15.1 base",
+        "Cell", "---",
+        "gpu3080ti×1 0.15.1 wide", "gpu3080ti×1 0.15.1 base", "gpu3×2 0.15.1 base",
+    ]  # fmt: skip
+    assert [row[1] for row in rows[2:4]] == ["c32", "c8"]
+    assert [row[1:] for row in rows[6:]] == [
+        ["refused", "--max-num-seqs must be 1 or more: error\\[out-of-range]"],
+        ["failed", "out-of-memory: No available memory"],
+        ["skipped", "no capacity"],
     ]
-    assert [row[-1] for row in rows[4:]] == [
-        "--max-num-seqs must be 1 or more: error\\[out-of-range]",
-        "out-of-memory: No available memory",
-        "no capacity",
-    ]
+
+
+def test_a_failed_cell_says_where_its_engines_log_is(
+    tmp_path: Path, run_builder: RunBuilder, cells: dict[str, Cell]
+) -> None:
+    folder = run_builder(tmp_path / "run")
+    with Journal.open(folder.journal_path) as journal:
+        journal.append("engine-log", run_id=f"{cells['failed'].id}-r0", data={"file": "logs/x.log"})
+    write_reports(folder)
+    text = (folder.path / "report.md").read_text(encoding="utf-8")
+    assert "| failed | out-of-memory: No available memory (log: logs/x.log) |" in text
 
 
 def test_the_csv_has_one_row_a_point_and_units_in_its_heads(reported: Path) -> None:

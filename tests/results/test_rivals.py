@@ -4,9 +4,11 @@ in three hundred (240 requests, 5 % of jitter). Three repeats see a difference o
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from harness.results.frame import Run
@@ -67,6 +69,41 @@ def test_a_cell_eight_per_cent_dearer_is_distinguished_by_repeats_and_not_named(
 def test_a_cell_further_off_is_not_looked_at(run_folder: RunFolder) -> None:
     slow, fast = throughputs(Run(run_folder))
     assert found(priced(run_folder, fast_per_h=fast / slow * 1.2)) == ([], [])
+
+
+def test_several_rivals_are_held_to_intervals_that_hold_together(
+    tmp_path: Path, run_builder: RunBuilder
+) -> None:
+    """Four copies of the slow cell at the same price, each repeat faster or slower by chosen shares: of each pair the
+    logarithms differ by d - 0.01, d and d + 0.01, whose mean has a standard error of 0.01 / sqrt(3)."""
+    folder = run_builder(tmp_path / "run", repeats=3)
+    run = priced(folder, fast_per_h=1e6)
+    best = ranked_levels(run).iloc[0]
+    copies = {"a": 0.02, "b": 0.03, "c": 0.04}
+    points = run.points[(run.points["cell_id"] == best["cell_id"]) & (run.points["level"] == best["level"])]
+    extra = []
+    for name, difference in copies.items():
+        shares = [math.exp(-difference - 0.01), math.exp(-difference), math.exp(-difference + 0.01)]
+        rate = points["output_throughput_tok_s"] * shares
+        extra.append(points.assign(cell_id=name, label=name, output_throughput_tok_s=rate))
+    run.points = pd.concat([run.points, *extra])
+    dearer = {name: best["cost_per_mtok"] * math.exp(difference) for name, difference in copies.items()}
+    others = [
+        best.to_dict() | {"cell_id": name, "label": name, "cost_per_mtok": cost}
+        for name, cost in dearer.items()
+    ]
+    levels = pd.DataFrame([best.to_dict(), *others])
+    near = rivals(run, levels, best, figure="cost_per_mtok")
+    assert [rival.label for rival in near] == ["a", "b", "c"]
+    # t of 2 degrees: 4.3027 at 95 %, half a width of 2.48 %; at 1 - 0.05 / 3 it is 7.6489, and 4.42 %
+    for rival, difference in zip(near, copies.values(), strict=True):
+        assert rival.interval is not None
+        assert math.log1p(rival.interval.low) == pytest.approx(difference - 0.04416, abs=2e-4)
+        assert math.log1p(rival.interval.high) == pytest.approx(difference + 0.04416, abs=2e-4)
+    [words] = told(near, best, unit="EUR")
+    assert words.startswith(
+        f"Not distinguished from {best['label']} (3 comparisons that hold together at 95 %): a at c8 ("
+    )
 
 
 def test_of_windows_too_short_for_an_interval_that_is_said(run_folder: RunFolder) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from harness.results.frame import Run, load
 from harness.results.journal import Journal
 from harness.results.ranking import ranked_levels
 from harness.results.report import write_reports
+from harness.results.searching import search_section
 from harness.results.statements import answers
 from harness.results.store import RunFolder, write_records
 from harness.results.tables import levels_table
@@ -97,6 +99,83 @@ def test_each_search_for_a_rate_has_its_own_answer(folder: RunFolder, cells: dic
         "Highest rate found within the SLO (find rate 3): gpurtx6000pro×1 0.15.1 base, of 1 cells searched: "
         "answer of 3.",
     ]
+
+
+def test_cells_that_found_the_same_rate_are_all_named(folder: RunFolder, cells: dict[str, Cell]) -> None:
+    with Journal.open(folder.journal_path) as journal:
+        for name in ("fast", "slow"):
+            for repeat in (0, 1):
+                data = found("answer of 3", 7.0, level=3)
+                journal.append("search-ended", run_id=f"{cells[name].id}-r{repeat}", data=data)
+    run = load(folder.path)
+    said = [line for line in answers(run, ranked_levels(run)) if "find rate 3" in line]
+    assert said == [
+        "Highest rate found within the SLO (find rate 3): gpua5000×1 0.15.1 base, gpurtx6000pro×1 0.15.1 base, of 2 "
+        "cells searched: answer of 3."
+    ]
+
+
+@pytest.fixture(name="knees")
+def knees_fixture(folder: RunFolder, cells: dict[str, Cell]) -> RunFolder:
+    """Each repeat found its knee: the fast cell at 16 users both times, the slow one at 8 and then at 16.
+
+    Their steps are all alike, so more users mean more throughput.
+    """
+    with Journal.open(folder.journal_path) as journal:
+        for name, users in (("fast", (16, 16)), ("slow", (8, 16))):
+            for repeat, best in enumerate(users):
+                data = found(f"{best} users", float(best), level=5, find="knee")
+                journal.append("search-ended", run_id=f"{cells[name].id}-r{repeat}", data=data)
+    return folder
+
+
+def test_the_step_at_which_a_search_ended_is_known_by_its_point(
+    knees: RunFolder, cells: dict[str, Cell]
+) -> None:
+    run = load(knees.path)
+    found_at = run.searches[run.searches["find"] == "knee"].set_index("run_id")["point"]
+    # 16 users were point 2 of the first repeat and point 3 of the second, 8 users the other way round
+    assert {run_id: int(point) for run_id, point in found_at.items()} == {
+        f"{cells['fast'].id}-r0": 2,
+        f"{cells['fast'].id}-r1": 3,
+        f"{cells['slow'].id}-r0": 3,
+        f"{cells['slow'].id}-r1": 3,
+    }
+
+
+def test_the_highest_throughput_at_a_knee_is_among_the_answers(knees: RunFolder) -> None:
+    """By the throughput of the knee's own step; the slow cell counts with the repeat that saturated at 8 users."""
+    run = load(knees.path)
+    assert [line for line in answers(run, ranked_levels(run)) if "knee" in line] == [
+        "Highest throughput at the knee: gpurtx6000pro×1 0.15.1 base, of 2 cells searched: 16 users."
+    ]
+
+
+def test_a_knee_whose_level_is_void_is_no_answer(
+    knees: RunFolder, cells: dict[str, Cell], stage_maker: Callable[..., StageResult]
+) -> None:
+    for repeat, point in ((0, 2), (1, 3)):
+        run_id = f"{cells['fast'].id}-r{repeat}"
+        stage = stage_maker(label="c16", concurrency=16, requests=240)
+        stage.client = replace(stage.client, cpu_share=1.0)
+        metadata = {"run_id": run_id, "cell_id": cells["fast"].id, "repeat": repeat, "point": point}
+        write_records(knees.records_path(run_id, point), stage, metadata=metadata | {"simulated": True})
+    run = load(knees.path)
+    assert [line for line in answers(run, ranked_levels(run)) if "knee" in line] == [
+        "Highest throughput at the knee: gpua5000×1 0.15.1 base, of 2 cells searched: 8 users."
+    ]
+
+
+def test_a_search_has_a_row_a_cell_and_its_repeats_on_request(knees: RunFolder) -> None:
+    rates, knee, each = search_section(load(knees.path)).tables
+    assert [[cell.text for cell in row] for row in knee.rows] == [
+        ["gpurtx6000pro×1 0.15.1 base", "16", "2 of 2", "16 users", "2"],
+        ["gpua5000×1 0.15.1 base", "8, 16", "2 of 2", "8 users", "2"],
+    ]
+    assert knee.heads[1] == "Found (users)"
+    assert [[cell.text for cell in row][1] for row in rates.rows] == ["2, 3", "9, none"]
+    assert each.folded
+    assert len(each.rows) == 8
 
 
 def test_the_report_tells_every_finding_and_what_was_passed_over(folder: RunFolder) -> None:

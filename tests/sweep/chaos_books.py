@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.results.journal import Event, read_events
-from harness.sweep.conduct import plan_runs
+from harness.sweep.opening import plan_runs
 from harness.sweep.states import Result, leftovers, replay
 from tests.sweep.chaos_round import Task
 

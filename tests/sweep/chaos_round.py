@@ -31,13 +31,14 @@ from harness.load.session import LoadJob
 from harness.plan.config import SweepConfig
 from harness.sweep.budget import Budget, RunEstimate
 from harness.sweep.cleanup import clean_folder
-from harness.sweep.conduct import Conduct, conduct, resolve, start_folder
+from harness.sweep.conduct import Conduct, conduct
 from harness.sweep.deployers import Deployer
 from harness.sweep.estimates import Timing, estimate_runs
 from harness.sweep.exoscale_deployer import ExoscaleDeployer
 from harness.sweep.exoscale_ready import CloudTiming
 from harness.sweep.lifecycle import Patience
 from harness.sweep.measure import Instruments
+from harness.sweep.opening import resolve, start_folder
 from harness.sweep.preflight import Preflight
 from harness.sweep.runner import Limits
 from harness.sweep.starts import Starts

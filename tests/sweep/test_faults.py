@@ -30,7 +30,8 @@ from harness.sweep.exoscale_deployer import ExoscaleDeployer
 from harness.sweep.exoscale_ready import CloudTiming
 from harness.sweep.interrupts import Interrupts
 from harness.sweep.lifecycle import Lifecycle, Patience
-from harness.sweep.runner import Limits, SweepOutcome, SweepRunner
+from harness.sweep.outcome import SweepOutcome
+from harness.sweep.runner import Limits, SweepRunner
 from harness.sweep.states import Result
 
 TIME_SCALE = 600.0

@@ -16,7 +16,8 @@ from harness.results.journal import Journal, JournalError
 from harness.sweep.deployers import Ready, Run
 from harness.sweep.interrupts import Interrupts
 from harness.sweep.lifecycle import Lifecycle, Patience
-from harness.sweep.runner import Limits, SweepOutcome, SweepRunner
+from harness.sweep.outcome import SweepOutcome
+from harness.sweep.runner import Limits, SweepRunner
 from harness.sweep.states import Result, replay
 
 PATIENCE = Patience(delete_s=5.0, find_s=0.0, resend_s=0.05, poll_s=0.0, retry_s=0.0)

@@ -30,11 +30,11 @@ import pytest
 from harness.plan.config import load_config
 from harness.results.store import load_prices
 from harness.sweep.budget import Budget, Meter, RunEstimate
-from harness.sweep.conduct import plan_runs
 from harness.sweep.deployers import Run
 from harness.sweep.estimates import estimate_runs, price_of
 from harness.sweep.interrupts import Interrupts
 from harness.sweep.lifecycle import Lifecycle
+from harness.sweep.opening import plan_runs
 from harness.sweep.preflight import preflight
 from harness.sweep.runner import Limits, SweepRunner
 from harness.sweep.states import Result

@@ -13,8 +13,9 @@ from harness.errors import ApiError, EngineStartError
 from harness.plan.cells import Cell
 from harness.sweep.deployers import Ready, Run
 from harness.sweep.interrupts import Interrupts
+from harness.sweep.outcome import SweepOutcome
 from harness.sweep.pacing import Pacing, idle_s, scaling_costs_s
-from harness.sweep.runner import Limits, SweepOutcome, SweepRunner
+from harness.sweep.runner import Limits, SweepRunner
 from harness.sweep.starts import SPREAD, Starts, seen_starts
 from harness.sweep.states import Result
 

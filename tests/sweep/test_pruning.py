@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.forecast.cell import Forecast, Quantiles
+from harness.forecast.cell import Forecast
+from harness.forecast.level import Quantiles
 from harness.forecast.load import Arrivals, Load
 from harness.load.slo import Slo
 from harness.plan.cells import Cell

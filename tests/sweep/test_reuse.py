@@ -8,9 +8,11 @@ from typing import Any
 from harness.errors import ApiError, EngineStartError
 from harness.plan.cells import Cell
 from harness.sweep.deployers import Ready, Run
+from harness.sweep.grouping import group_runs
 from harness.sweep.interrupts import Interrupts
 from harness.sweep.lifecycle import Lifecycle
-from harness.sweep.runner import Limits, SweepOutcome, SweepRunner, group_runs
+from harness.sweep.outcome import SweepOutcome
+from harness.sweep.runner import Limits, SweepRunner
 from harness.sweep.states import Result
 
 

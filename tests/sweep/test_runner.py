@@ -13,7 +13,8 @@ from harness.results.journal import Journal, read_events
 from harness.sweep.deployers import Ready, Run
 from harness.sweep.interrupts import Interrupts
 from harness.sweep.lifecycle import Lifecycle
-from harness.sweep.runner import Limits, SweepOutcome, SweepRunner, require_nothing_left
+from harness.sweep.outcome import SweepOutcome, require_nothing_left
+from harness.sweep.runner import Limits, SweepRunner
 from harness.sweep.states import Life, Result, replay
 
 

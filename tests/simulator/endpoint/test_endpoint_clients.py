@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,16 @@ from harness.secret import Secret
 MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
 
 
+@pytest.fixture(scope="module", params=["new", "old"])
+def served(request: pytest.FixtureRequest) -> Any:
+    """An endpoint of each engine version."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(scope="module")
-def client(new: Any) -> Any:
+def client(served: Any) -> Any:
     openai = pytest.importorskip("openai", reason="the openai package is not installed")
-    return openai.OpenAI(base_url=f"{new.url}/v1", api_key="sekret", max_retries=0)
+    return openai.OpenAI(base_url=f"{served.url}/v1", api_key="sekret", max_retries=0)
 
 
 def test_the_openai_client_reads_a_document(client: Any) -> None:
@@ -57,6 +64,17 @@ def test_the_openai_client_reads_a_stream(client: Any) -> None:
     assert chunks[-2].choices[0].finish_reason == "length"
 
 
+def test_the_openai_client_reads_a_stream_of_text_and_the_same_text_whole(client: Any) -> None:
+    asked = {
+        "model": MODEL, "prompt": "a", "max_tokens": 12, "seed": 3, "extra_body": {"ignore_eos": True},
+    }  # fmt: skip
+    whole = client.completions.create(**asked)
+    chunks = list(client.completions.create(**asked, stream=True))
+    assert "".join(chunk.choices[0].text for chunk in chunks) == whole.choices[0].text
+    assert [chunk.choices[0].finish_reason for chunk in chunks][-1] == "length"
+    assert whole.usage.completion_tokens == 12
+
+
 def test_the_openai_client_lists_models_and_completes_text(client: Any) -> None:
     assert [model.id for model in client.models.list()] == [MODEL]
     answer = client.completions.create(
@@ -65,16 +83,35 @@ def test_the_openai_client_lists_models_and_completes_text(client: Any) -> None:
     assert [choice.index for choice in answer.choices] == [0, 1]
 
 
-def test_the_openai_client_recognises_refusals(client: Any, new: Any) -> None:
+def test_the_openai_client_recognises_refusals(client: Any, served: Any) -> None:
     import openai
 
     with pytest.raises(openai.NotFoundError, match="does not exist"):
         client.completions.create(model="nope", prompt="a")
     with pytest.raises(openai.BadRequestError, match="maximum context length"):
         client.completions.create(model=MODEL, prompt="a", max_tokens=100_000)
-    stranger = openai.OpenAI(base_url=f"{new.url}/v1", api_key="wrong", max_retries=0)
+    with pytest.raises(openai.BadRequestError, match="temperature must be non-negative"):
+        client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "a"}], temperature=-1, stream=True
+        )
+    with pytest.raises(openai.InternalServerError, match="the simulator does not") as refused:
+        client.completions.create(model=MODEL, prompt="a", logprobs=2)
+    assert (refused.value.status_code, refused.value.param) == (501, "logprobs")
+    stranger = openai.OpenAI(base_url=f"{served.url}/v1", api_key="wrong", max_retries=0)
     with pytest.raises(openai.AuthenticationError):
         stranger.models.list()
+
+
+def test_the_openai_client_that_leaves_a_stream_frees_its_place(client: Any, served: Any) -> None:
+    stream = client.completions.create(
+        model=MODEL, prompt="a", max_tokens=3000, stream=True, extra_body={"ignore_eos": True}
+    )
+    assert next(iter(stream)).choices[0].text is not None
+    stream.close()
+    deadline = time.monotonic() + 20
+    while served.metric("num_requests_running") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert served.metric("num_requests_running") == 0
 
 
 def test_our_load_generator_finds_what_the_engine_knows(serve: Any) -> None:

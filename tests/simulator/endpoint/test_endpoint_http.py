@@ -38,7 +38,7 @@ def test_the_key_guards_only_paths_under_v1(new: Served) -> None:
         ("GET", "/", 404, '{"detail":"Not Found"}'),
         ("GET", "/v1/models/x", 404, '{"detail":"Not Found"}'),
         ("GET", "/v1/completions", 405, '{"detail":"Method Not Allowed"}'),
-        ("OPTIONS", "/v1/completions", 200, "OK"),
+        ("OPTIONS", "/v1/completions", 405, '{"detail":"Method Not Allowed"}'),
     ],
 )
 def test_plain_routes_answer_as_recorded(new: Served, method: str, path: str, status: int, body: str) -> None:
