@@ -14,6 +14,7 @@ import httpx
 from harness.errors import NetworkError, NotFoundError, PlatformError, RateLimitedError
 from harness.exoscale.client import ExoscaleClient
 from harness.exoscale.retries import Clock, is_ambiguous
+from harness.exoscale.session import certificates
 from harness.exoscale.urls import check_deployment_url, is_loopback
 from harness.exoscale.waiting import Polling, poll_interval_s, wait_for_operation, wait_until_settled
 from harness.exoscale.wire import Deployment, Operation
@@ -135,9 +136,10 @@ async def answering(
     PlatformError for a URL that is not to be spoken to. ``on_key`` is told the endpoint's key;
     ``transport`` stands in for the network.
     """
-    at_home = is_loopback(client.credentials.endpoint)
+    trust_env = not is_loopback(client.credentials.endpoint)
+    verify = certificates(trust_env=trust_env)
     async with httpx.AsyncClient(
-        timeout=COMPLETION_TIMEOUT_S, trust_env=not at_home, transport=transport
+        timeout=COMPLETION_TIMEOUT_S, trust_env=trust_env, verify=verify, transport=transport
     ) as http:
         while True:
             try:

@@ -93,8 +93,8 @@ async def carry_out(task: Task, blow: Blow | None) -> int:
 
 
 def thought_long(estimates: Mapping[str, RunEstimate]) -> dict[str, RunEstimate]:
-    """Estimates by which waiting for another's load test is worth scaling to zero."""
-    return {run_id: replace(estimate, load_s=1.0) for run_id, estimate in estimates.items()}
+    """Estimates by which waiting for another's load test is worth scaling to zero, however slow starts are here."""
+    return {run_id: replace(estimate, load_s=4.0) for run_id, estimate in estimates.items()}
 
 
 def times() -> Timing:
