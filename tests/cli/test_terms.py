@@ -92,11 +92,11 @@ def test_what_a_killed_attempt_spent_leaves_less_for_the_next(
     cloud, results = make_cloud(), tmp_path / "out"
     limit = ("--max-gpu-hours", "0.30")  # enough for both runs, and for nothing else
     assert cloud.run("sweep", str(sweep_file), "--yes", *limit, "--results", str(results)).returncode == 0
-    # As if the journal told of an attempt that was struck down after a quarter of a GPU-hour.
+    # As if the journal told of an attempt that was struck down after 0.29 GPU-hours: no run of minutes fits beside it.
     with Journal.open(results / "journal.sqlite", clock=lambda: time.time() - 3600) as journal:
         shape = {"gpu_type": "gpua5000", "gpu_count": 1, "replicas": 1}
         journal.append("create-intended", run_id="other-r0", data={"name": "harness-x", **shape})
-    with Journal.open(results / "journal.sqlite", clock=lambda: time.time() - 2700) as journal:
+    with Journal.open(results / "journal.sqlite", clock=lambda: time.time() - 3600 + 0.29 * 3600) as journal:
         journal.append("deleted", run_id="other-r0")
     text = sweep_file.read_text(encoding="utf-8")
     sweep_file.write_text(text.replace("max-model-len=4096", "max-model-len=2048"), encoding="utf-8")

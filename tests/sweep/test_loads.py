@@ -145,7 +145,7 @@ def test_what_cannot_be_forecast_says_so(
     with pytest.raises(SystemExit) as ended:
         main(["plan", str(tmp_path / "x.yaml")])
     assert ended.value.code == 0
-    assert f"no forecast: {unforecast(found)}" in capsys.readouterr().out
+    assert f"\nno forecast of gpua5000×1 0.15.1 default: {unforecast(found)}\n" in capsys.readouterr().out
 
 
 def test_levels_whose_load_changes_are_left_out_of_a_forecast_and_named(

@@ -163,7 +163,7 @@ def test_each_step_of_a_search_is_a_point_and_its_answer_is_everywhere(sweep: An
     assert any(answer in text for text in reports.document.answers)
     assert reports.summary["searches"][0]["answer"] == answer
     assert "--rate 1 --arrivals poisson --duration 30" in reports.markdown
-    assert "--find rate --slo" in reports.markdown.replace("\\_", "_")
+    assert "--find rate --find-steps 16 --slo" in reports.markdown.replace("\\_", "_")
     # The same requests at every step, apart in the cache.
     assert {job.seed for job in engine.jobs} == {40}
     assert len({job.cache_salt for job in engine.jobs}) == 6
