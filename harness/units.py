@@ -36,6 +36,11 @@ def exact(value: float) -> str:
     return repr(float(value)).removesuffix(".0")
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 cell``, ``2 cells``: for nouns that take an s."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def format_duration(seconds: float) -> str:
     """``3.2 s``, ``4m 05s``, ``2h 03m``."""
     if seconds < 60:

@@ -18,7 +18,7 @@ from harness.sweep.budget import Budget
 from harness.sweep.estimates import Timing, estimate_runs, price_of, timing, total
 from harness.sweep.preflight import Preflight
 from harness.sweep.starts import seen_starts
-from harness.units import format_duration
+from harness.units import counted, format_duration
 
 
 def times_of(request: SweepRequest, earlier: Earlier) -> Timing:
@@ -80,7 +80,8 @@ def agree(
     wall = sum(estimate.seconds for estimate in estimates.values()) / at_once
     pruned = f", {len(plan.pruned)} pruned" if plan.pruned else ""
     click.echo(
-        f"{config.name}: {plan.cells} cells, {len(plan.refused)} refused{pruned}, {len(estimates)} runs to do; "
+        f"{config.name}: {counted(plan.cells, 'cell')}, {len(plan.refused)} refused{pruned}, "
+        f"{counted(len(estimates), 'run')} to do; "
         f"about {format_duration(wall)} and {sum_}{' (simulated)' if request.choice.simulate else ''}",
         err=True,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.units import counted
+
 if TYPE_CHECKING:
     from harness.capacity.check import Check, Trial
     from harness.capacity.fleet import Answer, Demand, Option
@@ -54,12 +56,12 @@ def _wanted(demand: Demand) -> str:
 
 def _sentence(option: Option, prices: PriceTable | None) -> str:
     point = option.point
-    text = f"{option.replicas} replica{'s' if option.replicas != 1 else ''} of {point.label}"
+    text = f"{counted(option.replicas, 'replica')} of {point.label}"
     if option.price_per_h is not None and prices is not None:
         text += f": {option.price_per_h:.2f} {prices.currency}/h, {option.price_per_month:,.0f} a month"
         if option.cost_per_mtok is not None:
             text += f", {option.cost_per_mtok:.2f} per 1M output tokens"
-    return f"{text} ({option.gpus} GPU{'s' if option.gpus != 1 else ''}, {option.used:.0%} used)"
+    return f"{text} ({counted(option.gpus, 'GPU')}, {option.used:.0%} used)"
 
 
 def _particulars(option: Option) -> list[tuple[str, str]]:

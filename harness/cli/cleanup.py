@@ -9,6 +9,7 @@ import click
 
 from harness.cli.clouds import CloudChoice
 from harness.errors import UsageError
+from harness.units import counted
 
 
 @click.command("cleanup", short_help="Delete what our journals say is ours and still alive.")
@@ -98,7 +99,8 @@ def command(
     else:
         deleted = sum(len(one.deleted) for one in cleaned)
         click.echo(
-            f"{len(cleaned)} folders, {deleted} deployments deleted or proved gone, {len(remaining)} remaining"
+            f"{counted(len(cleaned), 'folder')}, {counted(deleted, 'deployment')} deleted or proved gone, "
+            f"{len(remaining)} remaining"
         )
         for path, ledger, trouble in remaining:
             click.echo(f"  {ledger.name} ({ledger.deployment_id or 'id unknown'}) of {path}: {trouble}")

@@ -16,6 +16,7 @@ import click
 
 from harness.errors import ConfigError, CredentialsError, ForbiddenError, UsageError
 from harness.secret import Secret
+from harness.units import counted
 
 if TYPE_CHECKING:
     import httpx
@@ -122,7 +123,9 @@ async def _embedded(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[C
         finally:
             state = simulator.state()
             created, alive = len(state["created"]), len(state["alive"])
-            click.echo(f"the simulator's own list: {created} deployments created, {alive} alive", err=True)
+            click.echo(
+                f"the simulator's own list: {counted(created, 'deployment')} created, {alive} alive", err=True
+            )
 
 
 @asynccontextmanager
@@ -140,7 +143,9 @@ async def _virtual(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[Cl
     finally:
         created, alive = len(zone.cloud.ledger.created), len(zone.alive())
         await zone.cloud.close()
-        click.echo(f"the simulator's own list: {created} deployments created, {alive} alive", err=True)
+        click.echo(
+            f"the simulator's own list: {counted(created, 'deployment')} created, {alive} alive", err=True
+        )
 
 
 @asynccontextmanager

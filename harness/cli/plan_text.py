@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.units import format_duration
+from harness.units import counted, format_duration
 
 SHOWN_CELLS = 40
 HEADS = (
@@ -122,10 +122,10 @@ def _left_out(document: Mapping[str, Any]) -> list[str]:
 
 
 def _sum(document: Mapping[str, Any]) -> str:
-    parts = [f"{document['cells']} cells", f"{len(document['refused'])} refused"]
+    parts = [counted(document["cells"], "cell"), f"{len(document['refused'])} refused"]
     if document["pruned"]:
         parts.append(f"{len(document['pruned'])} pruned")
-    parts.append(f"{document['runs']} runs on {document['deployments']} deployments")
+    parts.append(f"{counted(document['runs'], 'run')} on {counted(document['deployments'], 'deployment')}")
     parts.append(f"{_between(document['gpu_hours'], document['gpu_hours_interval'])} GPU-hours")
     if document["cost"] is not None:
         cost = _between(document["cost"], document["cost_interval"])
