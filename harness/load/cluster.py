@@ -60,7 +60,9 @@ async def open_crew(executor: str | None) -> AsyncIterator[Crew]:
         yield LocalCrew()
         return
     address = scheduler_address(executor)
-    client = await _said(partial(_connect, address), within_s=2 * CONNECT_WITHIN_S, to=address)
+    await asyncio.to_thread(_import_distributed)
+    limit_s = CONNECT_WITHIN_S + ANSWER_WITHIN_S
+    client = await _said(partial(_connect, address), within_s=limit_s, to=address)
     try:
         yield await DaskCrew.of(client, address)
     finally:
@@ -68,13 +70,19 @@ async def open_crew(executor: str | None) -> AsyncIterator[Crew]:
             await _said(partial(client.close, END_WITHIN_S), within_s=2 * END_WITHIN_S, to=address)
 
 
-def _connect(address: str) -> Client:
+def _import_distributed() -> None:
+    """Before anything is timed: it takes seconds on a busy machine."""
     try:
-        from distributed import Client
+        import distributed  # noqa: F401
     except ImportError as error:
         raise UsageError(
             "--executor needs the extra 'cluster': pip install 'inference-harness[cluster]'"
         ) from error
+
+
+def _connect(address: str) -> Client:
+    from distributed import Client
+
     try:
         return Client(address, timeout=CONNECT_WITHIN_S, set_as_default=False, name="harness-load")
     except (TypeError, ValueError, RuntimeError) as error:

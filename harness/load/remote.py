@@ -1,7 +1,8 @@
 """What a cluster's worker runs: a shard in a load process beside it, and what the shard's session asks of it.
 
 The worker's own threads and event loop do nothing for the measurement but wait. A shard ends when its session says so,
-when the scheduler no longer wants its task (the session's process is gone), and with the worker.
+when the scheduler no longer wants its task (the session's process is gone), and when the worker closes, as it does
+without its scheduler.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from typing import Any
 
-from distributed import get_worker
+from distributed import Status, get_worker
 
 from harness.load.child import Child
 from harness.load.job import ShardTask
@@ -25,6 +26,7 @@ LOOK_EVERY_S = 0.2
 # More of a shard's progress than this would be traffic without a reader.
 PROGRESS_EVERY_S = 0.9
 WANTED = ("executing", "long-running")
+OPEN = (Status.running, Status.paused)
 
 
 def run_shard(task: ShardTask, run: str) -> bytearray:
@@ -63,10 +65,13 @@ class _Teller:
 
 
 def _watch(worker: Any, key: str, child: Child, over: threading.Event) -> None:
-    """End a shard whose task the scheduler has taken back; a thread that runs cannot be told otherwise."""
+    """End a shard whose task the scheduler has taken back, or whose worker closes.
+
+    A thread that runs cannot be told otherwise, and a worker waits half a minute for its threads before it ends.
+    """
     while not over.wait(LOOK_EVERY_S):
         task = worker.state.tasks.get(key)
-        if task is None or task.state not in WANTED:
+        if task is None or task.state not in WANTED or worker.status not in OPEN:
             child.stop()
             return
 

@@ -261,7 +261,7 @@ def test_a_lost_scheduler_is_one_clear_error(
         with pytest.raises(NetworkError, match=r"cluster|scheduler"):
             asyncio.run(bereft(made.address, job, server, of=made.scheduler))
         # Workers do not outlive their scheduler for long, nor their load processes them.
-        assert within(60, lambda: not made.load_processes())
+        assert within(END_WITHIN_S, lambda: not made.load_processes())
 
 
 def test_a_worker_with_another_version_is_named(lab: ModuleType, tmp_path: Path) -> None:
