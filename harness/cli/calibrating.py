@@ -28,9 +28,12 @@ def calibration_option(command: F) -> F:
 def read_calibrations(path: Path | str | None) -> Calibrations:
     """The constants at the path, none without one; ConfigError when it holds none."""
     from harness.forecast.calibration import Calibrations
-    from harness.results.store import load_calibrations
 
-    return Calibrations() if path is None else load_calibrations(Path(path))
+    if path is None:
+        return Calibrations()
+    from harness.results.store import load_calibrations  # brings in what reads records
+
+    return load_calibrations(Path(path))
 
 
 def calibration_lines(cells: Iterable[Cell], calibrations: Calibrations) -> list[str]:

@@ -83,7 +83,7 @@ def command(
     from harness.cli.capacity_known import known_from
     from harness.cli.capacity_text import as_json_text, render
     from harness.cli.capacity_trial import verified
-    from harness.results.store import load_prices
+    from harness.results.price_file import load_prices
     from harness.units import parse_duration
 
     try:

@@ -70,10 +70,11 @@ def command(
     harness plan configs/demo.yaml --calibration results/demo
     """
     from harness.plan.config import load_config
+    from harness.results.price_file import load_prices
     from harness.sweep.preflight import preflight
 
     loaded = load_config(config)
-    table = None if prices is None else price_table(prices)
+    table = None if prices is None else load_prices(prices)
     rule = rule_of(loaded, said(prune, no_prune=no_prune))
     pruner = Pruner(loaded, rule, table, read_calibrations(calibration))
     whole = preflight(loaded, managed=not local)
@@ -85,13 +86,6 @@ def command(
     )
     click.echo(json.dumps(document, indent=2) if as_json else as_text(document, show_all=show_all))
     return 0 if plan.accepted else 1
-
-
-def price_table(path: Path) -> PriceTable:
-    """The price file; apart, for what reads it reads records too, and that takes a while to import."""
-    from harness.results.store import load_prices
-
-    return load_prices(path)
 
 
 def describe(

@@ -29,7 +29,8 @@ from harness.plan.config import SweepConfig, load_config
 from harness.results.clock import elapsed_s
 from harness.results.files import StoreError, write_json
 from harness.results.journal import Journal
-from harness.results.store import RunFolder, load_prices
+from harness.results.price_file import load_prices
+from harness.results.store import RunFolder
 from harness.sweep.budget import Budget
 from harness.sweep.conduct import Conduct, conduct
 from harness.sweep.estimates import Timing

@@ -11,17 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from harness.errors import ConfigError, UsageError
 from harness.forecast.calibration import Calibrations, calibrations_from_json
 from harness.results.files import StoreError, write_bytes, write_json
 from harness.results.journal import Event, Journal, is_being_written, read_events
 from harness.results.parquet import read_meta, read_records, write_records
-from harness.results.prices import PriceTable
 from harness.results.resolved import Resolved
 
-__all__ = ["RunFolder", "config_sha256", "load_prices", "read_meta", "read_records", "write_records"]
+__all__ = ["RunFolder", "config_sha256", "read_meta", "read_records", "write_records"]
 
 # Everything a run folder may hold; `replace` removes these and refuses a folder with anything else in it.
 CONTENTS = (
@@ -164,16 +161,6 @@ def maybe_alive(events: Iterable[Event]) -> list[str]:
 def config_sha256(config: bytes) -> str:
     """The hash by which a report names the configuration file it came from."""
     return hashlib.sha256(config).hexdigest()
-
-
-def load_prices(path: Path) -> PriceTable:
-    """A price table from a YAML file (its form: ``configs/prices.yaml``); ConfigError when unusable."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise ConfigError(f"cannot read the price table '{path}': {reason}") from error
-    return PriceTable.parse(document, source=str(path))
 
 
 def load_calibrations(path: Path) -> Calibrations:

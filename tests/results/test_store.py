@@ -15,8 +15,9 @@ from harness.errors import ConfigError, InternalError, UsageError
 from harness.load.records import Outcome, RequestRecord, StageResult
 from harness.plan.cells import Cell
 from harness.results.files import StoreError, whole_file
+from harness.results.price_file import load_prices
 from harness.results.resolved import Resolved
-from harness.results.store import RunFolder, load_prices, maybe_alive, read_meta, read_records, write_records
+from harness.results.store import RunFolder, maybe_alive, read_meta, read_records, write_records
 from harness.secret import Secret
 
 StageMaker = Callable[..., StageResult]

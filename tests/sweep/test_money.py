@@ -28,7 +28,7 @@ from pathlib import Path
 import pytest
 
 from harness.plan.config import load_config
-from harness.results.store import load_prices
+from harness.results.price_file import load_prices
 from harness.sweep.budget import Budget, Meter, RunEstimate
 from harness.sweep.deployers import Run
 from harness.sweep.estimates import estimate_runs, price_of
