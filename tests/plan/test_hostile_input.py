@@ -24,7 +24,7 @@ SUFFIXES = (".yaml", ".json", ".toml", ".sh", ".txt", "")
 SETTINGS = settings(
     max_examples=60,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     derandomize=True,
 )
 # Pieces that the readers react to: half of everything made of them gets past the first check.

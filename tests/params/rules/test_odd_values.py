@@ -90,7 +90,7 @@ def test_any_list_on_any_model_gives_findings(
     max_examples=150,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     flag=st.sampled_from(FLAGS), value=ODD | JSON.map(json.dumps), count=st.integers(min_value=1, max_value=8)
@@ -110,7 +110,7 @@ def test_any_value_of_any_flag_on_a_real_model_gives_findings(
     max_examples=250,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     data=st.data(),
