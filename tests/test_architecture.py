@@ -88,7 +88,7 @@ PURE = (
     "sweep/pacing.py",
     "sweep/pruning.py",
     "sweep/running.py",
-    "sweep/startable.py",
+    "plan/startable.py",
     "sweep/starts.py",
     "sweep/states.py",
     "simulator/fleet.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.errors import ConfigError
@@ -13,6 +13,7 @@ from harness.params.help import EngineHelp
 from harness.params.lint import lint_parameters
 from harness.params.model_config import ModelConfig
 from harness.params.snapshots import known_versions
+from harness.plan.cells import Cell
 from harness.plan.detect import find_targets
 from harness.plan.files import Candidate, discover
 from harness.plan.findings import Findings
@@ -23,11 +24,10 @@ from harness.plan.source import read_bytes, read_source
 from harness.plan.spans import Source
 from harness.plan.suppress import apply_suppressions, find_suppressions
 from harness.plan.targets import Target
+from harness.plan.unchecked import MEMORY, REFUSED, NotChecked, is_refused, summed, unjudged_memory
 
 ALL_VERSIONS = "all"
 STRAY_TOKEN = "stray-token"
-
-JudgeKey = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ def lint_targets(
         judged = judge.all(targets)
     except ConfigError as error:
         return _unusable(source.path, error, source)
-    by_diagnostic = {id(finding.diagnostic): finding for finding in judged}
-    every = [*about_file.diagnostics, *(finding.diagnostic for finding in judged)]
+    by_diagnostic = {id(finding.diagnostic): finding for finding in judged.findings}
+    every = [*about_file.diagnostics, *(finding.diagnostic for finding in judged.findings)]
     kept, silenced = apply_suppressions(every, source, find_suppressions(source))
     return FileReport(
         path=source.path,
@@ -105,6 +105,7 @@ def lint_targets(
         lists=len(targets),
         cells=sum(len(target.cells) for target in targets),
         suppressed=silenced,
+        not_checked=judged.not_checked,
         is_usable=not about_file.has_errors,
     )
 
@@ -131,33 +132,69 @@ def _unrecognised(source: Source) -> FileReport:
     return FileReport(source.path, (finding,), source, is_usable=False, is_recognised=False)
 
 
+class Place(NamedTuple):
+    """Where a list would run: the facts of a target, the options' filled in. ``config`` is a config.json's path."""
+
+    version: str
+    gpu_type: str | None
+    gpu_count: int | None
+    replicas: int | None
+    model: str | None
+    config: str | None
+
+    def cell(self, parameters: tuple[str, ...]) -> Cell:
+        """The list and its place as what is deployed."""
+        count, replicas = self.gpu_count or 1, self.replicas or 1
+        return Cell(self.gpu_type or "", count, replicas, self.version, self.model or "", parameters)
+
+
+class Verdict(NamedTuple):
+    """What was found in one list for one version, and what could not be judged of it."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    not_checked: tuple[NotChecked, ...] = ()
+
+
+class Judgement(NamedTuple):
+    """The same of all lists of a file, each mistake once."""
+
+    findings: list[Finding]
+    not_checked: tuple[NotChecked, ...]
+
+
 class Judge:
     """Judges targets, each distinct list once; lives for one run and remembers what it has judged."""
 
     def __init__(self, options: LintOptions) -> None:
         self.options = options
-        self.known: dict[JudgeKey, tuple[Diagnostic, ...]] = {}
+        self.known: dict[tuple[tuple[str, ...], Place], Verdict] = {}
         self.configs: dict[str, ModelConfig] = {}
         self.helps: dict[str, EngineHelp | None] = {}
 
-    def all(self, targets: Iterable[Target]) -> list[Finding]:
+    def all(self, targets: Iterable[Target]) -> Judgement:
         """Findings of all targets of one file: each mistake once, with every version and cell it hits."""
         merger = Merger()
+        not_checked: list[NotChecked] = []
         for found in targets:
             merger.see(found)
             versions = self.versions(found)
+            unjudged: dict[NotChecked, None] = {}
             for version in versions:
                 target = self.without_model(found, version)
-                for diagnostic in self.one(target, version):
+                verdict = self.one(target, version)
+                unjudged.update(dict.fromkeys(verdict.not_checked))
+                for diagnostic in verdict.diagnostics:
                     if not _is_beside_the_point(target, diagnostic):
                         merger.add(target, version, diagnostic, asked=len(versions))
-        return merger.findings(replacements_for)
+            not_checked += unjudged
+        return Judgement(merger.findings(replacements_for), summed(not_checked))
 
     def without_model(self, target: Target, version: str) -> Target:
         """The target without the model, where only the parser can tell which word of a command that is."""
         if not target.may_hold_model:
             return target
-        strays = [one.index for one in self.one(target, version) if one.code == STRAY_TOKEN]
+        found = self.one(target, version).diagnostics
+        strays = [one.index for one in found if one.code == STRAY_TOKEN]
         return target if not strays or strays[0] is None else target.without_model(strays[0])
 
     def versions(self, target: Target) -> tuple[str, ...]:
@@ -169,26 +206,56 @@ class Judge:
             return (target.engine_version,)
         return known_versions()
 
-    def one(self, target: Target, version: str) -> tuple[Diagnostic, ...]:
-        """Findings of one list on one version, from memory where it was judged before."""
-        gpu_type = target.gpu_type or self.options.gpu_type
-        gpu_count = self.options.gpu_count if target.gpu_count is None else target.gpu_count
-        config = target.model_config or self.options.model_config
-        key = (target.parameters, version, gpu_type, gpu_count, target.replicas, target.model, config)
+    def one(self, target: Target, version: str) -> Verdict:
+        """What is to be said of one list on one version, from memory where it was judged before."""
+        place = Place(
+            version,
+            target.gpu_type or self.options.gpu_type,
+            self.options.gpu_count if target.gpu_count is None else target.gpu_count,
+            target.replicas,
+            target.model,
+            target.model_config or self.options.model_config,
+        )
+        key = (target.parameters, place)
         if key not in self.known:
-            self.known[key] = lint_parameters(
-                target.parameters,
-                engine_version=version,
-                help=self.help_of(version),
-                gpu_type=gpu_type,
-                gpu_count=gpu_count,
-                replicas=target.replicas,
-                model_config=self.model_config(config),
-                model=target.model,
-                live=self.options.live,
-                authorized=self.options.authorized,
-            )
+            self.known[key] = self._judge(target.parameters, place)
         return self.known[key]
+
+    def _judge(self, parameters: tuple[str, ...], place: Place) -> Verdict:
+        config = self.model_config(place.config)
+        found = lint_parameters(
+            parameters,
+            engine_version=place.version,
+            help=self.help_of(place.version),
+            gpu_type=place.gpu_type,
+            gpu_count=place.gpu_count,
+            replicas=place.replicas,
+            model_config=config,
+            model=place.model,
+            live=self.options.live,
+            authorized=self.options.authorized,
+        )
+        if is_refused(found):
+            return Verdict(found, (REFUSED,))
+        if place.gpu_type is None:
+            return Verdict(found)
+        # Here, so that a list without a GPU is linted without loading the arithmetic.
+        from harness.plan.engine import UnknownEngine, engine_of
+        from harness.plan.startable import finding_on
+
+        reason = unjudged_memory(
+            gpu_type=place.gpu_type, gpu_count=place.gpu_count, model=place.model, config=config
+        )
+        if reason is not None:
+            return Verdict(found, (NotChecked(MEMORY, reason),))
+        if config is not None:
+            return Verdict(found)  # the rule has judged it
+        cell = place.cell(parameters)
+        engine = engine_of(cell)
+        if isinstance(engine, UnknownEngine):
+            return Verdict(found, (NotChecked(MEMORY, engine.reason),))
+        short = finding_on(engine, cell)
+        return Verdict(found if short is None else (*found, short))
 
     def help_of(self, version: str) -> EngineHelp | None:
         """The help document to judge by, asked for once; None for the one that ships with the package."""

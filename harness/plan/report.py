@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.diagnostics import Diagnostic, Severity
 from harness.plan.fixes import Replacement
 from harness.plan.spans import Source
+from harness.plan.unchecked import NotChecked
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Finding:
 class FileReport:
     """One file. ``source`` is None when it could not be read; ``lists`` counts the parameter lists judged.
 
-    ``is_usable`` is False when the file itself is wrong, whatever its parameters are.
+    ``not_checked`` has what could not be judged and why. ``is_usable`` is False when the file itself is wrong, whatever its parameters are.
     """
 
     path: str
@@ -31,6 +32,7 @@ class FileReport:
     lists: int = 0
     cells: int = 0
     suppressed: int = 0
+    not_checked: tuple[NotChecked, ...] = ()
     is_usable: bool = True
     is_recognised: bool = True
 

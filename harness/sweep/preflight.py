@@ -15,7 +15,7 @@ from harness.plan.cells import Cell
 from harness.plan.config import SweepConfig
 from harness.plan.matrix import expand
 from harness.plan.pruning import PruneRule
-from harness.sweep.startable import start_finding
+from harness.plan.startable import start_finding
 
 SECRET = "secret-in-parameters"
 

@@ -224,7 +224,9 @@ def test_suppressed_finding_is_counted_not_shown(tmp_path: Path, harness: Harnes
     path = tmp_path / "x.yaml"
     path.write_text("- --bogus-flag  # harness: ignore[unknown-flag] our own build has it\n")
     done = harness("lint", str(path))
-    assert (done.returncode, done.stdout) == (0, b"")
+    # The parser of that version refuses the list all the same, so nothing was said of its start-up.
+    assert (done.returncode, done.stdout.count(b"\n")) == (0, 1)
+    assert b"x.yaml: start-up and memory not checked: " in done.stdout
     assert done.stderr.decode().strip() == "no findings in 1 list of 1 file; 1 suppressed"
 
 

@@ -33,6 +33,7 @@ def file_entry(file: FileReport) -> dict[str, Any]:
         "cells": file.cells,
         "findings": len(file.findings),
         "suppressed": file.suppressed,
+        "not_checked": [one._asdict() for one in file.not_checked],
     }
 
 
