@@ -42,7 +42,8 @@ class Matrix:
 
     ``axes`` maps an axis to its values in the file's order (parameters by set name); ``exclude`` and ``include``
     hold partial combinations. ``fixed`` has the axes given once, outside the matrix; ``sets`` every set by name,
-    ``common`` the arguments placed before each set's own; ``place`` is where the matrix stands.
+    ``common`` the arguments placed before each set's own; ``place`` is where the matrix stands, ``gpu_places`` where
+    each GPU family first does.
     """
 
     axes: Mapping[str, tuple[AxisValue, ...]]
@@ -52,6 +53,7 @@ class Matrix:
     sets: Mapping[str, ParameterSet] = field(default_factory=dict)
     common: tuple[LocatedText, ...] = ()
     place: Span = (0, 1)
+    gpu_places: Mapping[str, Span] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

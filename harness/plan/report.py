@@ -23,7 +23,8 @@ class Finding:
 class FileReport:
     """One file. ``source`` is None when it could not be read; ``lists`` counts the parameter lists judged.
 
-    ``not_checked`` has what could not be judged and why. ``is_usable`` is False when the file itself is wrong, whatever its parameters are.
+    ``not_checked`` has what could not be judged and why. ``is_usable`` is False when the file itself is wrong, whatever
+    its parameters are.
     """
 
     path: str

@@ -1,6 +1,6 @@
 """Whether a cell starts, as far as the forecast's own table knows its model. Pure.
 
-The linter's rules judge a model whose ``config.json`` is at hand; one that is only in the packaged table is judged here,
+The linter's rules judge a model whose ``config.json`` is at hand; one that only the packaged table has is judged here,
 by the same arithmetic, under the rules' names.
 """
 

@@ -35,6 +35,7 @@ def targets_in_sweep(config: SweepConfig) -> Iterator[Target]:
             place=chosen.place or matrix.place,
             engine_version=str(combination["engine-version"]),
             gpu_type=str(combination["gpu-type"]),
+            gpu_place=matrix.gpu_places.get(str(combination["gpu-type"])),
             gpu_count=int(combination["gpu-count"]),
             replicas=int(combination["replicas"]),
             model=model,
