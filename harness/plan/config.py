@@ -79,7 +79,8 @@ class WorkloadConfig:
 
     ``in_turns`` says that conversations are held, of ``turns`` turns (None: all that the prompts have), with
     ``think_time_ms`` between them. ``prompts`` is the path of a file, ``prompt_file`` what ``load_config`` found in it.
-    ``tokenizer`` is the path of a ``tokenizer.json`` that makes synthetic prompts exact.
+    ``tokenizer`` is the path of a ``tokenizer.json`` that makes synthetic prompts exact. ``place`` is where the lengths
+    stand in the file.
     """
 
     input_tokens: LengthConfig = LengthConfig("fixed", mean=512)
@@ -97,6 +98,7 @@ class WorkloadConfig:
     tokenizer: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     prompt_file: PromptFile | None = field(default=None, repr=False)
+    place: Span | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

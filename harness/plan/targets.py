@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from harness.diagnostics import Diagnostic
+from harness.plan.request_lengths import CODE as TOO_LONG
+from harness.plan.request_lengths import Requests
 from harness.plan.spans import LocatedText, Source, Span
 
 # Findings about the GPU family rather than about the list.
@@ -19,7 +21,7 @@ class Target(NamedTuple):
     ``may_hold_model`` is True for an engine's command whose model was not found: a word that no flag takes is it.
     ``place`` is where findings about the list as a whole point. ``cells`` names what is deployed with the list.
     ``gpu_place`` is where the GPU family stands. ``model`` is a Hugging Face id, ``model_config`` the path of its
-    config.json.
+    config.json. ``requests`` are what the engine will be asked, where that is known.
     """
 
     source: Source
@@ -35,6 +37,7 @@ class Target(NamedTuple):
     is_managed: bool = True
     may_hold_model: bool = False
     cells: tuple[str, ...] = ()
+    requests: Requests | None = None
 
     def without_model(self, index: int) -> Target:
         """The same list without the item that turned out to be the model."""
@@ -47,8 +50,10 @@ class Target(NamedTuple):
         return tuple(item.text for item in self.items)
 
     def span(self, found: Diagnostic) -> Span:
-        """The place in the file of what a finding is about: characters of one item, the GPU family, or the whole."""
+        """Where in the file stands what a finding is about: an item's characters, GPUs, requests, or the whole."""
         index = found.index
+        if found.code == TOO_LONG and self.requests is not None and self.requests.place is not None:
+            return self.requests.place
         if index is None and found.code in GPU_CODES and self.gpu_place is not None:
             return self.gpu_place
         if index is None or not 0 <= index < len(self.items):

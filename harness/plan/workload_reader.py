@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.plan.config import LengthConfig, WorkloadConfig
-from harness.plan.nodes import Entries, Node, Scalar, plain
+from harness.plan.nodes import Entries, Node, Scalar, node_span, plain
 from harness.plan.reader import Reader
+from harness.plan.spans import Span
 from harness.units import MS_PER_S
 
 WORKLOAD_KEYS = (
@@ -18,6 +19,7 @@ LENGTH_KEYS = ("distribution", "mean", "stddev", "min", "max", "values", "weight
 TIME_KEYS = ("distribution", "mean", "stddev", "min", "max")
 APIS = ("chat", "completions")
 CACHES = ("isolated", "cold", "warm")
+SIZES = ("input-tokens", "output-tokens", "turns", "prompts")
 SHAPES = ("fixed", "uniform", "normal", "lognormal")
 DISTRIBUTIONS = (*SHAPES, "empirical")
 ALL_TURNS = "all"
@@ -61,7 +63,14 @@ def read_workload(reader: Reader, node: Node) -> WorkloadConfig:
         prefix_groups=integer("prefix-groups", default.prefix_groups, 1),
         tokenizer=_tokenizer(reader, entries["tokenizer"]) if "tokenizer" in entries else None,
         extra=plain(extra) if isinstance(extra, Entries) else {},
+        place=_place(node),
     )
+
+
+def _place(node: Node) -> Span:
+    """Where the lengths of requests stand: the first key that says something of them, else the whole."""
+    keys = [key for key, _ in node.entries if key.text in SIZES] if isinstance(node, Entries) else []
+    return node_span(keys[0]) if keys else node_span(node)
 
 
 def _say_what_does_not_go_together(reader: Reader, entries: Mapping[str, Node]) -> None:
