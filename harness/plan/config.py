@@ -55,6 +55,12 @@ class Matrix:
     place: Span = (0, 1)
     gpu_places: Mapping[str, Span] = field(default_factory=dict)
 
+    @property
+    def models(self) -> frozenset[str]:
+        """Every model that some cell may have."""
+        named = [*self.axes.get("model", ()), *(entry.get("model") for entry in (self.fixed, *self.include))]
+        return frozenset(str(model) for model in named if model is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class LengthConfig:

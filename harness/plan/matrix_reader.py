@@ -91,6 +91,9 @@ def read_axis_value(reader: Reader, name: str, node: Node) -> AxisValue | None:
     if text is not None and not text.strip():
         reader.error("value", node, f"{name} is empty")
         return None
+    if text is not None and name == "model" and any(character.isspace() for character in text):
+        reader.error("value", node, f"no model is called {shorten(text)!r}", note="as owner/model")
+        return None
     return text
 
 

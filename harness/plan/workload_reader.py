@@ -9,7 +9,7 @@ from harness.plan.config import LengthConfig, WorkloadConfig
 from harness.plan.nodes import Entries, Node, Scalar, node_span, plain
 from harness.plan.reader import Reader
 from harness.plan.spans import Span
-from harness.units import MS_PER_S
+from harness.units import MS_PER_S, counted
 
 WORKLOAD_KEYS = (
     "input-tokens", "output-tokens", "prompts", "turns", "think-time", "api", "stream", "seed", "cache",
@@ -23,6 +23,8 @@ SIZES = ("input-tokens", "output-tokens", "turns", "prompts")
 SHAPES = ("fixed", "uniform", "normal", "lognormal")
 DISTRIBUTIONS = (*SHAPES, "empirical")
 ALL_TURNS = "all"
+# The most tokens, turns or milliseconds that the load client draws.
+MOST = 10_000_000
 TOKENIZER_FILE = "tokenizer.json"
 NEEDED: Mapping[str, Sequence[str]] = {"fixed": ("mean",), "uniform": ("min", "max"), "empirical": ()}
 
@@ -96,7 +98,7 @@ def _turns(reader: Reader, node: Node) -> LengthConfig | None:
 def read_length(reader: Reader, node: Node, name: str) -> LengthConfig | None:
     """A number of tokens (or of turns), or a distribution of it."""
     if isinstance(node, Scalar):
-        fixed = reader.integer(node, name, minimum=1)
+        fixed = reader.integer(node, name, minimum=1, maximum=MOST)
         return None if fixed is None else LengthConfig("fixed", mean=float(fixed))
     entries = reader.entries(node, name, LENGTH_KEYS)
     distribution = _distribution(reader, node, entries, name, DISTRIBUTIONS)
@@ -109,26 +111,45 @@ def read_length(reader: Reader, node: Node, name: str) -> LengthConfig | None:
             reader.error("value", entries[key], f"{key} goes with distribution: empirical")
     numbers: dict[str, float | None]
     limits: dict[str, int | None]
-    numbers = {key: reader.number(entries[key], key, above=0) for key in ("mean", "stddev") if key in entries}
-    limits = {key: reader.integer(entries[key], key, minimum=1) for key in ("min", "max") if key in entries}
+    numbers = {
+        key: reader.number(entries[key], key, above=0, most=MOST)
+        for key in ("mean", "stddev")
+        if key in entries
+    }
+    limits = {
+        key: reader.integer(entries[key], key, minimum=1, maximum=MOST)
+        for key in ("min", "max")
+        if key in entries
+    }
     return _shaped(reader, entries, distribution, numbers=numbers, limits=limits)
 
 
 def _think_time(reader: Reader, node: Node) -> LengthConfig | None:
     """A pause or a distribution of it, in milliseconds; None for none."""
     if isinstance(node, Scalar):
-        seconds = reader.duration(node, "think-time", zero=True)
-        return LengthConfig("fixed", mean=seconds * MS_PER_S) if seconds else None
+        seconds = _pause(reader, node, "think-time", zero=True)
+        return LengthConfig("fixed", mean=max(1.0, seconds * MS_PER_S)) if seconds else None
     entries = reader.entries(node, "think-time", TIME_KEYS)
     distribution = _distribution(reader, node, entries, "think-time", SHAPES)
     if distribution is None:
         return None
-    seconds_of = {key: reader.duration(value, key) for key, value in entries.items() if key != "distribution"}
+    seconds_of = {key: _pause(reader, value, key) for key, value in entries.items() if key != "distribution"}
     in_ms = {key: None if seconds is None else seconds * MS_PER_S for key, seconds in seconds_of.items()}
     limits: dict[str, int | None] = {
-        key: None if in_ms[key] is None else round(in_ms[key] or 0) for key in ("min", "max") if key in in_ms
+        key: None if in_ms[key] is None else max(1, round(in_ms[key] or 0))
+        for key in ("min", "max")
+        if key in in_ms
     }
     return _shaped(reader, entries, distribution, numbers=in_ms, limits=limits)
+
+
+def _pause(reader: Reader, node: Node, name: str, *, zero: bool = False) -> float | None:
+    """Seconds of a pause that the load client can draw."""
+    seconds = reader.duration(node, name, zero=zero)
+    if seconds is not None and seconds * MS_PER_S > MOST:
+        reader.error("value", node, f"{name} must be {MOST / MS_PER_S:,.0f} s or less")
+        return None
+    return seconds
 
 
 def _distribution(
@@ -171,14 +192,19 @@ def _empirical(reader: Reader, node: Node, entries: Mapping[str, Node], name: st
         return None
     if "file" in entries:
         return LengthConfig("empirical", file=existing_file(reader, entries["file"], "file"))
-    values = [reader.integer(item, name, minimum=1) for item in reader.items(entries["values"], "values")]
+    items = reader.items(entries["values"], "values")
+    values = [reader.integer(item, name, minimum=1, maximum=MOST) for item in items]
     weights: list[float | None] = []
     if "weights" in entries:
         weights = [
             reader.number(item, "a weight", above=0) for item in reader.items(entries["weights"], "weights")
         ]
         if len(weights) != len(values):
-            reader.error("value", entries["weights"], f"{len(weights)} weights for {len(values)} values")
+            reader.error(
+                "value",
+                entries["weights"],
+                f"{counted(len(weights), 'weight')} for {counted(len(values), 'value')}",
+            )
             return None
     known = tuple(value for value in values if value is not None)
     known_weights = tuple(weight for weight in weights if weight is not None)

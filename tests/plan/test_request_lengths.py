@@ -156,5 +156,5 @@ def test_conversations_of_given_prompts_have_as_many_turns_as_are_given(tmp_path
 
 
 def test_size_without_end_does_no_harm(tmp_path: Path) -> None:
-    wide = "{input-tokens: {distribution: normal, mean: 1.0e+308, stddev: 1.0e+308}, turns: 9}"
+    wide = "{input-tokens: {distribution: normal, mean: 1.0e+7, stddev: 1.0e+7}, turns: 10000000}"
     assert [one.severity.value for one in found_in(sweep(tmp_path, wide))] == ["error"]
