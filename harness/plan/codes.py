@@ -19,6 +19,8 @@ FILE_CODES: Mapping[str, str] = {
     "config-duplicate-axis": "An axis is given both inside the matrix and beside it.",
     "config-no-effect": "An exclude entry that matches nothing.",
     "request-too-long": "Requests whose prompt and answer are longer than the engine's context, which it refuses.",
+    "suppression-without-code": "A suppression comment that does not name what it silences.",
+    "suppression-unknown-code": "A suppression comment that names a code no finding has.",
     "suppression-without-reason": "A suppression comment that does not say why.",
     "suppression-unused": "A suppression comment that silences nothing.",
 }

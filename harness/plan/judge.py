@@ -12,6 +12,7 @@ from harness.errors import ConfigError
 from harness.params.help import EngineHelp
 from harness.params.lint import lint_parameters
 from harness.params.model_config import ModelConfig
+from harness.params.rules.unknown_gpu_family import NO_GPU
 from harness.params.snapshots import known_versions
 from harness.plan.cells import Cell
 from harness.plan.fixes import replacements_for
@@ -164,7 +165,7 @@ class Judge:
         )
         if is_refused(found):
             return Verdict(found, (REFUSED,))
-        if place.gpu_type is None:
+        if place.gpu_type in (None, NO_GPU):
             return Verdict(found)
         return self._with_memory(found, parameters, place, config)
 

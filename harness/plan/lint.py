@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.errors import ConfigError
@@ -13,14 +13,14 @@ from harness.plan.judge import Judge, LintOptions, read_model_config
 from harness.plan.report import FileReport, Finding, LintReport
 from harness.plan.source import read_source
 from harness.plan.spans import Source
-from harness.plan.suppress import apply_suppressions, find_suppressions
+from harness.plan.suppress import apply_suppressions, find_suppressions, known_codes
 from harness.plan.targets import Target
 
 # What callers need beside the functions here.
 __all__ = [
     "Judge",
     "LintOptions",
-    "is_wanted",
+    "collected",
     "lint_file",
     "lint_paths",
     "lint_source",
@@ -32,12 +32,18 @@ __all__ = [
 def lint_paths(paths: Sequence[str], options: LintOptions | None = None) -> LintReport:
     """The report on every file behind ``paths``; a file that cannot be used is part of the report, not an error."""
     judge = Judge(options or LintOptions())
-    files: list[FileReport] = []
-    for candidate in discover(paths):
-        report = lint_file(candidate.path, judge)
-        if is_wanted(candidate, report, judge.options):
-            files.append(report)
-    return LintReport(tuple(files))
+    reports = ((candidate, lint_file(candidate.path, judge)) for candidate in discover(paths))
+    return collected(reports, judge.options)
+
+
+def collected(reports: Iterable[tuple[Candidate, FileReport]], options: LintOptions) -> LintReport:
+    """The reports that are of something to lint; the others are counted."""
+    looked_at = [(report, is_wanted(candidate, report, options)) for candidate, report in reports]
+    return LintReport(
+        tuple(report for report, wanted in looked_at if wanted),
+        passed_over=sum(not wanted for _, wanted in looked_at),
+        may_be_empty=options.skip_unrecognised,
+    )
 
 
 def is_wanted(candidate: Candidate, report: FileReport, options: LintOptions) -> bool:
@@ -77,14 +83,16 @@ def lint_targets(
         return _unusable(source.path, error, source)
     by_diagnostic = {id(finding.diagnostic): finding for finding in judged.findings}
     every = [*about_file.diagnostics, *(finding.diagnostic for finding in judged.findings)]
-    kept, silenced = apply_suppressions(every, source, find_suppressions(source))
+    comments = find_suppressions(source)
+    known = known_codes() if comments else ()
+    kept, silenced = apply_suppressions(every, source, comments, known=known)
     return FileReport(
         path=source.path,
         findings=tuple(by_diagnostic.get(id(one)) or Finding(one) for one in sorted(kept, key=_place)),
         source=source,
         lists=len(targets),
         cells=sum(len(target.cells) for target in targets),
-        suppressed=silenced,
+        silenced=silenced,
         not_checked=judged.not_checked,
         is_usable=not about_file.has_errors,
     )
