@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from harness.diagnostics import Diagnostic, Stage
 from harness.errors import ConfigError
 from harness.params.help import EngineHelp
-from harness.params.lint import lint_parameters
+from harness.params.lint import is_refused, lint_parameters
 from harness.params.model_config import ModelConfig
 from harness.params.rules.unknown_gpu_family import NO_GPU
 from harness.params.snapshots import known_versions
@@ -21,7 +21,7 @@ from harness.plan.report import Finding
 from harness.plan.request_lengths import request_finding
 from harness.plan.source import read_bytes
 from harness.plan.targets import Target
-from harness.plan.unchecked import MEMORY, REFUSED, NotChecked, is_refused, summed, unjudged_memory
+from harness.plan.unchecked import MEMORY, REFUSED, NotChecked, summed, unjudged_memory
 
 ALL_VERSIONS = "all"
 STRAY_TOKEN = "stray-token"

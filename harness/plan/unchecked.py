@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from harness.diagnostics import Diagnostic, Stage
 from harness.params.model_config import ModelConfig
 
 STARTUP = "start-up and memory"
@@ -24,11 +23,6 @@ class NotChecked(NamedTuple):
 
 
 REFUSED = NotChecked(STARTUP, "the engine's parser refuses the list first; mend that and lint again")
-
-
-def is_refused(diagnostics: Iterable[Diagnostic]) -> bool:
-    """True when the engine's parser refuses the list, so that the rules of start-up were not asked."""
-    return any(one.is_error and one.stage is Stage.PARSE for one in diagnostics)
 
 
 def unjudged_memory(
