@@ -11,6 +11,7 @@ import click
 
 from harness.cli.calibrating import calibration_option, read_calibrations
 from harness.cli.plan_text import SHOWN_CELLS, as_text
+from harness.cli.plan_windows import short_windows
 from harness.cli.pruning import Pruner, prune_options, rule_of, said
 
 if TYPE_CHECKING:
@@ -157,7 +158,10 @@ def describe(
             }
             for twin in alike
         ],
-        "warnings": [{"code": finding.code, "message": finding.message} for finding in plan.warnings],
+        "warnings": [
+            *({"code": finding.code, "message": finding.message} for finding in plan.warnings),
+            *short_windows(config, plan.accepted, forecasts),
+        ],
     }
 
 

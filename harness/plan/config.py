@@ -113,7 +113,8 @@ class LoadLevel:
 
     That is ``rate_per_s`` with its ``arrivals``, a ``ramp`` from one rate to another, ``steps`` of rates, or the
     ``trace`` that the prompts bring, its times multiplied by ``stretch``. It lasts ``duration_s`` or ``requests``,
-    exactly one of them (a trace neither: all of it), after ``warmup_s`` (None: the load client's own).
+    exactly one of them (a trace neither: all of it), after ``warmup_s`` (None: the load client's own). ``place`` is
+    where it stands in the file.
     """
 
     concurrency: int | None = None
@@ -128,6 +129,7 @@ class LoadLevel:
     requests: int | None = None
     warmup_s: float | None = None
     max_in_flight: int | None = None
+    place: Span | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

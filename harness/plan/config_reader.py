@@ -171,7 +171,7 @@ def _levels(reader: Reader, node: Node) -> list[LoadLevel]:
     if not _has_its_end(reader, node, entries, load):
         return []
     shared = _shared(reader, entries)
-    return [LoadLevel(**own, **shared) for own in _own(reader, entries, load)]
+    return [LoadLevel(**own, **shared, place=node_span(node)) for own in _own(reader, entries, load)]
 
 
 def _has_its_end(reader: Reader, node: Node, entries: Mapping[str, Node], load: str) -> bool:
