@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.load.tokenizer import tokenizer_place
 from harness.plan.config import LengthConfig, WorkloadConfig
 from harness.plan.nodes import Entries, Node, Scalar, node_span, plain
 from harness.plan.reader import Reader
@@ -25,7 +26,6 @@ DISTRIBUTIONS = (*SHAPES, "empirical")
 ALL_TURNS = "all"
 # The most tokens, turns or milliseconds that the load client draws.
 MOST = 10_000_000
-TOKENIZER_FILE = "tokenizer.json"
 NEEDED: Mapping[str, Sequence[str]] = {"fixed": ("mean",), "uniform": ("min", "max"), "empirical": ()}
 
 
@@ -220,8 +220,7 @@ def _tokenizer(reader: Reader, node: Node) -> str | None:
     path = reader.text(node, "tokenizer")
     if path is None:
         return None
-    place = Path(reader.source.path).parent / path
-    place = place / TOKENIZER_FILE if place.is_dir() else place
+    place = tokenizer_place(Path(reader.source.path).parent / path)
     if not place.is_file():
         reader.error("value", node, f"no tokenizer at {path!r}", note=f"looked for {place}")
     return str(place)
