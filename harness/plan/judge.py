@@ -177,10 +177,6 @@ class Judge:
         config: ModelConfig | None,
     ) -> Verdict:
         """With what the packaged table of models says of memory, or why nothing does."""
-        # Here, so that a list without a GPU is linted without loading the arithmetic.
-        from harness.plan.engine import UnknownEngine, engine_of
-        from harness.plan.startable import finding_on
-
         reason = unjudged_memory(
             gpu_type=place.gpu_type or "", gpu_count=place.gpu_count, model=place.model, config=config
         )
@@ -188,6 +184,10 @@ class Judge:
             return Verdict(found, (NotChecked(MEMORY, reason),))
         if config is not None:
             return Verdict(found)  # the rule has judged it
+        # Here, so that other lists are linted without loading the arithmetic.
+        from harness.plan.engine import UnknownEngine, engine_of
+        from harness.plan.startable import finding_on
+
         cell = place.cell(parameters)
         engine = engine_of(cell)
         if isinstance(engine, UnknownEngine):

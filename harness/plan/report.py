@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.diagnostics import Diagnostic, Severity
 from harness.plan.fixes import Replacement
@@ -19,8 +20,7 @@ class Finding:
     replacements: tuple[Replacement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Silenced:
+class Silenced(NamedTuple):
     """A finding that a comment in the file silences, and the comment's reason ("" for none)."""
 
     diagnostic: Diagnostic

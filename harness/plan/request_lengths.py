@@ -9,10 +9,12 @@ prompts only the lengths that their file states are known.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from harness.diagnostics import Diagnostic, Severity, Stage
+from harness.params.argv import read
+from harness.params.lint import knowledge_of
 from harness.params.model_config import ModelConfig
 from harness.plan.cells import Cell
 from harness.plan.config import LengthConfig, WorkloadConfig
@@ -25,8 +27,7 @@ ENDLESS = 1e12
 UNKNOWN = LengthConfig("fixed", mean=1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """A number of tokens as drawn: the ``most`` there can be, mean and standard deviation."""
 
     most: float
@@ -130,22 +131,37 @@ class Context(NamedTuple):
 
 def context_of(cell: Cell, config: ModelConfig | None) -> Context | None:
     """The cell's context; None where the engine chooses, or neither list nor model tells."""
-    # Here, so that a list without requests is linted without loading the arithmetic.
-    from harness.forecast.tables import model as facts_of
-    from harness.plan.engine import UnknownEngine, settings_of
-
-    settings = settings_of(cell)
-    if isinstance(settings, UnknownEngine):
+    asked = _asked(cell.parameters, cell.engine_version)
+    if asked is None or asked < 0:
         return None
-    largest = None
-    if config is not None and config.max_length is not None and config.default_length is not None:
-        largest = min(int(config.max_length), config.default_length)
-    elif config is None and (facts := facts_of(cell.model)) is not None:
-        largest = facts.max_position
-    if settings.max_model_len is not None:
-        asked = settings.max_model_len
-        return Context(asked, f"--max-model-len {asked}", largest) if asked > 0 else None
+    largest = _largest(cell.model, config)
+    if asked:
+        return Context(asked, f"--max-model-len {asked}", largest)
     return None if largest is None else Context(largest, f"the model's {largest}", largest)
+
+
+@lru_cache(maxsize=1024)
+def _asked(parameters: tuple[str, ...], version: str) -> int | None:
+    """``--max-model-len``: 0 when the model's own holds, -1 when the engine chooses, None for a list it refuses."""
+    reading = read(parameters, knowledge_of(version).grammar)
+    if reading.problems:
+        return None
+    asked = reading.values.get("max-model-len")
+    if type(asked) is int:
+        return asked if asked > 0 else -1
+    return -1 if "hf-overrides" in reading.deciding or "hf-config-path" in reading.deciding else 0
+
+
+def _largest(model: str, config: ModelConfig | None) -> int | None:
+    """The longest sequence of the model by its config.json, else by the packaged table; None when neither tells."""
+    if config is not None:
+        known = config.max_length is not None and config.default_length is not None
+        return min(int(config.max_length or 0), config.default_length or 0) if known else None
+    # Here, so that a file without load levels is linted without loading the tables.
+    from harness.forecast.tables import model as facts_of
+
+    facts = facts_of(model)
+    return None if facts is None else facts.max_position
 
 
 def request_finding(
