@@ -228,6 +228,10 @@ def _show(report: LintReport, form: str, fail_on: Severity, paths: Sequence[str]
 
     color = form == "text" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     text = render_report(report, form, color=color, fail_on=fail_on)
+    if form == "text":
+        from harness.cli.formats.text import unchecked
+
+        text = "\n".join(filter(None, (text, unchecked(report))))
     if text:
         # A name or an argument may hold bytes that are no text; they are written as escapes.
         click.echo(text.encode("utf-8", "backslashreplace"))

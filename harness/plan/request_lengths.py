@@ -140,7 +140,7 @@ def context_of(cell: Cell, config: ModelConfig | None) -> Context | None:
     return None if largest is None else Context(largest, f"the model's {largest}", largest)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)  # a large sweep goes through its lists once for each place
 def _asked(parameters: tuple[str, ...], version: str) -> int | None:
     """``--max-model-len``: 0 when the model's own holds, -1 when the engine chooses, None for a list it refuses."""
     reading = read(parameters, knowledge_of(version).grammar)
