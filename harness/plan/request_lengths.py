@@ -65,7 +65,7 @@ def longest_requests(workload: WorkloadConfig) -> Requests:
     parts = [(_given_input(workload), workload.output_tokens)]
     items = () if workload.prompt_file is None else workload.prompt_file.items
     if items:
-        pairs = {(item.input_tokens, item.output_tokens) for item in items}
+        pairs = dict.fromkeys((item.input_tokens, item.output_tokens) for item in items)
         parts = [
             (_fixed(read), workload.output_tokens if wrote is None else _fixed(wrote))
             for read, wrote in pairs
