@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import click
 
 from harness.cli.main import COMMANDS, command
+from tests.command import run_here
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,6 +37,24 @@ def test_the_first_example_is_the_linters_real_output(tmp_path: Path) -> None:
     )
     assert ran.returncode == 1
     assert shown == f"$ harness lint broken.yaml\n{ran.stdout}"
+
+
+def test_the_first_example_is_accepted_once_it_is_mended_as_the_linter_says(tmp_path: Path) -> None:
+    config = next(block for block in blocks("yaml") if block.startswith("# broken.yaml"))
+    for wrong, right in (
+        ("fp_8", "fp8"),
+        ("batched-token=", "batched-tokens="),
+        ("  - --task=generate\n", ""),
+        ('"--gpu-memory-utilization 0.9"', "--gpu-memory-utilization\n  - 0.9"),
+    ):
+        assert wrong in config
+        config = config.replace(wrong, right)
+    path = tmp_path / "mended.yaml"
+    path.write_text(config, encoding="utf-8")
+    assert run_here("lint", "--fail-on", "warning", str(path), environment=os.environ).returncode == 0
+    planned = run_here("plan", str(path), environment=os.environ)
+    assert planned.returncode == 0
+    assert "prod: 1 cell, 0 refused" in planned.stdout
 
 
 def test_every_command_is_shown_and_every_shown_command_exists() -> None:

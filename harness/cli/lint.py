@@ -14,6 +14,7 @@ import click
 from harness.cli.formats import NAMES
 from harness.diagnostics import Severity
 from harness.errors import UsageError, UserError
+from harness.units import counted
 
 if TYPE_CHECKING:
     from harness.params.help import EngineHelp
@@ -75,6 +76,11 @@ class LintCommand(click.Command):
 )
 @click.option("--zone", metavar="ZONE", help="Zone to ask with --live.")
 @click.option("--fix", is_flag=True, help="Mend in place what can be mended; layout and comments stay.")
+@click.option(
+    "--diff",
+    is_flag=True,
+    help="Print what --fix would change, and change nothing; exit code 1 if there is any.",
+)
 @click.option("--batch", metavar="FILE|-", help="JSON lines in, JSON lines out; no other output.")
 @click.pass_context
 def command(
@@ -91,6 +97,7 @@ def command(
     live: bool,
     zone: str | None,
     fix: bool,
+    diff: bool,
     batch: str | None,
 ) -> int:
     """Check engine parameters before a GPU is paid for.
@@ -106,14 +113,16 @@ def command(
 
     A finding is silenced on its line, or from the line above, by `# harness: ignore[code] reason`.
 
-    Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 a file that cannot be used.
+    Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 a file that cannot be used, or nothing to lint.
     """
     from harness.plan.lint import Judge, LintOptions
 
     gc.freeze()  # what imports made is never garbage; not walking it again at the end saves 15 ms
 
     arguments: tuple[str, ...] | None = ctx.meta.get(ARGUMENTS)
-    _check_usage(paths, arguments, batch, fix=fix, engine_version=engine_version)
+    _check_usage(paths, arguments, batch, fix=fix or diff, engine_version=engine_version)
+    if diff and form != "text":
+        raise UsageError("--diff prints a diff: it does not go with --format")
     if batch is not None:
         from harness.cli.batch import run_batch
 
@@ -126,15 +135,22 @@ def command(
 
         options = with_live_facts(options, zone)
     judge = Judge(options)
+    if diff:
+        from harness.cli.lint_fix import show_diff
+
+        code = show_diff(paths, judge)
+        return 0 if exit_zero and code == 1 else code
     mended = 0
     if arguments is not None:
         report = _report(_lint_arguments(arguments, judge))
     elif fix:
-        report, mended = _fix(paths, judge)
+        from harness.cli.lint_fix import fix_files
+
+        report, mended = fix_files(paths, judge)
     else:
         report = _lint(paths, options)
     severity = Severity(fail_on)
-    _show(report, form, severity, mended=mended)
+    _show(report, form, severity, paths, mended=mended)
     code = report.exit_code(fail_on=severity)
     return 0 if exit_zero and code == 1 else code
 
@@ -173,7 +189,7 @@ def _check_usage(
     if batch is not None and engine_version is not None:
         raise UsageError("--engine-version does not go with --batch: each line names its own")
     if fix and (given != ["PATH"] or "-" in paths):
-        raise UsageError("--fix mends files: it needs a PATH that is not -")
+        raise UsageError("--fix and --diff are about files: they need a PATH that is not -")
 
 
 def _lint(paths: Sequence[str], options: LintOptions) -> LintReport:
@@ -201,41 +217,31 @@ def _lint_arguments(arguments: Sequence[str], judge: Judge) -> FileReport:
     return lint_targets(source, [Target(source, tuple(items), (0, max(0, at - 1)))], judge)
 
 
-def _fix(paths: Sequence[str], judge: Judge) -> tuple[LintReport, int]:
-    from harness.plan.files import discover
-    from harness.plan.fixing import fix_file
-    from harness.plan.lint import is_wanted
-
-    mended, files = 0, []
-    for candidate in discover(paths):
-        report, count = fix_file(candidate.path, judge)
-        mended += count
-        if is_wanted(candidate, report, judge.options):
-            files.append(report)
-    return _report(*files), mended
-
-
 def _report(*files: FileReport) -> LintReport:
     from harness.plan.report import LintReport
 
     return LintReport(tuple(files))
 
 
-def _show(report: LintReport, form: str, fail_on: Severity, *, mended: int) -> None:
+def _show(report: LintReport, form: str, fail_on: Severity, paths: Sequence[str], *, mended: int) -> None:
     from harness.cli.formats import render_report
 
     color = form == "text" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     text = render_report(report, form, color=color, fail_on=fail_on)
+    if form == "text":
+        from harness.cli.formats.text import unchecked
+
+        text = "\n".join(filter(None, (text, unchecked(report))))
     if text:
         # A name or an argument may hold bytes that are no text; they are written as escapes.
         click.echo(text.encode("utf-8", "backslashreplace"))
-    click.echo(summary(report, mended=mended), err=True)
+    click.echo(summary(report, mended=mended) if report.files else nothing(report, paths), err=True)
 
 
 def summary(report: LintReport, *, mended: int = 0) -> str:
     """One sentence of counts: ``2 errors, 1 warning in 3 lists (16 cells) of 1 file; 1 mended``."""
     found = [
-        _count(report.count(severity), noun)
+        counted(report.count(severity), noun)
         for severity, noun in (
             (Severity.ERROR, "error"),
             (Severity.WARNING, "warning"),
@@ -245,14 +251,22 @@ def summary(report: LintReport, *, mended: int = 0) -> str:
     ]
     lists = sum(file.lists for file in report.files)
     cells = sum(file.cells for file in report.files)
-    suppressed = sum(file.suppressed for file in report.files)
-    in_cells = f" ({_count(cells, 'cell')})" if cells else ""
-    rest = [f"{suppressed} suppressed"] if suppressed else []
-    rest += [f"{mended} mended"] if mended else []
+    suppressed = sum(len(file.silenced) for file in report.files)
+    in_cells = f" ({counted(cells, 'cell')})" if cells else ""
+    rest = [f"{count} {what}" for count, what in ((suppressed, "suppressed"), (mended, "mended")) if count]
+    if report.passed_over:
+        rest.append(f"{counted(report.passed_over, 'file')} without engine parameters passed over")
     tail = f"; {', '.join(rest)}" if rest else ""
-    where = f"{_count(lists, 'list')}{in_cells} of {_count(len(report.files), 'file')}"
+    where = f"{counted(lists, 'list')}{in_cells} of {counted(len(report.files), 'file')}"
     return f"{', '.join(found) or 'no findings'} in {where}{tail}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def nothing(report: LintReport, paths: Sequence[str]) -> str:
+    """Why there was nothing to lint: no file of a kind that may hold engine parameters, or none that does."""
+    from harness.plan.detect import SUFFIXES
+
+    where = ", ".join(map(repr, paths))
+    if report.passed_over:
+        looked = counted(report.passed_over, "file")
+        return f"nothing to lint in {where}: {looked} looked at, none with engine parameters in it"
+    return f"nothing to lint in {where}: no file there ends in {', '.join(SUFFIXES)}"

@@ -11,6 +11,7 @@ import click
 
 from harness.cli.calibrating import calibration_option, read_calibrations
 from harness.cli.plan_text import SHOWN_CELLS, as_text
+from harness.cli.plan_windows import short_windows
 from harness.cli.pruning import Pruner, prune_options, rule_of, said
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from harness.results.prices import PriceTable
     from harness.sweep.equivalence import Twin
     from harness.sweep.forecasts import CellForecast
-    from harness.sweep.preflight import Preflight
+    from harness.sweep.preflight import Preflight, Refusal
 
 
 @click.command("plan", short_help="Expand, lint, forecast and price a sweep; creates nothing.")
@@ -137,7 +138,7 @@ def describe(
             {
                 "id": refusal.cell.id,
                 "label": refusal.cell.label,
-                "reason": refusal.reason,
+                "reason": placed(refusal),
                 "hint": refusal.findings[0].hint,
             }
             for refusal in plan.refused
@@ -157,8 +158,17 @@ def describe(
             }
             for twin in alike
         ],
-        "warnings": [{"code": finding.code, "message": finding.message} for finding in plan.warnings],
+        "warnings": [
+            *({"code": finding.code, "message": finding.message} for finding in plan.warnings),
+            *short_windows(config, plan.accepted, forecasts),
+        ],
     }
+
+
+def placed(refusal: Refusal) -> str:
+    """Why a cell is refused, with the place in the sweep file where that is not its list of parameters."""
+    location = refusal.findings[0].location
+    return refusal.reason if location is None else f"{location}: {refusal.reason}"
 
 
 def priced(costs: list[float | None]) -> list[float | None] | None:

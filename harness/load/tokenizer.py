@@ -6,16 +6,24 @@ Needs the package ``tokenizers``, an optional extra. Nothing is ever downloaded.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-from harness.load.prompts import CountTokens
+
+if TYPE_CHECKING:
+    from harness.load.prompts import CountTokens
 
 FILE_NAME = "tokenizer.json"
 
 
+def tokenizer_place(path: Path) -> Path:
+    """Where the ``tokenizer.json`` is that ``path`` names: itself, or the file in that folder; it may not be there."""
+    return path / FILE_NAME if path.is_dir() else path
+
+
 def tokenizer_file(path: str) -> str:
     """The absolute path of the ``tokenizer.json`` that ``path`` is or holds; UsageError when there is none."""
-    place = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
+    place = tokenizer_place(Path(path))
     if not place.is_file():
         raise UsageError(f"no tokenizer at {path!r}: give a {FILE_NAME} or the folder that holds one")
     return str(place.resolve())

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.diagnostics import Diagnostic
+from harness.diagnostics import Diagnostic, Stage
 from harness.errors import UserError
-from harness.params.lint import lint_parameters
+from harness.params.lint import is_refused, lint_parameters
 
 Answer = dict[str, object]
 ModelConfigLoader = Callable[[str], Mapping[str, object]]
@@ -17,7 +17,8 @@ ModelConfigLoader = Callable[[str], Mapping[str, object]]
 def lint_line(line: str, *, load_model_config: ModelConfigLoader) -> Answer:
     """The answer to one line of a batch; a line that cannot be used gets ``ok`` false and an ``error`` text.
 
-    ``load_model_config`` turns the path of a ``config.json`` into its content and raises ``UserError`` when it cannot.
+    ``not_checked`` lists the stages whose rules were not asked, where there are any. ``load_model_config`` turns the
+    path of a ``config.json`` into its content and raises ``UserError`` when it cannot.
     """
     try:
         request = json.loads(line)
@@ -50,11 +51,14 @@ def _answer(request: Mapping[str, Any], load_model_config: ModelConfigLoader) ->
         model=_field(request, "model", str),
         model_config=None if path is None else load_model_config(path),
     )
-    return {
+    answer: Answer = {
         "id": request.get("id"),
         "ok": not any(diagnostic.is_error for diagnostic in diagnostics),
         "diagnostics": [as_json(diagnostic) for diagnostic in diagnostics],
     }
+    if is_refused(diagnostics):
+        answer["not_checked"] = [Stage.STARTUP.value]
+    return answer
 
 
 def _required(request: Mapping[str, Any], key: str) -> str:

@@ -110,6 +110,11 @@ def lint_parameters(
     return tuple(sorted(_findings(context), key=_place))
 
 
+def is_refused(findings: Iterable[Diagnostic]) -> bool:
+    """True when the engine's parser refuses the list, so that the rules of start-up were not asked."""
+    return any(one.is_error and one.stage is Stage.PARSE for one in findings)
+
+
 def _findings(context: Context) -> Iterable[Diagnostic]:
     refused = bool(context.reading.problems)
     explained = False

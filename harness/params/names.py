@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -84,6 +85,13 @@ def near_names(name: str, candidates: tuple[str, ...]) -> tuple[str, ...]:
         if score >= NEAR:
             scored.append((-score, abs(len(candidate) - len(name)), candidate))
     return tuple(candidate for _, _, candidate in sorted(scored)[:MAX_SUGGESTIONS])
+
+
+def close_names(text: str, known: Iterable[str]) -> list[str]:
+    """Up to three known names spelt like ``text``, nearest first; upper and lower case differ."""
+    from difflib import get_close_matches  # only a mistake needs it
+
+    return get_close_matches(text, list(known), n=3)
 
 
 @lru_cache(maxsize=8192)

@@ -42,7 +42,8 @@ class Matrix:
 
     ``axes`` maps an axis to its values in the file's order (parameters by set name); ``exclude`` and ``include``
     hold partial combinations. ``fixed`` has the axes given once, outside the matrix; ``sets`` every set by name,
-    ``common`` the arguments placed before each set's own; ``place`` is where the matrix stands.
+    ``common`` the arguments placed before each set's own; ``place`` is where the matrix stands, ``gpu_places`` where
+    each GPU family first does.
     """
 
     axes: Mapping[str, tuple[AxisValue, ...]]
@@ -52,6 +53,13 @@ class Matrix:
     sets: Mapping[str, ParameterSet] = field(default_factory=dict)
     common: tuple[LocatedText, ...] = ()
     place: Span = (0, 1)
+    gpu_places: Mapping[str, Span] = field(default_factory=dict)
+
+    @property
+    def models(self) -> frozenset[str]:
+        """Every model that some cell may have."""
+        named = [*self.axes.get("model", ()), *(entry.get("model") for entry in (self.fixed, *self.include))]
+        return frozenset(str(model) for model in named if model is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,8 @@ class WorkloadConfig:
 
     ``in_turns`` says that conversations are held, of ``turns`` turns (None: all that the prompts have), with
     ``think_time_ms`` between them. ``prompts`` is the path of a file, ``prompt_file`` what ``load_config`` found in it.
-    ``tokenizer`` is the path of a ``tokenizer.json`` that makes synthetic prompts exact.
+    ``tokenizer`` is the path of a ``tokenizer.json`` that makes synthetic prompts exact. ``place`` is where the lengths
+    stand in the file.
     """
 
     input_tokens: LengthConfig = LengthConfig("fixed", mean=512)
@@ -95,6 +104,7 @@ class WorkloadConfig:
     tokenizer: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     prompt_file: PromptFile | None = field(default=None, repr=False)
+    place: Span | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,8 @@ class LoadLevel:
 
     That is ``rate_per_s`` with its ``arrivals``, a ``ramp`` from one rate to another, ``steps`` of rates, or the
     ``trace`` that the prompts bring, its times multiplied by ``stretch``. It lasts ``duration_s`` or ``requests``,
-    exactly one of them (a trace neither: all of it), after ``warmup_s`` (None: the load client's own).
+    exactly one of them (a trace neither: all of it), after ``warmup_s`` (None: the load client's own). ``place`` is
+    where it stands in the file.
     """
 
     concurrency: int | None = None
@@ -118,6 +129,7 @@ class LoadLevel:
     requests: int | None = None
     warmup_s: float | None = None
     max_in_flight: int | None = None
+    place: Span | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

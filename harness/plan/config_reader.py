@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.errors import UsageError
+from harness.load.slo import PRESETS, Slo
 from harness.plan.config import (
     AXES,
     LoadLevel,
@@ -15,14 +17,14 @@ from harness.plan.config import (
     Timeouts,
     WorkloadConfig,
 )
-from harness.plan.findings import Findings
+from harness.plan.findings import Findings, did_you_mean
 from harness.plan.matrix_reader import read_matrix
-from harness.plan.nodes import Entries, Items, Node
+from harness.plan.nodes import Entries, Items, Node, Scalar, node_span, shorten
 from harness.plan.pruning import read_prune
 from harness.plan.reader import Reader
 from harness.plan.search_reader import ARRIVALS, is_search, read_search
 from harness.plan.spans import Source
-from harness.plan.workload_reader import existing_file, read_workload
+from harness.plan.workload_reader import ALL_TURNS, existing_file, read_workload
 
 KEYS = (
     "name", "question", "zone", *AXES, "models", "matrix", "exclude", "include",
@@ -36,6 +38,10 @@ LEVEL_KEYS = (
 # Keys that mean something beside some loads only.
 BESIDE = {"arrivals": ("rate",), "burstiness": ("rate",), "stretch": ("trace",), "max-in-flight": OPEN_LOADS}
 TIMEOUT_KEYS = ("ready", "operation", "delete", "request")
+# Of the API document; a younger one may have more.
+ZONES = (
+    "at-vie-1", "at-vie-2", "bg-sof-1", "ch-dk-2", "ch-gva-2", "de-fra-1", "de-muc-1", "hr-zag-1",
+)  # fmt: skip
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -53,8 +59,8 @@ def read_config(source: Source, documents: Sequence[Node], findings: Findings) -
         return None
     root = documents[0]
     top = reader.entries(root, "a sweep file", KEYS)
-    text = {key: reader.text(top[key], key) for key in ("question", "zone", "slo") if key in top}
     load = read_load(reader, top["load"], slo="slo" in top) if "load" in top else ()
+    _say_what_prompts_lack(reader, top)
     if "load" not in top:
         findings.error(
             "missing",
@@ -62,22 +68,23 @@ def read_config(source: Source, documents: Sequence[Node], findings: Findings) -
             "load is missing: a list of levels",
             hint="- {concurrency: [1, 8], duration: 30s}",
         )
+    matrix = read_matrix(reader, top, root)
     return SweepConfig(
         source=source,
         name=_name(reader, top, source),
-        matrix=read_matrix(reader, top, root),
+        matrix=matrix,
         load=load,
         workload=read_workload(reader, top["workload"]) if "workload" in top else WorkloadConfig(),
         timeouts=_timeouts(reader, top["timeouts"]) if "timeouts" in top else Timeouts(),
-        question=text.get("question"),
-        zone=text.get("zone"),
-        slo=text.get("slo"),
+        question=reader.text(top["question"], "question") if "question" in top else None,
+        zone=_zone(reader, top["zone"]) if "zone" in top else None,
+        slo=_slo(reader, top["slo"]) if "slo" in top else None,
         early_stop=reader.switch(top["early-stop"], "early-stop") if "early-stop" in top else None,
         prune=read_prune(reader, top["prune"]) if "prune" in top else None,
         repeats=(reader.integer(top["repeats"], "repeats", minimum=1, maximum=1000) or 1)
         if "repeats" in top
         else 1,
-        models=_models(reader, top["models"]) if "models" in top else {},
+        models=_models(reader, top["models"], matrix.models) if "models" in top else {},
         engines=_texts(reader, top["engines"], "engines") if "engines" in top else {},
         engine_environment=_texts(reader, top["engine-environment"], "engine-environment")
         if "engine-environment" in top
@@ -98,11 +105,50 @@ def _name(reader: Reader, top: Mapping[str, Node], source: Source) -> str:
     return name or "sweep"
 
 
+def _zone(reader: Reader, node: Node) -> str | None:
+    """A zone. One that is not known is a warning, for zones are added."""
+    zone = reader.text(node, "zone")
+    if zone is not None and zone not in ZONES:
+        note = did_you_mean(zone, ZONES) or f"known: {', '.join(ZONES)}"
+        reader.findings.warning("value", node_span(node), f"no zone {shorten(zone)!r} is known", note=note)
+    return zone
+
+
+def _slo(reader: Reader, node: Node) -> str | None:
+    """The objective's text, if it can be read."""
+    text = reader.text(node, "slo")
+    if text is None:
+        return None
+    try:
+        Slo.parse(text)
+    except UsageError as error:
+        near = did_you_mean(text, PRESETS) if text.startswith("mlperf") else None
+        reader.error("value", node, str(error), note=near)
+        return None
+    return text
+
+
+def _say_what_prompts_lack(reader: Reader, top: Mapping[str, Node]) -> None:
+    """A trace is replayed from prompts that have times, and ``turns: all`` are the turns that prompts have."""
+    workload, load = top.get("workload"), top.get("load")
+    if isinstance(workload, Entries) and workload.get("prompts") is not None:
+        return
+    turns = workload.get("turns") if isinstance(workload, Entries) else None
+    if isinstance(turns, Scalar) and turns.value == ALL_TURNS:
+        reader.error("missing", turns, "turns: all is for prompts that bring their turns, and none are named")
+    for level in load.items if isinstance(load, Items) else ():
+        if isinstance(level, Entries) and level.get("trace") is not None:
+            reader.error("missing", level, "a load level replays a trace, but no prompts are named")
+
+
 def read_load(reader: Reader, node: Node, *, slo: bool) -> tuple[LoadLevel | SearchLevel, ...]:
     """The levels in order; a list of concurrencies or rates makes one level each. ``slo``: the file has one."""
-    if not isinstance(node, Items) or not node.items:
-        reader.wrong(node, "load", "a list of levels", hint="- {concurrency: [1, 8], duration: 30s}")
+    hint = "- {concurrency: [1, 8], duration: 30s}"
+    if not isinstance(node, Items):
+        reader.wrong(node, "load", "a list of levels", hint=hint)
         return ()
+    if not node.items:
+        reader.error("value", node, "load has no level", hint=hint)
     read: list[LoadLevel | SearchLevel] = []
     for item in node.items:
         read += read_search(reader, item, slo=slo) if is_search(item) else _levels(reader, item)
@@ -125,7 +171,7 @@ def _levels(reader: Reader, node: Node) -> list[LoadLevel]:
     if not _has_its_end(reader, node, entries, load):
         return []
     shared = _shared(reader, entries)
-    return [LoadLevel(**own, **shared) for own in _own(reader, entries, load)]
+    return [LoadLevel(**own, **shared, place=node_span(node)) for own in _own(reader, entries, load)]
 
 
 def _has_its_end(reader: Reader, node: Node, entries: Mapping[str, Node], load: str) -> bool:
@@ -212,9 +258,17 @@ def _timeouts(reader: Reader, node: Node) -> Timeouts:
     return Timeouts(**{key: seconds for key, seconds in read.items() if seconds is not None})
 
 
-def _models(reader: Reader, node: Node) -> dict[str, str]:
-    """Paths of config.json files by model id, relative ones taken from the sweep file's folder."""
+def _models(reader: Reader, node: Node, used: Collection[str]) -> dict[str, str]:
+    """Paths of config.json files by model id, relative ones taken from the sweep file's folder.
+
+    One for a model that no cell has is a slip in either name.
+    """
     paths: dict[str, str] = {}
+    for key, _ in node.entries if isinstance(node, Entries) else ():
+        if used and key.text not in used:
+            message = f"no cell has the model {shorten(key.text)!r}, so its config.json is not used"
+            note = did_you_mean(key.text, used) or f"models: {', '.join(sorted(used)[:8])}"
+            reader.findings.warning("no-effect", node_span(key), message, note=note)
     for model, value in reader.entries(node, "models").items():
         entry = reader.entries(value, f"models.{model}", ("config",))
         path = existing_file(reader, entry["config"], "config") if "config" in entry else None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypedDict
 
+from harness.plan.deployment_body import check_body
 from harness.plan.nodes import Entries, Items, Node, Scalar, node_span
 from harness.plan.reader import Reader
-from harness.plan.spans import LocatedText
+from harness.plan.spans import LocatedText, Span
 from harness.plan.targets import Target
 
 PARAMETERS = "inference-engine-parameters"
@@ -19,6 +20,7 @@ class Facts(TypedDict, total=False):
 
     engine_version: str
     gpu_type: str
+    gpu_place: Span
     gpu_count: int
     replicas: int
     model: str
@@ -45,6 +47,7 @@ def targets_in_deployment(reader: Reader, node: Node) -> Iterator[Target]:
         return
     key = next((key for key, _ in node.entries if _dashed(key.text) == PARAMETERS), None)
     value = _get(node, PARAMETERS)
+    check_body(reader, node)
     place = node_span(key) if key is not None else (node.start, node.start + 1)
     yield Target(reader.source, _items(reader, value), place, **facts_beside(node))
 
@@ -75,9 +78,10 @@ def facts_beside(node: Entries) -> Facts:
     version = _text(_get(node, VERSION)) or _text(_get(node, "engine-version"))
     if version is not None:
         facts["engine_version"] = version
-    gpu_type = _text(_get(node, "gpu-type"))
-    if gpu_type is not None:
-        facts["gpu_type"] = gpu_type
+    family = _get(node, "gpu-type")
+    gpu_type = _text(family)
+    if family is not None and gpu_type is not None:
+        facts["gpu_type"], facts["gpu_place"] = gpu_type, node_span(family)
     gpu_count, replicas = _number(_get(node, "gpu-count")), _number(_get(node, "replicas"))
     if gpu_count is not None:
         facts["gpu_count"] = gpu_count

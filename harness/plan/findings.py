@@ -86,11 +86,17 @@ class Findings:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """``did you mean 'x'?`` for the known word closest to ``word``, or None; of very many words none is tried."""
+    """``did you mean 'x'?`` for the known word closest to ``word``, or None."""
+    near = nearest(word, known)
+    return None if near is None else f"did you mean {near!r}?"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word closest to ``word``, or None; of very many words none is tried."""
     import difflib  # only a file with a mistake needs it
 
     words = list(known)
     if len(words) > MAX_WORDS or len(word) > MAX_WORD:
         return None
     close = difflib.get_close_matches(word.lower().replace("_", "-"), words, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else None
+    return close[0] if close else None

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from harness.diagnostics import Edit
-from harness.plan.spans import LocatedText
+from harness.plan.spans import LocatedText, Span
 from harness.plan.targets import Target
 from harness.plan.yaml_nodes import resolve
 
@@ -108,15 +108,24 @@ def remove_item(item: LocatedText) -> Replacement | None:
     before, after = text[line_start:start], text[end:line_end]
     if item.form == "line" or (item.form in _SCALARS and re.fullmatch(r"\s*-\s+", before)):
         return Replacement(line_start, line_end, "") if not after.strip() else None
+    return _remove_from_flow(item, before, after, line=(line_start, line_end))
+
+
+def _remove_from_flow(item: LocatedText, before: str, after: str, *, line: Span) -> Replacement | None:
+    """An item between commas: ``before`` and ``after`` are the rest of its ``line``."""
+    text, (start, end) = item.source.text, item.whole
+    if after.strip() == ",":
+        if not before.strip():
+            return Replacement(*line, "")  # the only one on its line, which goes with it
+        return Replacement(start - len(before) + len(before.rstrip()), end + after.index(",") + 1, "")
     following = re.match(r"\s*,[ \t]*", text[end : end + 500])
     if following is not None:
         return Replacement(start, end + following.end(), "")
     preceding = re.search(r"\s*,\s*$", text[max(0, start - 500) : start])
     if preceding is not None:
         return Replacement(start - len(preceding[0]), end, "")
-    return (
-        Replacement(start, end, "") if text[start - 1 : start] == "[" and text[end : end + 1] == "]" else None
-    )
+    is_alone = text[start - 1 : start] == "[" and text[end : end + 1] == "]"
+    return Replacement(start, end, "") if is_alone else None
 
 
 def insert_after(item: LocatedText, texts: Sequence[str]) -> Replacement | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from harness.diagnostics import Severity, Stage
+from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.plan.files import write_back
 from harness.plan.fixes import Replacement, apply_replacements, compatible
 from harness.plan.lint import Judge, lint_file, lint_source
@@ -14,14 +16,53 @@ from harness.plan.spans import Source
 MAX_ROUNDS = 20
 
 
-def fix_file(path: str, judge: Judge) -> tuple[FileReport, int]:
-    """Mends what can be mended in a file; the report on what remains and how many findings were mended.
+class Mending(NamedTuple):
+    """A file mended: the report on what remains, the findings that are gone in their order, the text as it was."""
+
+    report: FileReport
+    gone: tuple[Diagnostic, ...] = ()
+    before: str = ""
+
+    @property
+    def after(self) -> str:
+        """The mended text; the text as it was when nothing could be mended."""
+        return self.before if self.report.source is None else self.report.source.text
+
+    @property
+    def diff(self) -> str:
+        """The change as a unified diff, "" for none."""
+        path = self.report.path
+        lines = difflib.unified_diff(_lines(self.before), _lines(self.after), path, path)
+        return "".join(_ended(line) for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines with their ends; other characters that Python ends lines at are part of them."""
+    return [line for line in text.replace("\n", "\n\0").split("\0") if line]
+
+
+def _ended(line: str) -> str:
+    """A line of a diff, with the mark that diff and patch have for a last line without an end."""
+    return line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def fix_file(path: str, judge: Judge) -> Mending:
+    """Mends what can be mended in a file, and writes it back if anything was."""
+    made = mend_file(path, judge)
+    if made.after != made.before:
+        write_back(path, made.after)
+    return made
+
+
+def mend_file(path: str, judge: Judge) -> Mending:
+    """What would be mended in a file, which stays as it is.
 
     A change is kept only when it brings the file forward and no new error with it.
     """
     report = lint_file(path, judge)
-    first, refused = report, set[tuple[Replacement, ...]]()
-    mended = 0
+    before = "" if report.source is None else report.source.text
+    refused = set[tuple[Replacement, ...]]()
+    gone: list[Diagnostic] = []
     for _ in range(MAX_ROUNDS):
         wanted = _candidates(report, refused)
         if not wanted:
@@ -34,11 +75,14 @@ def fix_file(path: str, judge: Judge) -> tuple[FileReport, int]:
         if better is None:
             refused.update(one.replacements for one in wanted)
             continue
-        mended += sum(one not in _identities(better) for one in _identities(report))
+        gone += _gone(report, better)
         report = better
-    if report.source is not None and first.source is not None and report.source.text != first.source.text:
-        write_back(path, report.source.text)
-    return report, mended
+    return Mending(report, tuple(gone), before)
+
+
+def _gone(before: FileReport, after: FileReport) -> Iterator[Diagnostic]:
+    left = _identities(after)
+    return (one for one in before.diagnostics if (one.code, one.message) not in left)
 
 
 def _candidates(report: FileReport, refused: set[tuple[Replacement, ...]]) -> list[Finding]:

@@ -2,62 +2,48 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.errors import ConfigError
-from harness.params.help import EngineHelp
-from harness.params.lint import lint_parameters
-from harness.params.model_config import ModelConfig
-from harness.params.snapshots import known_versions
 from harness.plan.detect import find_targets
 from harness.plan.files import Candidate, discover
 from harness.plan.findings import Findings
-from harness.plan.fixes import replacements_for
-from harness.plan.merge import Merger
+from harness.plan.judge import Judge, LintOptions, read_model_config
 from harness.plan.report import FileReport, Finding, LintReport
-from harness.plan.source import read_bytes, read_source
+from harness.plan.source import read_source
 from harness.plan.spans import Source
-from harness.plan.suppress import apply_suppressions, find_suppressions
+from harness.plan.suppress import apply_suppressions, find_suppressions, known_codes
 from harness.plan.targets import Target
 
-ALL_VERSIONS = "all"
-STRAY_TOKEN = "stray-token"
-
-JudgeKey = tuple[object, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LintOptions:
-    """``engine_version`` overrides what the files say (``all``: every known version). The other facts fill in
-    what a file does not say. ``skip_unrecognised`` passes over named files that hold no engine parameters.
-
-    ``authorized`` lists the GPU families a zone lets us use, when it was asked (``live``). ``help_of`` gives the
-    platform's own help document of an engine version, None for the shipped one.
-    """
-
-    engine_version: str | None = None
-    gpu_type: str | None = None
-    gpu_count: int | None = None
-    model_config: str | None = None
-    skip_unrecognised: bool = False
-    live: bool = False
-    authorized: tuple[str, ...] | None = None
-    help_of: Callable[[str], EngineHelp | None] | None = None
+# What callers need beside the functions here.
+__all__ = [
+    "Judge",
+    "LintOptions",
+    "collected",
+    "lint_file",
+    "lint_paths",
+    "lint_source",
+    "lint_targets",
+    "read_model_config",
+]
 
 
 def lint_paths(paths: Sequence[str], options: LintOptions | None = None) -> LintReport:
     """The report on every file behind ``paths``; a file that cannot be used is part of the report, not an error."""
     judge = Judge(options or LintOptions())
-    files: list[FileReport] = []
-    for candidate in discover(paths):
-        report = lint_file(candidate.path, judge)
-        if is_wanted(candidate, report, judge.options):
-            files.append(report)
-    return LintReport(tuple(files))
+    reports = ((candidate, lint_file(candidate.path, judge)) for candidate in discover(paths))
+    return collected(reports, judge.options)
+
+
+def collected(reports: Iterable[tuple[Candidate, FileReport]], options: LintOptions) -> LintReport:
+    """The reports that are of something to lint; the others are counted."""
+    looked_at = [(report, is_wanted(candidate, report, options)) for candidate, report in reports]
+    return LintReport(
+        tuple(report for report, wanted in looked_at if wanted),
+        passed_over=sum(not wanted for _, wanted in looked_at),
+        may_be_empty=options.skip_unrecognised,
+    )
 
 
 def is_wanted(candidate: Candidate, report: FileReport, options: LintOptions) -> bool:
@@ -95,16 +81,19 @@ def lint_targets(
         judged = judge.all(targets)
     except ConfigError as error:
         return _unusable(source.path, error, source)
-    by_diagnostic = {id(finding.diagnostic): finding for finding in judged}
-    every = [*about_file.diagnostics, *(finding.diagnostic for finding in judged)]
-    kept, silenced = apply_suppressions(every, source, find_suppressions(source))
+    by_diagnostic = {id(finding.diagnostic): finding for finding in judged.findings}
+    every = [*about_file.diagnostics, *(finding.diagnostic for finding in judged.findings)]
+    comments = find_suppressions(source)
+    known = known_codes() if comments else ()
+    kept, silenced = apply_suppressions(every, source, comments, known=known)
     return FileReport(
         path=source.path,
         findings=tuple(by_diagnostic.get(id(one)) or Finding(one) for one in sorted(kept, key=_place)),
         source=source,
         lists=len(targets),
         cells=sum(len(target.cells) for target in targets),
-        suppressed=silenced,
+        silenced=silenced,
+        not_checked=judged.not_checked,
         is_usable=not about_file.has_errors,
     )
 
@@ -129,97 +118,3 @@ def _unrecognised(source: Source) -> FileReport:
     )
     finding = Finding(Diagnostic("config-unrecognised", Severity.ERROR, Stage.STYLE, message, hint=hint))
     return FileReport(source.path, (finding,), source, is_usable=False, is_recognised=False)
-
-
-class Judge:
-    """Judges targets, each distinct list once; lives for one run and remembers what it has judged."""
-
-    def __init__(self, options: LintOptions) -> None:
-        self.options = options
-        self.known: dict[JudgeKey, tuple[Diagnostic, ...]] = {}
-        self.configs: dict[str, ModelConfig] = {}
-        self.helps: dict[str, EngineHelp | None] = {}
-
-    def all(self, targets: Iterable[Target]) -> list[Finding]:
-        """Findings of all targets of one file: each mistake once, with every version and cell it hits."""
-        merger = Merger()
-        for found in targets:
-            merger.see(found)
-            versions = self.versions(found)
-            for version in versions:
-                target = self.without_model(found, version)
-                for diagnostic in self.one(target, version):
-                    if not _is_beside_the_point(target, diagnostic):
-                        merger.add(target, version, diagnostic, asked=len(versions))
-        return merger.findings(replacements_for)
-
-    def without_model(self, target: Target, version: str) -> Target:
-        """The target without the model, where only the parser can tell which word of a command that is."""
-        if not target.may_hold_model:
-            return target
-        strays = [one.index for one in self.one(target, version) if one.code == STRAY_TOKEN]
-        return target if not strays or strays[0] is None else target.without_model(strays[0])
-
-    def versions(self, target: Target) -> tuple[str, ...]:
-        """The versions to judge a target for: the option's, the target's own, else all known ones."""
-        wanted = self.options.engine_version
-        if wanted is not None and wanted != ALL_VERSIONS:
-            return (wanted,)
-        if target.engine_version is not None and wanted is None:
-            return (target.engine_version,)
-        return known_versions()
-
-    def one(self, target: Target, version: str) -> tuple[Diagnostic, ...]:
-        """Findings of one list on one version, from memory where it was judged before."""
-        gpu_type = target.gpu_type or self.options.gpu_type
-        gpu_count = self.options.gpu_count if target.gpu_count is None else target.gpu_count
-        config = target.model_config or self.options.model_config
-        key = (target.parameters, version, gpu_type, gpu_count, target.replicas, target.model, config)
-        if key not in self.known:
-            self.known[key] = lint_parameters(
-                target.parameters,
-                engine_version=version,
-                help=self.help_of(version),
-                gpu_type=gpu_type,
-                gpu_count=gpu_count,
-                replicas=target.replicas,
-                model_config=self.model_config(config),
-                model=target.model,
-                live=self.options.live,
-                authorized=self.options.authorized,
-            )
-        return self.known[key]
-
-    def help_of(self, version: str) -> EngineHelp | None:
-        """The help document to judge by, asked for once; None for the one that ships with the package."""
-        if self.options.help_of is None:
-            return None
-        if version not in self.helps:
-            self.helps[version] = self.options.help_of(version)
-        return self.helps[version]
-
-    def model_config(self, path: str | None) -> ModelConfig | None:
-        """What a model's config.json says, read once; ConfigError when it is none."""
-        if path is None:
-            return None
-        if path not in self.configs:
-            self.configs[path] = ModelConfig.from_json(read_model_config(path))
-        return self.configs[path]
-
-
-def read_model_config(path: str) -> Mapping[str, Any]:
-    """The mapping in a model's config.json; ConfigError when the file holds something else."""
-    try:
-        document = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: not a model's config.json: {error}") from None
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path}: not a model's config.json: it holds no JSON object")
-    return document
-
-
-def _is_beside_the_point(target: Target, diagnostic: Diagnostic) -> bool:
-    """True for the platform's rules where no platform is, and for what hangs on a text only known when run."""
-    if diagnostic.stage is Stage.PLATFORM and not target.is_managed:
-        return True
-    return target.is_opaque_at(diagnostic.index)

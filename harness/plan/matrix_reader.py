@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from harness.plan.config import AXES, AxisValue, Matrix, ParameterSet
 from harness.plan.findings import did_you_mean
-from harness.plan.nodes import Entries, Node, Scalar, node_span, shorten
+from harness.plan.nodes import Entries, Items, Node, Scalar, node_span, shorten
 from harness.plan.parameter_sets import read_items, read_sets
 from harness.plan.reader import Reader
+from harness.plan.spans import Span
 
 MAX_GPUS = 8
 MAX_CELLS = 1_000_000
@@ -38,7 +39,23 @@ def read_matrix(reader: Reader, top: Mapping[str, Node], root: Node) -> Matrix:
             "value", place, f"the matrix has {cells:,} combinations; at most {MAX_CELLS:,} are expanded"
         )
         return Matrix({}, place=place)
-    return Matrix(axes, exclude, include, fixed, sets, common, place)
+    return Matrix(axes, exclude, include, fixed, sets, common, place, _gpu_places((top, inner)))
+
+
+def _gpu_places(holders: Iterable[Mapping[str, Node]]) -> dict[str, Span]:
+    """Where each GPU family is first written: on its axis, beside the matrix, or in an included combination."""
+    nodes: list[Node] = []
+    for holder in holders:
+        included = holder.get("include")
+        entries = included.items if isinstance(included, Items) else ()
+        mappings = [entry.get("gpu-type") for entry in entries if isinstance(entry, Entries)]
+        nodes += [node for node in (holder.get("gpu-type"), *mappings) if node is not None]
+    places: dict[str, Span] = {}
+    for node in nodes:
+        for item in node.items if isinstance(node, Items) else (node,):
+            if isinstance(item, Scalar) and isinstance(item.value, str):
+                places.setdefault(item.value, node_span(item))
+    return places
 
 
 def _axis(reader: Reader, name: str, node: Node, sets: Mapping[str, ParameterSet]) -> tuple[AxisValue, ...]:
@@ -73,6 +90,9 @@ def read_axis_value(reader: Reader, name: str, node: Node) -> AxisValue | None:
     text = reader.text(node, name)
     if text is not None and not text.strip():
         reader.error("value", node, f"{name} is empty")
+        return None
+    if text is not None and name == "model" and any(character.isspace() for character in text):
+        reader.error("value", node, f"no model is called {shorten(text)!r}", note="as owner/model")
         return None
     return text
 

@@ -43,7 +43,7 @@ class Merger:
     def add(self, target: Target, version: str, diagnostic: Diagnostic, *, asked: int) -> None:
         """One finding about one target on one version, of ``asked`` versions that the target is judged for."""
         template = diagnostic.message.replace(version, _VERSION)
-        span = target.span(diagnostic.index, diagnostic.start, diagnostic.end)
+        span = target.span(diagnostic)
         key = (diagnostic.code, diagnostic.severity, span, template)
         group = self.groups.get(key)
         if group is None:

@@ -91,9 +91,15 @@ class Reader:
         return node.value
 
     def number(
-        self, node: Node, name: str, *, above: float | None = None, least: float | None = None
+        self,
+        node: Node,
+        name: str,
+        *,
+        above: float | None = None,
+        least: float | None = None,
+        most: float = math.inf,
     ) -> float | None:
-        """A finite number, greater than ``above``, not less than ``least``."""
+        """A finite number, greater than ``above``, not less than ``least``, not greater than ``most``."""
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.wrong(node, name, "a number")
@@ -107,6 +113,9 @@ class Reader:
             limit = "finite" if above is None else f"above {above:g}"
             limit = limit if least is None else f"{least:g} or more"
             self.error("value", node, f"{name} must be {limit}, not {describe(node)}")
+            return None
+        if result > most:
+            self.error("value", node, f"{name} must be {most:,.0f} or less, not {describe(node)}")
             return None
         return result
 

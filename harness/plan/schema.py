@@ -5,16 +5,12 @@ It says what the reader checks as far as a schema can; ``harness lint`` knows mo
 
 from __future__ import annotations
 
-from typing import Any
-
-from harness.plan.config_reader import LOADS
+from harness.plan.load_schema import level, search, slo
 from harness.plan.matrix_reader import MAX_GPUS
-from harness.plan.search_reader import ARRIVALS, FINDS
-from harness.plan.workload_reader import ALL_TURNS, APIS, CACHES, DISTRIBUTIONS, SHAPES
+from harness.plan.schema_parts import DURATION, Schema, closed, integer, text
+from harness.plan.workload_reader import ALL_TURNS, APIS, CACHES, DISTRIBUTIONS, MOST, SHAPES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-Schema = dict[str, Any]
 
 
 def sweep_schema() -> Schema:
@@ -27,11 +23,11 @@ def sweep_schema() -> Schema:
         "additionalProperties": False,
         "required": ["load"],
         "properties": {
-            "name": _text(
+            "name": text(
                 "Name of the sweep and of its results folder.", pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
             ),
-            "question": _text("What the sweep is to answer; printed on top of the report."),
-            "zone": _text("Exoscale zone to deploy in, as ch-gva-2."),
+            "question": text("What the sweep is to answer; printed on top of the report."),
+            "zone": text("Exoscale zone to deploy in, as ch-gva-2."),
             **{name: _axis_value(name) for name in SINGLE_AXES},
             "parameters": _items("Arguments of every cell, placed before a set's own."),
             "models": _models(),
@@ -43,16 +39,16 @@ def sweep_schema() -> Schema:
                 "description": "Levels of load and searches for one, run in order on each cell.",
                 "type": "array",
                 "minItems": 1,
-                "items": {"if": {"required": ["find"]}, "then": _search(), "else": _level()},
+                "items": {"if": {"required": ["find"]}, "then": search(), "else": level()},
             },
-            "repeats": _integer("How often each cell is measured.", minimum=1, maximum=1000),
-            "slo": _text("What must hold, as ttft_p95<=1s,tpot_p95<=60ms."),
+            "repeats": integer("How often each cell is measured.", minimum=1, maximum=1000),
+            "slo": slo(),
             "early-stop": {
                 "description": "End a level once it is lost, and skip higher ones; true where there is an slo.",
                 "type": "boolean",
             },
             "prune": _prune(),
-            "timeouts": _closed(
+            "timeouts": closed(
                 "How long to wait.",
                 dict.fromkeys(("ready", "operation", "delete", "request"), DURATION),
             ),
@@ -63,35 +59,12 @@ def sweep_schema() -> Schema:
 
 
 SINGLE_AXES = ("gpu-type", "gpu-count", "replicas", "engine-version", "model")
-DURATION: Schema = {
-    "description": "A duration: 30s, 5m, 1h30m, or seconds.",
-    "anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}],
-}
 ARGUMENT: Schema = {"type": ["string", "number"]}
 SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
 
 
-def _text(description: str, **limits: Any) -> Schema:
-    return {"description": description, "type": "string", **limits}
-
-
 def _texts(description: str) -> Schema:
     return {"description": description, "type": "object", "additionalProperties": {"type": "string"}}
-
-
-def _integer(description: str, *, minimum: int, maximum: int | None = None) -> Schema:
-    limits = {"minimum": minimum} if maximum is None else {"minimum": minimum, "maximum": maximum}
-    return {"description": description, "type": "integer", **limits}
-
-
-def _closed(description: str, properties: Schema, **rest: Any) -> Schema:
-    return {
-        "description": description,
-        "type": "object",
-        "additionalProperties": False,
-        "properties": properties,
-        **rest,
-    }
 
 
 def _items(description: str) -> Schema:
@@ -100,16 +73,17 @@ def _items(description: str) -> Schema:
 
 def _axis_value(name: str) -> Schema:
     if name == "gpu-count":
-        return _integer("GPUs per replica.", minimum=1, maximum=MAX_GPUS)
+        return integer("GPUs per replica.", minimum=1, maximum=MAX_GPUS)
     if name == "replicas":
-        return _integer("Replicas of a deployment.", minimum=1)
+        return integer("Replicas of a deployment.", minimum=1)
     descriptions = {
         "gpu-type": "GPU family, as gpua5000.",
         "engine-version": 'vLLM version, in quotes: "0.15.1".',
         "model": "Hugging Face id of the model.",
         "parameters": "Name of a parameter set.",
     }
-    return _text(descriptions[name], minLength=1)
+    limits = {"pattern": r"^\S+$"} if name == "model" else {"minLength": 1}
+    return text(descriptions[name], **limits)
 
 
 def _matrix() -> Schema:
@@ -126,7 +100,7 @@ def _matrix() -> Schema:
         ],
     }
     partial = {name: _partials(f"As {name} beside the matrix.") for name in ("exclude", "include")}
-    return _closed(
+    return closed(
         "The axes: every combination of their values is a cell.", {**axes, "parameters": sets, **partial}
     )
 
@@ -148,25 +122,25 @@ def _parameter_set() -> Schema:
 
 
 def _partials(description: str) -> Schema:
-    entry = _closed(
+    entry = closed(
         "A partial combination.", {name: _axis_value(name) for name in (*SINGLE_AXES, "parameters")}
     )
     return {"description": description, "type": "array", "items": entry}
 
 
 def _models() -> Schema:
-    config = _text("Path of the model's config.json, relative to this file.")
+    config = text("Path of the model's config.json, relative to this file.")
     return {
         "description": "What is known of a model, by its id.",
         "type": "object",
-        "additionalProperties": _closed("One model.", {"config": config}, required=["config"]),
+        "additionalProperties": closed("One model.", {"config": config}, required=["config"]),
     }
 
 
 def _length(description: str) -> Schema:
-    number = {"type": "number", "exclusiveMinimum": 0}
-    count = {"type": "integer", "minimum": 1}
-    distribution = _closed(
+    number = {"type": "number", "exclusiveMinimum": 0, "maximum": MOST}
+    count = {"type": "integer", "minimum": 1, "maximum": MOST}
+    distribution = closed(
         "A distribution of counts.",
         {
             "distribution": {"enum": list(DISTRIBUTIONS)},
@@ -175,8 +149,12 @@ def _length(description: str) -> Schema:
             "min": count,
             "max": count,
             "values": {"description": "Observed counts.", "type": "array", "minItems": 1, "items": count},
-            "weights": {"description": "How likely each value is.", "type": "array", "items": number},
-            "file": _text("A file with a count a line, each perhaps with a weight, relative to this file."),
+            "weights": {
+                "description": "How likely each value is.",
+                "type": "array",
+                "items": {"type": "number", "exclusiveMinimum": 0},
+            },
+            "file": text("A file with a count a line, each perhaps with a weight, relative to this file."),
         },
         required=["distribution"],
     )
@@ -185,7 +163,7 @@ def _length(description: str) -> Schema:
 
 def _think_time() -> Schema:
     times = dict.fromkeys(("mean", "stddev", "min", "max"), DURATION)
-    distribution = _closed(
+    distribution = closed(
         "A distribution of pauses.",
         {"distribution": {"enum": list(SHAPES)}, **times},
         required=["distribution"],
@@ -198,21 +176,21 @@ def _workload() -> Schema:
     turns = _length(
         "Requests of a conversation, each with all that was said before; all: as many as prompts have."
     )
-    return _closed(
+    return closed(
         "What is asked of each endpoint.",
         {
             "input-tokens": _length("Tokens of a prompt; in conversations, of what a turn adds."),
             "output-tokens": _length("Tokens of an answer."),
-            "prompts": _text("File of prompts (JSONL, ShareGPT, Mooncake trace), relative to this file."),
+            "prompts": text("File of prompts (JSONL, ShareGPT, Mooncake trace), relative to this file."),
             "turns": {**turns, "anyOf": [*turns["anyOf"], {"const": ALL_TURNS}]},
             "think-time": _think_time(),
             "api": {"description": "Which route is asked.", "enum": list(APIS)},
             "stream": {"description": "Streamed answers; without, no TTFT.", "type": "boolean"},
-            "seed": _integer("Seed of prompts and arrival times.", minimum=0),
+            "seed": integer("Seed of prompts and arrival times.", minimum=0),
             "cache": {"description": "What prompts may find in the prefix cache.", "enum": list(CACHES)},
-            "prefix-tokens": _integer("Tokens that prompts of a group share.", minimum=0),
-            "prefix-groups": _integer("Groups of prompts that share a prefix.", minimum=1),
-            "tokenizer": _text(
+            "prefix-tokens": integer("Tokens that prompts of a group share.", minimum=0),
+            "prefix-groups": integer("Groups of prompts that share a prefix.", minimum=1),
+            "tokenizer": text(
                 "A tokenizer.json or its folder, relative to this file: synthetic prompts then have exactly the wanted "
                 "tokens. Needs the extra 'tokenizers'."
             ),
@@ -224,7 +202,7 @@ def _workload() -> Schema:
 
 def _prune() -> Schema:
     share = {"type": "string", "pattern": r"^\d+(\.\d+)?%$"}
-    return _closed(
+    return closed(
         "Cells to leave out by their forecast; each GPU family keeps its best one.",
         {
             "keep": {
@@ -243,80 +221,4 @@ def _prune() -> Schema:
         },
         minProperties=1,
         **{"not": {"required": ["keep", "within"]}},
-    )
-
-
-def _level() -> Schema:
-    def one_or_many(value: Schema) -> Schema:
-        return {"anyOf": [value, {"type": "array", "minItems": 1, "items": value}]}
-
-    positive = {"type": "number", "exclusiveMinimum": 0}
-    rates = {"type": "array", "items": {"type": "number", "minimum": 0}}
-    concurrency = {"type": "integer", "minimum": 1, "maximum": 100_000}
-    return _closed(
-        "A level of load; a list of concurrencies, rates or stretches makes one level each.",
-        {
-            "concurrency": {"description": "Requests in flight.", **one_or_many(concurrency)},
-            "rate": {"description": "Requests a second.", **one_or_many(positive)},
-            "ramp": {
-                "description": "Two rates: it goes from one to the other over the duration.",
-                **rates,
-                "minItems": 2,
-                "maxItems": 2,
-            },
-            "steps": {
-                "description": "Rates, each for an equal part of the duration.",
-                **rates,
-                "minItems": 1,
-            },
-            "trace": {"description": "Replay the times that the prompts' trace has.", "const": True},
-            "arrivals": {"description": "How requests at a rate are spread.", "enum": list(ARRIVALS)},
-            "burstiness": {
-                "description": "Shape of gamma arrivals; 1 is Poisson, less is burstier.",
-                **positive,
-            },
-            "stretch": {
-                "description": "Factor on a trace's times; 2 is half speed.",
-                **one_or_many(positive),
-            },
-            "max-in-flight": _integer(
-                "Hold an open loop's requests back above so many; told in the report.", minimum=1
-            ),
-            "duration": DURATION,
-            "requests": _integer(
-                "How many requests (of conversations: how many of them), instead of a duration.", minimum=1
-            ),
-            "warmup": DURATION,
-        },
-        allOf=[{"oneOf": [{"required": [load]} for load in LOADS]}, *_ends()],
-    )
-
-
-def _ends() -> list[Schema]:
-    """How a level ends: a trace may do so by itself, rates that change need a duration for it."""
-    both: Schema = {"required": ["duration", "requests"]}
-    one: Schema = {"oneOf": [{"required": ["duration"]}, {"required": ["requests"]}]}
-    changing: Schema = {"anyOf": [{"required": ["ramp"]}, {"required": ["steps"]}]}
-    return [
-        {"if": {"required": ["trace"]}, "then": {"not": both}, "else": one},
-        {"if": changing, "then": {"required": ["duration"]}},
-    ]
-
-
-def _search() -> Schema:
-    positive = {"type": "number", "exclusiveMinimum": 0}
-    return _closed(
-        "A search: the highest rate that keeps the slo, or the fewest users near the best throughput.",
-        {
-            "find": {"description": "What to look for.", "enum": list(FINDS)},
-            "from": {"description": "The first step: requests a second, or users.  [1]", **positive},
-            "steps": _integer("The most steps to take.  [16]", minimum=2, maximum=64),
-            "arrivals": {"description": "How requests at a rate are spread.", "enum": list(ARRIVALS)},
-            "burstiness": {"description": "Shape of gamma arrivals.", **positive},
-            "duration": DURATION,
-            "requests": _integer("How many requests a step, instead of a duration.", minimum=1),
-            "warmup": DURATION,
-        },
-        required=["find"],
-        oneOf=[{"required": ["duration"]}, {"required": ["requests"]}],
     )

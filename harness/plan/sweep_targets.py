@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from harness.plan.config import AxisValue, SweepConfig
 from harness.plan.matrix import NEEDED, Combination, combinations, set_of
+from harness.plan.request_lengths import longest_requests
 from harness.plan.targets import Target
 
 Key = tuple[AxisValue, ...]
@@ -17,6 +18,7 @@ def targets_in_sweep(config: SweepConfig) -> Iterator[Target]:
     Cells are named ``gpua5000×2 0.15.1 wide``, as in the tables of a run.
     """
     matrix = config.matrix
+    requests = longest_requests(config.workload)
     groups: dict[Key, tuple[Combination, list[str]]] = {}
     for combination in combinations(matrix):
         if any(name not in combination for name in NEEDED):
@@ -35,11 +37,13 @@ def targets_in_sweep(config: SweepConfig) -> Iterator[Target]:
             place=chosen.place or matrix.place,
             engine_version=str(combination["engine-version"]),
             gpu_type=str(combination["gpu-type"]),
+            gpu_place=matrix.gpu_places.get(str(combination["gpu-type"])),
             gpu_count=int(combination["gpu-count"]),
             replicas=int(combination["replicas"]),
             model=model,
             model_config=config.models.get(model),
             cells=tuple(cells),
+            requests=requests,
         )
 
 

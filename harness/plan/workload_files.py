@@ -35,15 +35,18 @@ def with_files(config: SweepConfig) -> SweepConfig:
 
 
 def _check(config: SweepConfig, prompt_file: PromptFile | None) -> None:
-    """ConfigError where the levels or the turns want what the prompts do not have."""
+    """ConfigError where a level wants times that the prompts do not have."""
     replays = any(isinstance(level, LoadLevel) and level.trace for level in config.load)
-    if replays and (prompt_file is None or prompt_file.times_s is None):
-        what = "no prompts are named" if prompt_file is None else f"{config.workload.prompts} has no times"
-        raise ConfigError(f"{config.path}: a load level replays a trace, but {what}")
-    if config.workload.in_turns and config.workload.turns is None and prompt_file is None:
+    if replays and prompt_file is not None and prompt_file.times_s is None:
         raise ConfigError(
-            f"{config.path}: turns: all is for prompts that bring their turns, and none are named"
+            f"{_place(config)}: a load level replays a trace, but {config.workload.prompts} has no times"
         )
+
+
+def _place(config: SweepConfig) -> str:
+    """Where the workload stands in the sweep file, as ``x.yaml:7:12``."""
+    place = config.workload.place
+    return config.path if place is None else str(config.source.location(*place))
 
 
 def _check_tokenizer(config: SweepConfig) -> None:
@@ -53,7 +56,7 @@ def _check_tokenizer(config: SweepConfig) -> None:
     try:
         token_counter(config.workload.tokenizer)
     except UsageError as error:
-        raise ConfigError(f"{config.path}: {error}") from error
+        raise ConfigError(f"{_place(config)}: {error}") from error
 
 
 def _with_values(length: LengthConfig) -> LengthConfig:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.load.tokenizer import tokenizer_place
 from harness.plan.config import LengthConfig, WorkloadConfig
-from harness.plan.nodes import Entries, Node, Scalar, plain
+from harness.plan.nodes import Entries, Node, Scalar, node_span, plain
 from harness.plan.reader import Reader
-from harness.units import MS_PER_S
+from harness.plan.spans import Span
+from harness.units import MS_PER_S, counted
 
 WORKLOAD_KEYS = (
     "input-tokens", "output-tokens", "prompts", "turns", "think-time", "api", "stream", "seed", "cache",
@@ -18,10 +20,12 @@ LENGTH_KEYS = ("distribution", "mean", "stddev", "min", "max", "values", "weight
 TIME_KEYS = ("distribution", "mean", "stddev", "min", "max")
 APIS = ("chat", "completions")
 CACHES = ("isolated", "cold", "warm")
+SIZES = ("input-tokens", "output-tokens", "turns", "prompts")
 SHAPES = ("fixed", "uniform", "normal", "lognormal")
 DISTRIBUTIONS = (*SHAPES, "empirical")
 ALL_TURNS = "all"
-TOKENIZER_FILE = "tokenizer.json"
+# The most tokens, turns or milliseconds that the load client draws.
+MOST = 10_000_000
 NEEDED: Mapping[str, Sequence[str]] = {"fixed": ("mean",), "uniform": ("min", "max"), "empirical": ()}
 
 
@@ -61,7 +65,14 @@ def read_workload(reader: Reader, node: Node) -> WorkloadConfig:
         prefix_groups=integer("prefix-groups", default.prefix_groups, 1),
         tokenizer=_tokenizer(reader, entries["tokenizer"]) if "tokenizer" in entries else None,
         extra=plain(extra) if isinstance(extra, Entries) else {},
+        place=_place(node),
     )
+
+
+def _place(node: Node) -> Span:
+    """Where the lengths of requests stand: the first key that says something of them, else the whole."""
+    keys = [key for key, _ in node.entries if key.text in SIZES] if isinstance(node, Entries) else []
+    return node_span(keys[0]) if keys else node_span(node)
 
 
 def _say_what_does_not_go_together(reader: Reader, entries: Mapping[str, Node]) -> None:
@@ -87,7 +98,7 @@ def _turns(reader: Reader, node: Node) -> LengthConfig | None:
 def read_length(reader: Reader, node: Node, name: str) -> LengthConfig | None:
     """A number of tokens (or of turns), or a distribution of it."""
     if isinstance(node, Scalar):
-        fixed = reader.integer(node, name, minimum=1)
+        fixed = reader.integer(node, name, minimum=1, maximum=MOST)
         return None if fixed is None else LengthConfig("fixed", mean=float(fixed))
     entries = reader.entries(node, name, LENGTH_KEYS)
     distribution = _distribution(reader, node, entries, name, DISTRIBUTIONS)
@@ -100,26 +111,45 @@ def read_length(reader: Reader, node: Node, name: str) -> LengthConfig | None:
             reader.error("value", entries[key], f"{key} goes with distribution: empirical")
     numbers: dict[str, float | None]
     limits: dict[str, int | None]
-    numbers = {key: reader.number(entries[key], key, above=0) for key in ("mean", "stddev") if key in entries}
-    limits = {key: reader.integer(entries[key], key, minimum=1) for key in ("min", "max") if key in entries}
+    numbers = {
+        key: reader.number(entries[key], key, above=0, most=MOST)
+        for key in ("mean", "stddev")
+        if key in entries
+    }
+    limits = {
+        key: reader.integer(entries[key], key, minimum=1, maximum=MOST)
+        for key in ("min", "max")
+        if key in entries
+    }
     return _shaped(reader, entries, distribution, numbers=numbers, limits=limits)
 
 
 def _think_time(reader: Reader, node: Node) -> LengthConfig | None:
     """A pause or a distribution of it, in milliseconds; None for none."""
     if isinstance(node, Scalar):
-        seconds = reader.duration(node, "think-time", zero=True)
-        return LengthConfig("fixed", mean=seconds * MS_PER_S) if seconds else None
+        seconds = _pause(reader, node, "think-time", zero=True)
+        return LengthConfig("fixed", mean=max(1.0, seconds * MS_PER_S)) if seconds else None
     entries = reader.entries(node, "think-time", TIME_KEYS)
     distribution = _distribution(reader, node, entries, "think-time", SHAPES)
     if distribution is None:
         return None
-    seconds_of = {key: reader.duration(value, key) for key, value in entries.items() if key != "distribution"}
+    seconds_of = {key: _pause(reader, value, key) for key, value in entries.items() if key != "distribution"}
     in_ms = {key: None if seconds is None else seconds * MS_PER_S for key, seconds in seconds_of.items()}
     limits: dict[str, int | None] = {
-        key: None if in_ms[key] is None else round(in_ms[key] or 0) for key in ("min", "max") if key in in_ms
+        key: None if in_ms[key] is None else max(1, round(in_ms[key] or 0))
+        for key in ("min", "max")
+        if key in in_ms
     }
     return _shaped(reader, entries, distribution, numbers=in_ms, limits=limits)
+
+
+def _pause(reader: Reader, node: Node, name: str, *, zero: bool = False) -> float | None:
+    """Seconds of a pause that the load client can draw."""
+    seconds = reader.duration(node, name, zero=zero)
+    if seconds is not None and seconds * MS_PER_S > MOST:
+        reader.error("value", node, f"{name} must be {MOST / MS_PER_S:,.0f} s or less")
+        return None
+    return seconds
 
 
 def _distribution(
@@ -162,14 +192,19 @@ def _empirical(reader: Reader, node: Node, entries: Mapping[str, Node], name: st
         return None
     if "file" in entries:
         return LengthConfig("empirical", file=existing_file(reader, entries["file"], "file"))
-    values = [reader.integer(item, name, minimum=1) for item in reader.items(entries["values"], "values")]
+    items = reader.items(entries["values"], "values")
+    values = [reader.integer(item, name, minimum=1, maximum=MOST) for item in items]
     weights: list[float | None] = []
     if "weights" in entries:
         weights = [
             reader.number(item, "a weight", above=0) for item in reader.items(entries["weights"], "weights")
         ]
         if len(weights) != len(values):
-            reader.error("value", entries["weights"], f"{len(weights)} weights for {len(values)} values")
+            reader.error(
+                "value",
+                entries["weights"],
+                f"{counted(len(weights), 'weight')} for {counted(len(values), 'value')}",
+            )
             return None
     known = tuple(value for value in values if value is not None)
     known_weights = tuple(weight for weight in weights if weight is not None)
@@ -185,8 +220,7 @@ def _tokenizer(reader: Reader, node: Node) -> str | None:
     path = reader.text(node, "tokenizer")
     if path is None:
         return None
-    place = Path(reader.source.path).parent / path
-    place = place / TOKENIZER_FILE if place.is_dir() else place
+    place = tokenizer_place(Path(reader.source.path).parent / path)
     if not place.is_file():
         reader.error("value", node, f"no tokenizer at {path!r}", note=f"looked for {place}")
     return str(place)

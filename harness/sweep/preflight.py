@@ -11,11 +11,13 @@ from typing import Any
 from harness.diagnostics import Diagnostic, Stage
 from harness.errors import ConfigError
 from harness.params.lint import lint_parameters
+from harness.params.model_config import ModelConfig
 from harness.plan.cells import Cell
 from harness.plan.config import SweepConfig
 from harness.plan.matrix import expand
 from harness.plan.pruning import PruneRule
-from harness.sweep.startable import start_finding
+from harness.plan.request_lengths import longest_requests, request_finding
+from harness.plan.startable import start_finding
 
 SECRET = "secret-in-parameters"
 
@@ -69,6 +71,8 @@ def preflight(config: SweepConfig, *, managed: bool, authorized: Sequence[str] |
     a parameter holds a secret: results keep every parameter.
     """
     models = read_model_configs(config.models)
+    known = {model: ModelConfig.from_json(document) for model, document in models.items()}
+    requests = longest_requests(config.workload)
     accepted, refused = [], []
     warnings: dict[tuple[str, str], Diagnostic] = {}
     linted: dict[tuple[Any, ...], tuple[Diagnostic, ...]] = {}
@@ -79,6 +83,8 @@ def preflight(config: SweepConfig, *, managed: bool, authorized: Sequence[str] |
             refuse_secrets(cell, findings)
             if managed and cell.model not in models and (short := start_finding(cell)) is not None:
                 findings = (*findings, short)
+            if (long := request_finding(requests, cell, known.get(cell.model), config.source)) is not None:
+                findings = (*findings, long)
             linted[key] = tuple(relevant(findings, managed=managed))
         errors = tuple(finding for finding in linted[key] if finding.is_error)
         for finding in linted[key]:

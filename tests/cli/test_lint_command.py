@@ -94,7 +94,68 @@ def test_file_that_is_named_must_be_one_to_lint(folder: Path, harness: Harness) 
 def test_unrecognised_file_is_passed_over_when_asked(folder: Path, harness: Harness) -> None:
     done = harness("lint", "--skip-unrecognised", "other.yaml", "right.yml", cwd=folder)
     assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr.decode().strip() == "no findings in 1 list of 1 file"
+    assert done.stderr.decode().strip() == (
+        "no findings in 1 list of 1 file; 1 file without engine parameters passed over"
+    )
+
+
+@pytest.mark.parametrize("form", NAMES)
+def test_folder_with_nothing_to_lint_is_no_success(form: str, tmp_path: Path, harness: Harness) -> None:
+    assert harness("lint", "--format", form, str(tmp_path)).returncode == 2
+    (tmp_path / "other.yaml").write_text("a: 1\n")
+    assert harness("lint", "--format", form, str(tmp_path)).returncode == 2
+    assert harness("lint", "--format", form, "--skip-unrecognised", str(tmp_path)).returncode == 0
+
+
+def test_nothing_to_lint_says_what_was_looked_for(tmp_path: Path, harness: Harness) -> None:
+    said = harness("lint", str(tmp_path)).stderr.decode().strip()
+    assert said.startswith(f"nothing to lint in '{tmp_path}': no file there ends in .yaml, .yml, .json")
+    (tmp_path / "other.yaml").write_text("a: 1\n")
+    said = harness("lint", str(tmp_path)).stderr.decode().strip()
+    assert said == f"nothing to lint in '{tmp_path}': 1 file looked at, none with engine parameters in it"
+    assert json.loads(harness("lint", "--format", "json", str(tmp_path)).stdout)["ok"] is False
+
+
+SLIPS = "# mine\n- --enable-prefix-caching=true  # why\n- --seed 1\n- --bogus-flag\n"
+MENDED = "# mine\n- --enable-prefix-caching  # why\n- --seed\n- '1'\n- --bogus-flag\n"
+
+
+def test_fix_says_what_it_changed(tmp_path: Path, harness: Harness) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(SLIPS)
+    done = harness("lint", "--fix", "--engine-version", "0.15.1", "x.yaml", cwd=tmp_path)
+    assert path.read_text() == MENDED
+    assert done.returncode == 1  # the unknown flag is left to the user
+    lines = done.stderr.decode().splitlines()
+    assert [line.split(": ")[:2] for line in lines[:-1]] == [
+        ["x.yaml:2:27", "mended value-for-switch"],
+        ["x.yaml:3:9", "mended two-tokens-in-one-item"],
+    ]
+    assert lines[-1] == "1 error in 1 list of 1 file; 2 mended"
+
+
+def test_diff_shows_what_fix_would_change_and_changes_nothing(tmp_path: Path, harness: Harness) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(SLIPS)
+    done = harness("lint", "--diff", "--engine-version", "0.15.1", "x.yaml", cwd=tmp_path)
+    assert path.read_text() == SLIPS
+    assert done.returncode == 1
+    assert done.stdout.decode().splitlines() == [
+        "--- x.yaml",
+        "+++ x.yaml",
+        "@@ -1,4 +1,5 @@",
+        " # mine",
+        "-- --enable-prefix-caching=true  # why",
+        "-- --seed 1",
+        "+- --enable-prefix-caching  # why",
+        "+- --seed",
+        "+- '1'",
+        " - --bogus-flag",
+    ]
+    assert done.stderr.decode().strip() == "2 findings to mend in 1 file"
+    harness("lint", "--fix", "--engine-version", "0.15.1", "x.yaml", cwd=tmp_path)
+    again = harness("lint", "--diff", "--engine-version", "0.15.1", "x.yaml", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (0, b"")
 
 
 def test_findings_go_to_stdout_and_the_count_to_stderr(folder: Path, harness: Harness) -> None:
@@ -150,6 +211,8 @@ def test_bytes_that_are_no_text_in_an_argument_do_no_harm() -> None:
         (),
         ("--batch", "-", "x.yaml"),
         ("--fix", "-"),
+        ("--diff", "-"),
+        ("--diff", "--format", "json", "x.yaml"),
         ("--fix", "--", "-tp"),
         ("--format", "xml", "x"),
         ("x.yaml", "--", "-tp"),
@@ -224,8 +287,20 @@ def test_suppressed_finding_is_counted_not_shown(tmp_path: Path, harness: Harnes
     path = tmp_path / "x.yaml"
     path.write_text("- --bogus-flag  # harness: ignore[unknown-flag] our own build has it\n")
     done = harness("lint", str(path))
-    assert (done.returncode, done.stdout) == (0, b"")
+    # The parser of that version refuses the list all the same, so nothing was said of its start-up.
+    assert (done.returncode, done.stdout.count(b"\n")) == (0, 1)
+    assert b"x.yaml: start-up and memory not checked: " in done.stdout
     assert done.stderr.decode().strip() == "no findings in 1 list of 1 file; 1 suppressed"
+
+
+def test_suppressed_findings_are_listed_for_scripts(tmp_path: Path, harness: Harness) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("- --bogus-flag  # harness: ignore[unknown-flag] our own build has it\n- --sham\n")
+    found = json.loads(harness("lint", "--format", "json", str(path)).stdout)
+    assert [one["line"] for one in found["diagnostics"]] == [2]
+    (one,) = found["suppressed"]
+    assert (one["code"], one["line"], one["reason"]) == ("unknown-flag", 1, "our own build has it")
+    assert found["summary"] == {"errors": 1, "warnings": 0, "infos": 0, "suppressed": 1}
 
 
 def test_fail_on_warning_counts_warnings(tmp_path: Path, harness: Harness) -> None:

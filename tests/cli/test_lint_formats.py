@@ -14,11 +14,17 @@ from harness.diagnostics import Diagnostic, Edit, Location, Severity, Stage
 from harness.params.rules import RULES
 from harness.plan.codes import FILE_CODES
 from harness.plan.fixes import Replacement
-from harness.plan.report import FileReport, Finding, LintReport
+from harness.plan.report import FileReport, Finding, LintReport, Silenced
 from harness.plan.spans import Source
 
 TEXT = "- --a: 1,\n- --b\n"
 PATH = "dir/a file,x.yaml"
+SILENCED = Silenced(
+    Diagnostic(
+        "gpu-memory", Severity.ERROR, Stage.STARTUP, "too long", location=Location("clean.yaml", 1, 1, 1, 2)
+    ),
+    "on purpose",
+)
 
 
 def report() -> LintReport:
@@ -44,7 +50,7 @@ def report() -> LintReport:
             FileReport(
                 PATH, (Finding(error, (Replacement(2, 9, "--c"),)), Finding(warning)), source, lists=1
             ),
-            FileReport("clean.yaml", (), Source.of("clean.yaml", ""), lists=2, suppressed=1),
+            FileReport("clean.yaml", (), Source.of("clean.yaml", ""), lists=2, silenced=(SILENCED,)),
             FileReport("z", (Finding(unread),), is_usable=False),
         )
     )
@@ -169,7 +175,7 @@ def test_junit_fails_what_the_command_fails(fail_on: Severity, failures: int) ->
 
 def test_json_has_places_severities_and_edits() -> None:
     document = json.loads(rendered("json"))
-    assert document["summary"] == {"errors": 2, "warnings": 1, "infos": 0}
+    assert document["summary"] == {"errors": 2, "warnings": 1, "infos": 0, "suppressed": 1}
     assert [file["usable"] for file in document["files"]] == [True, True, False]
     first = document["diagnostics"][0]
     assert (first["path"], first["line"], first["column"], first["end_column"]) == (PATH, 1, 3, 6)

@@ -30,6 +30,14 @@ def test_an_accepted_list_is_ok() -> None:
     assert [entry for entry in found["diagnostics"] if entry["stage"] == "parse"] == []
 
 
+def test_start_up_of_a_refused_list_is_said_not_to_be_checked() -> None:
+    refused = answer({"id": 1, "engine_version": "0.15.1", "parameters": ["--bogus", "-tp", "0"]})
+    assert refused["not_checked"] == ["startup"]
+    accepted = answer({"id": 1, "engine_version": "0.15.1", "parameters": ["-tp", "0"]})
+    assert "not_checked" not in accepted
+    assert [one["stage"] for one in accepted["diagnostics"]] == ["startup"]
+
+
 def test_a_refused_list_has_the_findings_fields() -> None:
     found = answer({"id": "a", "engine_version": "0.12.0", "parameters": ["--kv-cache-dtype=FP8"]})
     assert found["ok"] is False

@@ -185,3 +185,18 @@ def test_ordinary_words_are_not_taken_for_flags() -> None:
 @pytest.mark.parametrize("text", ["1,000", "90", "a%", "1,2,3"])
 def test_a_number_that_could_mean_two_things_is_not_guessed(text: str) -> None:
     assert plain_number(text) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"), [("fp16", "float16"), ("FP32", "float32"), ("bf16", "bfloat16"), ("f16", "float16")]
+)
+def test_a_type_of_numbers_by_another_name_is_told_by_the_engines(value: str, meant: str) -> None:
+    (found,) = lint_parameters([f"--dtype={value}"], engine_version="0.15.1")
+    assert found.code == "value-not-allowed"
+    assert (found.note or "").endswith(f"did you mean {meant!r}?")
+    assert found.fix is None
+
+
+def test_another_name_is_not_told_where_the_flag_does_not_take_it() -> None:
+    (found,) = lint_parameters(["--kv-cache-dtype=fp16"], engine_version="0.15.1")
+    assert "float16?" not in (found.note or "")

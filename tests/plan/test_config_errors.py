@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.diagnostics import Severity
 from harness.errors import ConfigError
+from harness.load.lengths import LARGEST
 from harness.plan.config import LoadLevel, SearchLevel, load_config
+from harness.plan.lint import lint_paths
+from harness.plan.workload_reader import MOST
 
 GOOD = """\
 name: demo
@@ -99,11 +103,39 @@ CASES = {
     ),
     "weights that do not match": (
         "load:", "workload: {turns: {distribution: empirical, values: [1, 2], weights: [1]}}\nload:",
-        "7:70+3", "config-value", "1 weights for 2 values",
+        "7:70+3", "config-value", "1 weight for 2 values",
     ),
     "values that are not there": (
         "load:", "workload: {turns: {distribution: empirical}}\nload:", "7:19+25", "config-missing", "values or a file",
     ),
+    "no levels": ("[{concurrency: [1, 8], duration: 20s}]", "[]", "7:7+2", "config-value", "load has no level"),
+    "load that is no list": (
+        "[{concurrency: [1, 8], duration: 20s}]", "8", "7:7+1", "config-type", "a list of levels, not the number 8",
+    ),
+    "objective of no metric": ("load:", "slo: ttfb_p95<=1s\nload:", "7:6+12", "config-value", "metrics: ttft, tpot"),
+    "objective without a unit": ("load:", "slo: ttft_p95<=100\nload:", "7:6+13", "config-value", "try ttft_p95<=100ms"),
+    "objective with no duration": ("load:", "slo: ttft<=1parsec\nload:", "7:6+13", "config-value", "not a duration"),
+    "preset misspelt": (
+        "load:", "slo: mlperf-llama-3.1-7b\nload:", "7:6+19", "config-value", "did you mean 'mlperf-llama-3.1-8b'?",
+    ),
+    "empty objective": ("load:", "slo: ''\nload:", "7:6+2", "config-value", "not an SLO"),
+    "trace of no prompts": (
+        "concurrency: [1, 8], duration: 20s", "trace: true", "7:8+13", "config-missing", "no prompts are named",
+    ),
+    "turns of no prompts": (
+        "load:", "workload: {turns: all}\nload:", "7:19+3", "config-missing", "for prompts that bring their turns",
+    ),
+    "more tokens than are drawn": (
+        "load:", "workload: {input-tokens: 10000001}\nload:", "7:26+8", "config-value", "1 to 10000000",
+    ),
+    "a mean beyond all": (
+        "load:", "workload: {input-tokens: {distribution: normal, mean: 2e7, stddev: 1}}\nload:",
+        "7:55+3", "config-value", "10,000,000 or less",
+    ),
+    "pause of three hours": (
+        "load:", "workload: {turns: 2, think-time: 3h}\nload:", "7:34+2", "config-value", "10,000 s or less",
+    ),
+    "model of two words": ("model: m/m", "model: m m", "2:8+3", "config-value", "as owner/model"),
     "values of another shape": (
         "load:", "workload: {turns: {distribution: fixed, mean: 2, values: [1]}}\nload:",
         "7:58+3", "config-value", "goes with distribution: empirical",
@@ -130,6 +162,39 @@ def test_error_points_at_what_is_wrong(name: str, tmp_path: Path) -> None:
     ]
     assert (place, code) in [(at, what) for at, what, _ in found], found
     assert any(words in text for at, _, text in found if at == place), found
+
+
+def test_most_that_a_file_may_ask_for_is_what_the_load_client_draws() -> None:
+    assert MOST == LARGEST
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "words"),
+    [
+        ("model: m/m", "model: m/m\nzone: ch-gva", "3:7", "did you mean 'ch-gva-2'?"),
+        ("model: m/m", "model: m/m\nzone: mars-1", "3:7", "known: at-vie-1, "),
+        ("model: m/m", "model: m/m\nmodels: {m/n: {config: config.json}}", "3:10", "did you mean 'm/m'?"),
+    ],
+)
+def test_name_that_leads_nowhere_is_a_warning(
+    old: str, new: str, place: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    path = tmp_path / "sweep.yaml"
+    path.write_text(GOOD.replace(old, new, 1))
+    (one,) = [one for one in lint_paths([str(path)]).diagnostics if one.code.startswith("config-")]
+    assert one.severity is Severity.WARNING
+    assert str(one.location) == f"{path}:{place}"
+    assert words in (one.note or "")
+
+
+def test_pause_shorter_than_can_be_drawn_is_the_shortest_that_can(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    wanted = "{turns: 2, think-time: {distribution: uniform, min: 0.1ms, max: 0.4ms}}"
+    path.write_text(GOOD.replace("load:", f"workload: {wanted}\nload:"))
+    pause = load_config(str(path)).workload.think_time_ms
+    assert pause is not None
+    assert (pause.minimum, pause.maximum) == (1, 1)
 
 
 def test_wrong_version_is_not_also_called_missing(tmp_path: Path) -> None:

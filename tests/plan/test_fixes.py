@@ -10,7 +10,7 @@ import pytest
 
 from harness.diagnostics import Edit
 from harness.plan.fixes import apply_replacements, replacements_for
-from harness.plan.fixing import fix_file
+from harness.plan.fixing import fix_file, mend_file
 from harness.plan.lint import Judge, LintOptions
 from harness.plan.targets import Target
 
@@ -40,6 +40,11 @@ CASES = {
     "removal from a block": ("x.yaml", "# c\n- a\n- b\n- c # d\n", (1, 2, []), "# c\n- a\n- c # d\n"),
     "removal from a flow": ("x.yaml", "[a, b, c]\n", (1, 2, []), "[a, c]\n"),
     "removal of the last": ("x.json", '[\n  "a",\n  "b"\n]', (1, 2, []), '[\n  "a"\n]'),
+    "removal of a line of JSON": (
+        "x.json", '[\n  "a",\n  "b",\n  "c"\n]', (1, 2, []), '[\n  "a",\n  "c"\n]',
+    ),
+    "removal of the first line of JSON": ("x.json", '[\n  "a",\n  "b"\n]', (0, 1, []), '[\n  "b"\n]'),
+    "removal from two on a line": ("x.json", '[\n  "a", "b",\n  "c"\n]', (1, 2, []), '[\n  "a",\n  "c"\n]'),
     "removal of a line": ("x.txt", "--a\n--b\n", (1, 2, []), "--a\n"),
     "removal of a word over a line end": (
         "x.sh", "vllm serve m --a \\\n  --b \\\n  --c\n", (1, 2, []), "vllm serve m --a \\\n  --c\n",
@@ -78,17 +83,17 @@ def test_fixing_keeps_comments_layout_mode_and_the_rest(tmp_path: Path) -> None:
         b'  - "--enable-prefix-caching=true"\r\n'
     )
     path.chmod(0o640)
-    report, mended = fix_file(str(path), Judge(LintOptions()))
+    report, mended, _ = fix_file(str(path), Judge(LintOptions()))
     after = path.read_bytes()
-    assert mended == 1
+    assert [one.code for one in mended] == ["value-for-switch"]
     assert b'  - "--enable-prefix-caching"\r\n' in after
     assert after.startswith(b"# top\r\nname:   odd\r\n")
     assert b"# the cache\r\n" in after
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert [one.code for one in report.diagnostics if one.is_error] in ([], ["value-not-allowed"])
     assert [one.name for one in tmp_path.iterdir()] == ["x.yaml"]
-    again, more = fix_file(str(path), Judge(LintOptions()))
-    assert more == 0
+    again, more, _ = fix_file(str(path), Judge(LintOptions()))
+    assert more == ()
     assert path.read_bytes() == after
     assert len(again.findings) == len(report.findings)
 
@@ -118,8 +123,8 @@ def test_mistake_is_mended_before_what_it_makes_of_its_neighbours(tmp_path: Path
     # The dot in the one item with a space makes the engine take the next item for its value.
     path = tmp_path / "x.json"
     path.write_text('["--gpu-memory-utilization 0.8", "--seed=1", "--enforce-eager=true"]')
-    _, mended = fix_file(str(path), Judge(LintOptions(engine_version="0.15.1")))
-    assert mended >= 2
+    _, mended, _ = fix_file(str(path), Judge(LintOptions(engine_version="0.15.1")))
+    assert len(mended) >= 2
     assert path.read_text() == '["--gpu-memory-utilization", "0.8", "--seed=1", "--enforce-eager"]'
 
 
@@ -129,7 +134,7 @@ def test_mended_list_may_show_what_start_up_would_refuse(tmp_path: Path) -> None
         '{"gpu-count": 2, "inference-engine-version": "0.15.1",'
         ' "inference-engine-parameters": ["--enforce-eager=true", "-tp", "4"]}'
     )
-    report, _ = fix_file(str(path), Judge(LintOptions()))
+    report, _, _ = fix_file(str(path), Judge(LintOptions()))
     assert '"--enforce-eager", "-tp"' in path.read_text()
     assert "too-few-gpus" in {one.code for one in report.diagnostics}
 
@@ -137,7 +142,26 @@ def test_mended_list_may_show_what_start_up_would_refuse(tmp_path: Path) -> None
 def test_note_about_a_default_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("- --gpu-memory-utilization=0.9\n")
-    report, mended = fix_file(str(path), Judge(LintOptions(engine_version="0.15.1")))
+    report, mended, _ = fix_file(str(path), Judge(LintOptions(engine_version="0.15.1")))
     assert [one.code for one in report.diagnostics] == ["default-value"]
-    assert mended == 0
+    assert mended == ()
     assert path.read_text() == "- --gpu-memory-utilization=0.9\n"
+
+
+def test_what_would_be_mended_is_a_diff_and_the_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    text = "# top\n- --enable-prefix-caching=true\n- --seed=1"
+    path.write_text(text)
+    made = mend_file(str(path), Judge(LintOptions(engine_version="0.15.1")))
+    assert path.read_text() == text
+    assert made.after == "# top\n- --enable-prefix-caching\n- --seed=1"
+    assert made.diff.splitlines() == [
+        f"--- {path}",
+        f"+++ {path}",
+        "@@ -1,3 +1,3 @@",
+        " # top",
+        "-- --enable-prefix-caching=true",
+        "+- --enable-prefix-caching",
+        " - --seed=1",
+        "\\ No newline at end of file",
+    ]

@@ -106,8 +106,8 @@ def test_fixing_any_list_changes_nothing_the_second_time(
     path.write_text(yaml.safe_dump(flags, default_flow_style=flow, allow_unicode=True))
     fix_file(str(path), Judge(LintOptions()))
     once = path.read_bytes()
-    _, mended = fix_file(str(path), Judge(LintOptions()))
-    assert mended == 0
+    _, mended, _ = fix_file(str(path), Judge(LintOptions()))
+    assert mended == ()
     assert path.read_bytes() == once
 
 

@@ -44,6 +44,15 @@ WRONG = [
     {"load": [{"find": "knee", "duration": "1s", "concurrency": 2}]},
     {"load": [{"find": "knee", "duration": "1s", "from": 0}]},
     {"early-stop": "yes"},
+    {"slo": "ttfb<=1s"},
+    {"slo": "ttft_p95<=100"},
+    {"slo": "ttft_p95<=1s tpot<=2s"},
+    {"slo": ""},
+    {"slo": "mlperf-llama"},
+    {"model": "m m"},
+    {"timeouts": {"ready": "soon"}},
+    {"load": [{"concurrency": 1, "duration": "20 parsecs"}]},
+    {"workload": {"input-tokens": 10_000_001}},
     {"workload": {"input-tokens": 0}},
     {"workload": {"api": "chatty"}},
     {"workload": {"input-tokens": {"mean": 3}}},
@@ -83,7 +92,11 @@ WRONG = [
 RIGHT = [
     {},
     {"name": "a-1", "question": "?", "zone": "ch-gva-2", "slo": "ttft_p95<=1s", "repeats": 2},
+    {"slo": "ttft_p99.9 < 1.5s, tpot<=60ms,error_rate<=1%"},
+    {"slo": "error_rate<=0.01"},
+    {"slo": "mlperf-llama-3.1-8b-interactive"},
     {"parameters": ["--seed", 1]},
+    {"timeouts": {"ready": "90", "delete": "1.5H", "operation": " 1h30m "}},
     {
         "matrix": {
             "replicas": [1, 2],

@@ -64,9 +64,12 @@ def test_counts_come_from_a_file_with_weights_and_comments(tmp_path: Path) -> No
     ("workload", "load", "text", "words"),
     [
         ("{prompts: f}", "{concurrency: 1, duration: 1s}", "{", r"f:1: not JSON"),
-        ("{prompts: f}", "{trace: true}", '{"prompt": "a"}', r"replays a trace, but .*f has no times"),
-        ("{}", "{trace: true}", "", "replays a trace, but no prompts are named"),
-        ("{turns: all}", "{concurrency: 1, duration: 1s}", "", "prompts that bring their turns"),
+        (
+            "{prompts: f}",
+            "{trace: true}",
+            '{"prompt": "a"}',
+            r"x.yaml:4:12: a load level replays a trace, but .*f has no",
+        ),
         (
             "{input-tokens: {distribution: empirical, file: f}}",
             "{rate: 1, duration: 1s}",
@@ -85,7 +88,12 @@ def test_counts_come_from_a_file_with_weights_and_comments(tmp_path: Path) -> No
             "1 2 3",
             "f:1: not a",
         ),
-        ("{tokenizer: f}", "{rate: 1, duration: 1s}", "{}", "holds no tokenizer that can be read"),
+        (
+            "{tokenizer: f}",
+            "{rate: 1, duration: 1s}",
+            "{}",
+            r"x.yaml:4:11: .*holds no tokenizer that can be read",
+        ),
     ],
 )
 def test_what_a_file_cannot_give_is_one_line(

@@ -12,14 +12,22 @@ SCHEMA_VERSION = 1
 
 
 def render(report: LintReport, *, color: bool, fail_on: Severity) -> str:
-    """``{"schema_version", "summary", "files", "diagnostics"}``; places are lines and columns from 1, end exclusive."""
+    """One object; its places are lines and columns from 1, end exclusive. ``suppressed`` has what comments silence."""
     del color
     document = {
         "schema_version": SCHEMA_VERSION,
         "ok": report.exit_code(fail_on=fail_on) == 0,
-        "summary": {f"{severity}s": report.count(severity) for severity in Severity},
+        "summary": {
+            **{f"{severity}s": report.count(severity) for severity in Severity},
+            "suppressed": sum(len(file.silenced) for file in report.files),
+        },
         "files": [file_entry(file) for file in report.files],
         "diagnostics": [entry(file, finding) for file in report.files for finding in file.findings],
+        "suppressed": [
+            {**entry(file, Finding(one.diagnostic)), "reason": one.reason}
+            for file in report.files
+            for one in file.silenced
+        ],
     }
     return json.dumps(document, ensure_ascii=False, indent=2)
 
@@ -32,7 +40,8 @@ def file_entry(file: FileReport) -> dict[str, Any]:
         "lists": file.lists,
         "cells": file.cells,
         "findings": len(file.findings),
-        "suppressed": file.suppressed,
+        "suppressed": len(file.silenced),
+        "not_checked": [one._asdict() for one in file.not_checked],
     }
 
 

@@ -12,6 +12,7 @@ from harness.diagnostics import Diagnostic, Location, Severity
 from harness.params.rules import RULES
 from harness.plan.codes import FILE_CODES
 from harness.plan.report import FileReport, Finding, LintReport
+from harness.plan.request_lengths import CODE as TOO_LONG
 from harness.plan.spans import Source
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -48,7 +49,8 @@ def _rules() -> Iterator[dict[str, Any]]:
             "properties": {"stage": rule.STAGE.value},
         }
     for code, text in FILE_CODES.items():
-        level = "error" if code.startswith("config-") and code != "config-no-effect" else "warning"
+        is_error = code.startswith("config-") and code != "config-no-effect"
+        level = "error" if is_error or code == TOO_LONG else "warning"
         yield {
             "id": code,
             "shortDescription": {"text": text},

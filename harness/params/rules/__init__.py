@@ -89,6 +89,7 @@ from harness.params.rules import (
     two_tokens_in_one_item,
     unknown_engine_version,
     unknown_flag,
+    unknown_gpu_family,
     unknown_key,
     unknown_quantization,
     unsupported_feature,
@@ -178,6 +179,7 @@ RULES: tuple[Rule, ...] = (
     gpu_memory,
     # platform
     deployment_size,
+    unknown_gpu_family,
     gpu_not_authorized,
     managed_flag,
     not_offered,

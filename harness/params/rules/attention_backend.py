@@ -14,11 +14,11 @@ Right::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.derivation import facts
+from harness.params.names import close_names
 from harness.params.settings import Settings
 
 CODE = "attention-backend"
@@ -39,7 +39,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         message = "--attention-backend and backend in --attention-config exclude each other"
         yield context.error(CODE, span, message)
     elif asked.upper() not in names:
-        close = get_close_matches(asked.upper(), names, n=3)
+        close = close_names(asked.upper(), names)
         hint = f"did you mean {' or '.join(close)}?" if close else None
         note = f"one of: {', '.join(names)}"
         yield context.error(CODE, span, f"there is no attention backend '{asked}'", hint=hint, note=note)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
+from harness.params.names import near_text
 
 CODE = "gpu-not-authorized"
 STAGE = Stage.PLATFORM
@@ -29,6 +30,6 @@ def check(context: Context) -> Iterator[Diagnostic]:
     if allowed is None or context.gpu_type is None or context.gpu_type in allowed:
         return
     known = ", ".join(allowed) if allowed else "none"
-    yield context.error(
-        CODE, None, f"GPU family '{context.gpu_type}' is not authorized here", note=f"authorized: {known}"
-    )
+    near = near_text(context.gpu_type, allowed)
+    note = f"authorized: {known}" + (f"; did you mean {near!r}?" if near is not None else "")
+    yield context.error(CODE, None, f"GPU family '{context.gpu_type}' is not authorized here", note=note)

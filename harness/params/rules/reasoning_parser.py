@@ -14,10 +14,10 @@ Right::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
+from harness.params.names import close_names
 from harness.params.settings import Settings
 
 CODE = "reasoning-parser"
@@ -39,7 +39,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         if not isinstance(asked, str) or not asked or asked in names:
             continue
         certain = name == "structured-outputs-config" or not settings.since("0.15.1")
-        close = get_close_matches(asked, names, n=3)
+        close = close_names(asked, names)
         finding = context.error if certain else context.warning
         yield finding(
             CODE,

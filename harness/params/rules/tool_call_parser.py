@@ -14,10 +14,10 @@ Right::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
+from harness.params.names import close_names
 from harness.params.settings import Settings
 
 CODE = "tool-call-parser"
@@ -40,7 +40,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
     plugin = settings.text("tool-parser-plugin")
     if plugin and len(plugin) > 3:
         return  # the plugin may bring the name
-    close = get_close_matches(asked, names, n=3) or get_close_matches(asked.lower(), names, n=3)
+    close = close_names(asked, names) or close_names(asked.lower(), names)
     finding = context.error if settings.switch("enable-auto-tool-choice") else context.warning
     yield finding(
         CODE,

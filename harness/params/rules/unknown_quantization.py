@@ -14,11 +14,11 @@ Right::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.derivation import facts, model
+from harness.params.names import close_names
 from harness.params.quantization import asked, resolve
 from harness.params.settings import Settings
 
@@ -48,7 +48,7 @@ def check(context: Context) -> Iterator[Diagnostic]:
         ):
             return
         name = resolved.name
-    close = get_close_matches(name, table, n=3)
+    close = close_names(name, table)
     source = "" if settings.given("quantization") else " (the checkpoint's)"
     yield context.error(
         CODE,

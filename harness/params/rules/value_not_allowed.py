@@ -28,6 +28,10 @@ STAGE = Stage.PARSE
 SEVERITY = Severity.ERROR
 PROBLEMS = frozenset({ProblemKind.NOT_ALLOWED})
 SHOWN = 8
+# What other programs call the types of numbers.
+OTHER_NAMES = {
+    "fp16": "float16", "f16": "float16", "bf16": "bfloat16", "fp32": "float32", "f32": "float32",
+}  # fmt: skip
 
 
 def check(context: Context) -> Iterator[Diagnostic]:
@@ -36,11 +40,17 @@ def check(context: Context) -> Iterator[Diagnostic]:
         if split_value(problem, context) is not None:
             continue
         choices = problem.option.choices or () if problem.option is not None else ()
-        near = near_text(problem.text, choices)
+        near = meant(problem.text, choices)
         message = f"{problem.flag} does not accept {quote(problem.text)} in vLLM {context.version}"
         yield context.error(
             CODE, problem.span, message, note=_note(choices, near), fix=_fix(problem, near, context)
         )
+
+
+def meant(text: str, choices: tuple[str, ...]) -> str | None:
+    """The choice that is another name for the text, else the one spelt most alike."""
+    other = OTHER_NAMES.get(text.strip().lower())
+    return other if other in choices else near_text(text, choices)
 
 
 def _note(choices: tuple[str, ...], near: str | None) -> str:

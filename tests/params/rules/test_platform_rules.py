@@ -106,3 +106,27 @@ def test_foreign_code_is_a_warning(find: Find, words: str) -> None:
 @pytest.mark.parametrize("words", ["--no-trust-remote-code", "--worker-cls auto"])
 def test_defaults_run_nothing_foreign(find: Find, words: str) -> None:
     assert find("foreign-code", words) == []
+
+
+@pytest.mark.parametrize(
+    ("family", "meant"),
+    [("gpua500", "gpua5000"), ("GPUA5000", "gpua5000"), ("rtx-a5000", "gpua5000"), ("A40", "gpu3")],
+)
+def test_gpu_family_that_is_not_known_is_told_with_the_one_that_was_meant(
+    find: Find, family: str, meant: str
+) -> None:
+    (finding,) = find("unknown-gpu-family", "", gpu_type=family)
+    assert finding.severity is Severity.WARNING
+    assert finding.note == f"did you mean {meant!r}?"
+
+
+def test_gpu_family_like_none_comes_with_all_that_are_known(find: Find) -> None:
+    (finding,) = find("unknown-gpu-family", "", gpu_type="h100")
+    assert finding.note == "known: gpu3080ti, gpua5000, gpu3, gpua30, gpurtx6000pro, gpu2, gpu, gpub300"
+
+
+def test_gpu_family_is_left_to_the_zone_once_it_was_asked(find: Find) -> None:
+    assert find("unknown-gpu-family", "", gpu_type="gpu4", authorized=("gpua5000",)) == []
+    assert find("unknown-gpu-family", "", gpu_type="cpu") == []
+    (finding,) = find("gpu-not-authorized", "", gpu_type="gpua500", authorized=("gpu3", "gpua5000"))
+    assert finding.note == "authorized: gpu3, gpua5000; did you mean 'gpua5000'?"

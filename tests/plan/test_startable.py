@@ -8,8 +8,8 @@ import pytest
 
 from harness.plan.cells import Cell
 from harness.plan.config import load_config
+from harness.plan.startable import start_finding
 from harness.sweep.preflight import preflight
-from harness.sweep.startable import start_finding
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 # 8.03 billion 16-bit weights are 15 GiB; an A5000 gives 21.2 of which 5.5 are left for 128 KiB a token; 32 heads.
