@@ -67,6 +67,7 @@ def command(**given: Any) -> int:
     harness import-vllm --serve-cmd 'vllm serve Qwen/Qwen2.5-7B-Instruct' --serve-params serve.json \\
         --bench-params bench.json --gpu-type gpua5000 --write sweep.yaml && harness lint sweep.yaml
     """
+    from harness.cli.engine_versions import meant
     from harness.params.snapshots import known_versions
     from harness.plan.vllm_params import links_of
     from harness.plan.vllm_sweep import VllmSweep, all_unknown, imported
@@ -79,7 +80,7 @@ def command(**given: Any) -> int:
             serves=_read(given["serve_params"]),
             benches=_read(given["bench_params"]),
             gpu_types=given["gpu_types"] or ("gpua5000",),
-            engine_version=given["engine_version"] or known_versions()[-1],
+            engine_version=meant(given["engine_version"] or known_versions()[-1]),
             links=links_of(given["link_vars"]),
             repeats=given["num_runs"],
             model=given["model"],

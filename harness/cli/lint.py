@@ -108,7 +108,7 @@ def command(
 
     Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 a file that cannot be used.
     """
-    from harness.plan.lint import Judge, LintOptions
+    from harness.plan.lint import ALL_VERSIONS, Judge, LintOptions
 
     gc.freeze()  # what imports made is never garbage; not walking it again at the end saves 15 ms
 
@@ -118,8 +118,12 @@ def command(
         from harness.cli.batch import run_batch
 
         return run_batch(batch)
+    if engine_version is not None and engine_version != ALL_VERSIONS:
+        from harness.cli.engine_versions import meant
+
+        engine_version = meant(engine_version)
     options = LintOptions(
-        engine_version, gpu_type, gpu_count, model_config, skip_unrecognised, help_of=_fetched_help
+        engine_version, gpu_type, gpu_count, model_config, skip_unrecognised, help_of=fetched_help
     )
     if live:
         from harness.cli.live import with_live_facts
@@ -139,7 +143,7 @@ def command(
     return 0 if exit_zero and code == 1 else code
 
 
-def _fetched_help(version: str) -> EngineHelp | None:
+def fetched_help(version: str) -> EngineHelp | None:
     """What ``harness params fetch`` kept of a version that does not ship with the package; None without it."""
     from harness.params.snapshots import known_versions
 

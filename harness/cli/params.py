@@ -89,12 +89,14 @@ def diff_command(old: str, new: str, as_json: bool) -> None:
     """
     from harness.params.changes import compare
 
-    changes = compare(knowledge(old).grammar, knowledge(new).grammar)
+    before, after = knowledge(old), knowledge(new)
+    changes = compare(before.grammar, after.grammar)
     if as_json:
         click.echo(json.dumps([as_row(change) for change in changes], indent=1))
         return
-    show_table(("", "parameter", "", old, new), (cells(change) for change in changes))
-    click.echo(f"{len(changes)} differences", err=True)
+    versions = (before.help.version, after.help.version)
+    show_table(("", "parameter", "", *versions), (cells(change) for change in changes))
+    click.echo(f"{len(changes)} difference{'s' * (len(changes) != 1)}", err=True)
 
 
 @command.command(name="fetch")
@@ -108,30 +110,30 @@ def fetch_command(version: str, zone: str | None) -> None:
     \b
     harness params fetch 0.15.1 --zone at-vie-2
     """
+    from harness.cli.engine_versions import to_fetch
     from harness.cli.fetching import fetch
+    from harness.cli.help_cache import is_simulated
 
-    found, path, difference = fetch(version, zone=zone)
+    found, path, difference = fetch(to_fetch(version), zone=zone)
     click.echo(f"vLLM {found.version}: {len(found.parameters)} parameters, kept in {path}")
+    if is_simulated(found.provenance["source"]):
+        click.echo(f"SIMULATED: {found.provenance['source']} is no real API; no command reads it", err=True)
     if difference:
         click.echo(f"note: {difference}", err=True)
 
 
 def knowledge(version: str | None) -> Knowledge:
     """What is known of a version: fetched, completed by what is shipped, or shipped; UsageError when neither."""
-    from harness.cli.help_cache import cache_folder, cached_versions, load_cached
+    from harness.cli.engine_versions import at_hand, meant
+    from harness.cli.help_cache import cache_folder, load_cached
     from harness.params.lint import knowledge_of
     from harness.params.snapshots import known_versions
+    from harness.params.versions import not_known
 
-    wanted = version or known_versions()[-1]
-    folder = cache_folder()
-    fetched = load_cached(wanted, folder)
-    if fetched is None and wanted in known_versions():
-        return knowledge_of(wanted)
-    if fetched is None:
-        have = ", ".join(dict.fromkeys((*known_versions(), *cached_versions(folder))))
-        raise UsageError(
-            f"no parameters of vLLM {wanted!r} are at hand ({have} are); harness params fetch {wanted}"
-        )
+    wanted = known_versions()[-1] if version is None else meant(version)
+    fetched = load_cached(wanted, cache_folder())
+    if fetched is None and wanted not in known_versions():
+        raise UsageError(not_known(wanted, at_hand()))
     return knowledge_of(wanted, fetched)
 
 
