@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.plan.vllm_sweep import Imported
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+WHY_SEVERAL = "one sweep file has one workload and one model, and runs every level on every cell"
 
 
 @click.command("import-vllm")
@@ -48,7 +49,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--engine-version", metavar="V", help="vLLM version  [the newest that ships]")
 @click.option("--model", metavar="M", help="Model, where the server command names none.")
-@click.option("--write", type=FILE, metavar="FILE", help="Write the sweep file, FILE-1 and so on if several.")
+@click.option(
+    "--write", type=FILE, metavar="FILE", help="Write the sweep file; several as FILE-1, FILE-2, … ."
+)
 @click.option(
     "--output-dir", "-o", "output_dir", metavar="DIR", help="Read and passed over, as are the next four."
 )
@@ -142,9 +145,18 @@ def _show(files: list[Imported], write: Path | None) -> None:
     if write is None:
         click.echo("---\n".join(each.text for each in files), nl=False)
         if len(files) > 1:
-            click.echo(f"{len(files)} sweep files; --write FILE keeps them apart", err=True)
+            click.echo(f"{WHY_SEVERAL}: {len(files)} sweep files; --write FILE keeps them apart", err=True)
         return
-    for each in files:
-        path = write.with_name(f"{each.name if len(files) > 1 else write.stem}{write.suffix or '.yaml'}")
+    paths = _paths(write, len(files))
+    if len(files) > 1:
+        names = ", ".join(path.name for path in paths)
+        click.echo(f"{WHY_SEVERAL}: writing {names} in place of {write.name}", err=True)
+    for path, each in zip(paths, files, strict=True):
         write_text(path, each.text)
         click.echo(str(path))
+
+
+def _paths(write: Path, count: int) -> list[Path]:
+    """The files to write: the one asked for, or with ``-1``, ``-2``, … before its suffix."""
+    ends = [""] if count == 1 else [f"-{number}" for number in range(1, count + 1)]
+    return [write.with_name(f"{write.stem}{end}{write.suffix}") for end in ends]

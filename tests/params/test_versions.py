@@ -62,13 +62,13 @@ def test_an_unknown_version_is_told_with_the_known_ones_and_the_way_to_get_it() 
         (
             "0.15",
             "warning",
-            "'0.15' is not how the API spells an engine version; checked as vLLM 0.15.1",
+            "the API knows no vLLM version 0.15; checked as vLLM 0.15.1",
             "write 0.15.1",
         ),
         (
             "latest",
             "warning",
-            "'latest' is not how the API spells an engine version; checked as vLLM 0.15.1",
+            "the API knows no vLLM version latest; checked as vLLM 0.15.1",
             "known are 0.12.0, 0.15.1; `harness params fetch VERSION` asks the API for another",
         ),
     ],

@@ -20,7 +20,6 @@ from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
-from harness.params.quoting import quote
 from harness.params.snapshots import known_versions
 from harness.params.versions import is_version, spelled_out, what_is_known
 
@@ -38,5 +37,5 @@ def check(context: Context) -> Iterator[Diagnostic]:
     if is_version(written) and spelled_out(written, known) == written:
         yield context.info(CODE, None, f"vLLM {written} is not known here; {checked}", hint=hint)
     else:
-        message = f"{quote(written)} is not how the API spells an engine version; {checked}"
+        message = f"the API knows no vLLM version {written}; {checked}"
         yield context.warning(CODE, None, message, hint=hint)
