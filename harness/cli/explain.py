@@ -6,11 +6,12 @@ import json
 
 import click
 
+from harness.cli.completing import rule_codes
 from harness.errors import UsageError
 
 
 @click.command(name="explain")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=rule_codes)
 @click.option("--json", "as_json", is_flag=True, help="Write the page, or the list of rules, as JSON.")
 def command(code: str | None, as_json: bool) -> None:
     """Show the page of rule CODE: what it means, an example that is wrong, one that is right.

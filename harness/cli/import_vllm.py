@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import completing
 from harness.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -42,18 +43,33 @@ WHY_SEVERAL = "one sweep file has one workload and one model, and runs every lev
     help="Seconds a server has to start.",
 )
 @click.option(
-    "--gpu-type", "gpu_types", multiple=True, metavar="T", help="GPU family; may be repeated  [gpua5000]"
+    "--gpu-type",
+    "gpu_types",
+    multiple=True,
+    metavar="T",
+    shell_complete=completing.gpu_types,
+    help="GPU family; may be repeated  [gpua5000]",
 )
 @click.option(
     "--gpu-count", type=click.IntRange(1, 8), metavar="N", help="GPUs a replica  [the parallel sizes']"
 )
-@click.option("--engine-version", metavar="V", help="vLLM version  [the newest that ships]")
+@click.option(
+    "--engine-version",
+    metavar="V",
+    shell_complete=completing.engine_versions,
+    help="vLLM version  [the newest that ships]",
+)
 @click.option("--model", metavar="M", help="Model, where the server command names none.")
 @click.option(
     "--write", type=FILE, metavar="FILE", help="Write the sweep file; several as FILE-1, FILE-2, … ."
 )
 @click.option(
-    "--output-dir", "-o", "output_dir", metavar="DIR", help="Read and passed over, as are the next four."
+    "--output-dir",
+    "-o",
+    "output_dir",
+    metavar="DIR",
+    type=click.Path(),
+    help="Read and passed over, as are the next four.",
 )
 @click.option("--after-bench-cmd", metavar="COMMAND")
 @click.option("--resume", metavar="NAME")

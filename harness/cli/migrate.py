@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.completing import engine_versions
 from harness.diagnostics import Diagnostic, Severity
 from harness.errors import UsageError
 
@@ -39,8 +40,21 @@ class Move:
 
 @click.command(name="migrate")
 @click.argument("file", type=click.Path())
-@click.option("--to", "version", metavar="V", required=True, help="The vLLM version to move to.")
-@click.option("--from", "old", metavar="V", help="The version it runs on now, whatever FILE says.")
+@click.option(
+    "--to",
+    "version",
+    metavar="V",
+    required=True,
+    shell_complete=engine_versions,
+    help="The vLLM version to move to.",
+)
+@click.option(
+    "--from",
+    "old",
+    metavar="V",
+    shell_complete=engine_versions,
+    help="The version it runs on now, whatever FILE says.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON instead of text.")
 def command(file: str, version: str, old: str | None, as_json: bool) -> int:
     """Say what breaks in FILE on vLLM version V, and what replaces it.

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import completing
+from harness.cli.parameter import FlagCommand
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.params.changes import Change
-    from harness.params.grammar import Grammar, Option
+    from harness.params.grammar import Option
     from harness.params.lint import Knowledge
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Write JSON instead of a table.")
 VERSION_OPTION = click.option(
-    "--engine-version", metavar="V", help="vLLM version; the newest known one if left out."
+    "--engine-version",
+    metavar="V",
+    shell_complete=completing.engine_versions,
+    help="vLLM version; the newest known one if left out.",
 )
 
 MAX_CELL = 60
@@ -41,6 +46,8 @@ def list_command(engine_version: str | None, as_json: bool) -> None:
     \b
     harness params list --engine-version 0.15.1
     """
+    from harness.cli.parameter import facts
+
     known = knowledge(engine_version)
     options = [option for option in known.grammar.options if option.name != "help"]
     if as_json:
@@ -56,30 +63,33 @@ def list_command(engine_version: str | None, as_json: bool) -> None:
     )
 
 
-@command.command(name="show")
-@click.argument("name")
+@command.command(name="show", cls=FlagCommand)
+@click.argument("name", shell_complete=completing.parameter_names)
 @VERSION_OPTION
 @JSON_OPTION
 def show_command(name: str, engine_version: str | None, as_json: bool) -> None:
-    """Show all that is known of parameter NAME, with or without its dashes.
+    """Show all that is known of parameter NAME: max-model-len, --max-model-len, -tp, or an abbreviation.
 
     \b
     harness params show max-model-len --engine-version 0.12.0
     """
+    from harness.cli.parameter import facts, find, versions_with
+
     known = knowledge(engine_version)
     option = find(name, known.grammar)
+    found = {**facts(option), "versions": versions_with(option.name)}
     if as_json:
-        click.echo(json.dumps(facts(option), indent=1))
+        click.echo(json.dumps(found, indent=1))
         return
     note_provenance(known)
-    for key, value in facts(option).items():
+    for key, value in found.items():
         if value not in (None, [], {}, False):
             click.echo(f"{key:13}  {as_text(value)}")
 
 
 @command.command(name="diff")
-@click.argument("old", metavar="V1")
-@click.argument("new", metavar="V2")
+@click.argument("old", metavar="V1", shell_complete=completing.engine_versions)
+@click.argument("new", metavar="V2", shell_complete=completing.engine_versions)
 @JSON_OPTION
 def diff_command(old: str, new: str, as_json: bool) -> None:
     """Compare the parameters of versions V1 and V2.
@@ -137,42 +147,11 @@ def knowledge(version: str | None) -> Knowledge:
     return knowledge_of(wanted, fetched)
 
 
-def find(name: str, grammar: Grammar) -> Option:
-    """The option of a name or any spelling of its flags; UsageError with near names for none."""
-    from harness.params.names import bare_name, near_names
-
-    option = grammar.by_flag.get(name) or grammar.names.get(bare_name(name))
-    if option is None:
-        near = near_names(bare_name(name), tuple(grammar.names))
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UsageError(f"vLLM {grammar.version} has no parameter {name!r}{hint}")
-    return option
-
-
 def kind(option: Option) -> str:
     """The type column."""
     from harness.params.changes import describe_type
 
     return describe_type(option)
-
-
-def facts(option: Option) -> dict[str, Any]:
-    """All that is known of a parameter, for JSON."""
-    spec = option.spec
-    return {
-        "name": spec.name,
-        "flags": list(option.flags),
-        "type": spec.type,
-        "takes": kind(option),
-        "default": spec.default,
-        "section": spec.section,
-        "description": spec.description,
-        "choices": list(option.choices or ()),
-        "known_values": list(option.known_values or ()),
-        "keys": {key: field.text for key, field in option.schema.fields.items()} if option.schema else {},
-        "repeating_adds": option.appends,
-        "deprecated": option.deprecated,
-    }
 
 
 def as_text(value: object) -> str:

@@ -53,10 +53,84 @@ def test_params_show_finds_a_flag_by_any_spelling(run: Run) -> None:
     assert "cudagraph_mode: name of" in run("params", "show", "compilation-config")[1]
 
 
-def test_params_show_of_an_unknown_name_suggests_near_ones(run: Run) -> None:
-    code, _, err = run("params", "show", "max-model-length")
-    assert code == 2
-    assert "did you mean max-model-len" in err
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("--max-model-len", "max-model-len"),
+        ("--max_model_len=4096", "max-model-len"),
+        ("--max-model", "max-model-len"),
+        ("-tp", "tensor-parallel-size"),
+        ("tp", "tensor-parallel-size"),
+        ("-dph", "data-parallel-hybrid-lb"),
+        ("--no-enable-prefix-caching", "enable-prefix-caching"),
+        ("--compilation-config.cudagraph_mode", "compilation-config"),
+        ("-O3", "optimization-level"),
+    ],
+)
+def test_params_show_takes_a_flag_as_it_stands_in_a_list(run: Run, written: str, name: str) -> None:
+    code, out, _ = run("params", "show", "--json", written, "--engine-version", "0.15.1")
+    assert (code, json.loads(out)["name"]) == (0, name)
+
+
+def test_params_show_says_aliases_and_which_versions_have_it(run: Run) -> None:
+    lines = run("params", "show", "-ep")[1].splitlines()
+    assert "flags          --enable-expert-parallel, --no-enable-expert-parallel, -ep" in lines
+    assert "versions       0.12.0, 0.15.1" in lines
+    assert "versions       0.15.1" in run("params", "show", "attention-backend")[1].splitlines()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--task",),
+            "vLLM 0.15.1 has no --task any more, 0.12.0 still had it; use --runner and --convert; "
+            "`harness params show task --engine-version 0.12.0` shows it",
+        ),
+        (
+            ("guided-decoding-backend",),
+            "vLLM 0.15.1 has no --guided-decoding-backend any more: it went before every version known here; "
+            "use --structured-outputs-config.backend",
+        ),
+        (
+            ("--device",),
+            "vLLM 0.15.1 has no --device any more: it went before every version known here; nothing replaces it",
+        ),
+        (
+            ("attention-backend", "--engine-version=0.12.0"),
+            "vLLM 0.12.0 does not have --attention-backend yet, 0.15.1 has",
+        ),
+        (
+            ("-ep", "--engine-version", "0.12.0"),
+            "vLLM 0.12.0 has no -ep, 0.15.1 has: it is --enable-expert-parallel",
+        ),
+        (
+            ("max-num",),
+            "'max-num' may be --max-num-batched-tokens or --max-num-partial-prefills or --max-num-seqs",
+        ),
+        (
+            ("max-model-length",),
+            "vLLM 0.15.1 has no parameter 'max-model-length'; did you mean --max-model-len?",
+        ),
+        (("max-tokens",), "vLLM 0.15.1 has no parameter 'max-tokens'; did you mean --max-model-len?"),
+        (("qqqq",), "vLLM 0.15.1 has no parameter 'qqqq'; `harness params list` has them all"),
+    ],
+)
+def test_params_show_says_what_became_of_a_name_that_is_not_there(
+    run: Run, words: tuple[str, ...], said: str
+) -> None:
+    assert run("params", "show", *words) == (2, "", f"error: {said}\n")
+
+
+def test_params_show_has_the_description_where_a_document_has_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    entry = {"name": "seed", "flags": ["--seed"], "type": "integer", "description": "For reproducibility."}
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    folder = tmp_path / "inference-harness" / "help"
+    store("0.15.1", {"parameters": [entry]}, source="https://api.example", now=now, folder=folder)
+    assert "description    For reproducibility." in run("params", "show", "--seed")[1].splitlines()
 
 
 def test_params_diff_has_what_the_versions_really_differ_in(run: Run) -> None:

@@ -36,7 +36,9 @@ def check(context: Context) -> Iterator[Diagnostic]:
             continue
         last = f" (vLLM {lookup.older} still had it)" if lookup.older is not None else ""
         message = f"{quote(problem.flag)} is gone from vLLM {context.version}{last}"
-        note = f"use {lookup.replacement}" if lookup.replacement else None
+        note = {None: None, "": "nothing replaces it; leave it out"}.get(
+            lookup.replacement, f"use {lookup.replacement}"
+        )
         yield context.error(CODE, problem.span, message, note=note, fix=_fix(problem, lookup, context))
 
 
