@@ -12,6 +12,7 @@ import pytest
 
 from harness.cli.help_cache import age, cached_versions, load_cached, store
 from harness.errors import UserError
+from harness.params.explain import codes
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -20,8 +21,23 @@ def test_explain_shows_a_rules_page(run: Run) -> None:
     code, out, _ = run("explain", "value-not-allowed")
     assert code == 0
     assert out.startswith("value-not-allowed (parse, error)\n\nThe flag takes one of a fixed list of values")
-    assert "Wrong::" in out
-    assert "Right::" in out
+    assert "\nWrong:\n\n    --kv-cache-dtype fp_8\n\nRight:\n\n    --kv-cache-dtype fp8\n" in out
+    assert "the deployment never becomes `ready`" in " ".join(out.split())
+    assert "After # stands" not in out
+
+
+def test_explain_says_what_stands_after_an_example(run: Run) -> None:
+    out = run("explain", "idle-gpus")[1]
+    assert "    --tensor-parallel-size 2    # gpu-count: 4\n" in out
+    assert out.splitlines()[-1].startswith("After # stands what an example is judged with")
+
+
+@pytest.mark.parametrize("code", codes())
+def test_no_page_shows_the_marks_of_its_source(run: Run, code: str) -> None:
+    out = run("explain", code)[1]
+    assert "``" not in out
+    assert "::\n" not in out
+    assert out.count("Wrong:\n") == out.count("Right:\n") == 1
 
 
 def test_explain_suggests_the_code_that_was_meant(run: Run) -> None:

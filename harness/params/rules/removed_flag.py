@@ -1,6 +1,7 @@
 """An earlier engine version had this flag; this one has not.
 
-The engine stops with ``unrecognized arguments``. Most removed flags have a successor.
+The engine stops with ``unrecognized arguments``. Most removed flags have a successor. One that has none is left
+out: ``--device``, for one, for the engine finds its device by itself.
 
 Wrong::
 
