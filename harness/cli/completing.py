@@ -86,10 +86,13 @@ def flags_of(version: str | None) -> list[Value]:
 
 
 def _grammar(version: str | None) -> Grammar | None:
+    from harness.cli.engine_versions import at_hand
     from harness.cli.params import knowledge
+    from harness.params.versions import spelled_out
 
     try:
-        return knowledge(version).grammar
+        # Spelled out here, because a note on standard error would land in the line that is being typed.
+        return knowledge(None if version is None else spelled_out(version, at_hand())).grammar
     except HarnessError:
         return None
 

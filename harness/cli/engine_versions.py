@@ -29,7 +29,7 @@ def meant(text: str) -> str:
     version = spelled_out(text, known)
     if not is_version(version):
         raise UsageError(not_known(text, known))
-    if version.startswith(text.strip().removeprefix("v") + "."):
+    if version.startswith(text.strip().lower().removeprefix("v") + "."):
         click.echo(f"note: vLLM {text} taken for {version}", err=True)
     return version
 

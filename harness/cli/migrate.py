@@ -109,6 +109,7 @@ def moves_of(path: str, target: Knowledge, old: Knowledge | None) -> list[Move]:
 
 def _move(source: Source, before: Judge, after: Judge) -> Move:
     from harness.cli.engine_versions import at_hand
+    from harness.params.versions import spelled_out
     from harness.plan.detect import find_targets
     from harness.plan.findings import Findings
     from harness.plan.lint import lint_source, lint_targets
@@ -119,7 +120,8 @@ def _move(source: Source, before: Judge, after: Judge) -> Move:
     findings = Findings(source)
     targets = find_targets(source, findings) or ()
     known = at_hand()
-    said = [(target, before.options.engine_version or target.engine_version) for target in targets]
+    named = [(target, before.options.engine_version or target.engine_version) for target in targets]
+    said = [(target, version and spelled_out(version, known)) for target, version in named]
     today = lint_targets(source, [target for target, version in said if version in known], before, findings)
     return Move(
         _only_new(report, today),

@@ -79,12 +79,16 @@ def test_formats_are_offered() -> None:
     assert offered("lint", "--format", "") == ["text", "json", "sarif", "github", "gitlab", "junit"]
 
 
-def test_parameters_are_offered_by_name_and_by_flag_of_the_version_asked_for() -> None:
+def test_parameters_are_offered_by_name_and_by_flag_of_the_version_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert offered("params", "show", "max-model") == ["max-model-len"]
     assert offered("params", "show", "--max-model") == ["--max-model-len"]
     assert offered("params", "show", "-t") == ["-tp"]
     assert offered("params", "show", "--engine-version", "0.12.0", "--tas") == ["--task"]
     assert offered("params", "show", "--engine-version", "0.15.1", "--tas") == []
+    assert offered("params", "show", "--engine-version", "0.12", "--tas") == ["--task"]
+    assert capsys.readouterr().err == ""
     assert "--json" in offered("params", "show", "--js")
 
 

@@ -110,6 +110,14 @@ def test_of_two_lists_only_the_one_without_a_version_is_shown_whole(run: Run, tm
     assert "present vLLM version of 1 of its 2 lists (--from V does)" in err
 
 
+def test_a_file_may_spell_the_present_version_with_a_v(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "list.yaml"
+    path.write_text(
+        "engine-version: v0.12.0\nparameters: [--task=generate, --dtype=fp16]\n", encoding="utf-8"
+    )
+    assert run("migrate", str(path), "--to", "0.15.1")[2] == "1 thing breaks on vLLM 0.15.1\n"
+
+
 def test_versions_may_be_written_as_images_and_people_write_them(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "args.txt"
     path.write_text("--task=generate\n", encoding="utf-8")
