@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,7 +31,7 @@ class FlagCommand(click.Command):
             if word == "--":
                 foreign += words
             elif word in valued:
-                kept += [word, *(value for value, _ in zip(words, range(1), strict=False))]
+                kept += [word, *itertools.islice(words, 1)]
             elif not word.startswith("-") or word in switches or word.partition("=")[0] in valued:
                 kept.append(word)
             else:

@@ -22,9 +22,8 @@ COMMANDS = [
 
 
 @pytest.fixture
-def call(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def call(run: Run, tmp_path: Path) -> Run:
     """A command of the table with a version in its place and a list to read."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     listed = tmp_path / "list.txt"
     listed.write_text("--max-num-seqs=8\n", encoding="utf-8")
     return lambda words, version: run(
@@ -57,11 +56,12 @@ def test_a_beginning_of_one_version_is_taken_for_it_and_that_is_said(
     assert call(words, "0.15") == (code, out, f"note: vLLM 0.15 taken for 0.15.1\n{err}")
 
 
-@pytest.mark.parametrize("words", [w for w in COMMANDS if w[0] in ("migrate", "params")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [words for words in COMMANDS if words[0] in ("migrate", "params") and "fetch" not in words],
+    ids=" ".join,
+)
 def test_an_unknown_version_is_told_with_the_known_ones(call: Run, words: tuple[str, ...]) -> None:
-    if "fetch" in words:
-        assert "no Exoscale credentials" in call(words, "0.16.0")[2]
-        return
     assert call(words, "0.16.0") == (
         2,
         "",

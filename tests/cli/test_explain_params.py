@@ -84,8 +84,12 @@ def test_params_show_finds_a_flag_by_any_spelling(run: Run) -> None:
     ],
 )
 def test_params_show_takes_a_flag_as_it_stands_in_a_list(run: Run, written: str, name: str) -> None:
-    code, out, _ = run("params", "show", "--json", written, "--engine-version", "0.15.1")
-    assert (code, json.loads(out)["name"]) == (0, name)
+    for words in (
+        ("--json", written, "--engine-version", "0.15.1"),
+        ("--engine-version", "0.15.1", "--json", written),
+    ):
+        code, out, _ = run("params", "show", *words)
+        assert (code, json.loads(out)["name"]) == (0, name)
 
 
 def test_params_show_says_aliases_and_which_versions_have_it(run: Run) -> None:

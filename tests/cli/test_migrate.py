@@ -79,10 +79,7 @@ def test_a_list_that_the_new_version_takes_is_not_said_to_break_nothing(run: Run
     )
 
 
-def test_a_version_nothing_is_known_of_is_no_ground_either(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_a_version_nothing_is_known_of_is_no_ground_either(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "k8s.yaml"
     path.write_text(MANIFEST.replace("v0.12.0", "v0.11.2"), encoding="utf-8")
     code, out, err = run("migrate", str(path), "--to", "0.15.1", "--json")
