@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 MODEL = Path(__file__).resolve().parent.parent / "configs" / "models" / "tiny-llama"
 # The variable that names a version's vllm command.
@@ -23,6 +24,14 @@ ENVIRONMENT = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1", "TORCHDYNAMO_DISABLE": "1",
     "VLLM_HOST_IP": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo",
 }  # fmt: skip
+
+
+def engine_command(version: str) -> str:
+    """The command of a version's real vLLM; where nothing names one, the test that asks is skipped."""
+    command = os.environ.get(ENGINES[version])
+    if not command:
+        pytest.skip(f"{ENGINES[version]} names no vllm command, so there is no real engine to ask")
+    return command
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.calibrating import calibration_option, read_calibrations
+from harness.cli.completing import slo_presets
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     "--think-time", default="0s", metavar="T", show_default=True, help="A user's pause before asking again."
 )
 @click.option(
-    "--slo", metavar="SLO", help="'ttft_p95<=1s,tpot_p95<=60ms', or a preset's name  [the sweep's own]"
+    "--slo",
+    metavar="SLO",
+    shell_complete=slo_presets,
+    help="'ttft_p95<=1s,tpot_p95<=60ms', or a preset's name  [the sweep's own]",
 )
 @click.option(
     "--prices", type=click.Path(path_type=Path), metavar="FILE", help="Hourly prices  [the sweep's own]"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import completing
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,12 +24,24 @@ HEADLINE = (
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="B", type=click.Path(path_type=Path))
 @click.option(
-    "--fail-if", "bars", multiple=True, metavar="BAR", help="End with 1 past this bar: 'ttft_p99 > +5%'."
+    "--fail-if",
+    "bars",
+    multiple=True,
+    metavar="BAR",
+    shell_complete=completing.metrics,
+    help="End with 1 past this bar: 'ttft_p99 > +5%'.",
 )
 @click.option(
     "--strict", is_flag=True, help="Also past a bar when the change is not distinguished from none."
 )
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this metric; may be repeated.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completing.metrics,
+    help="Only this metric; may be repeated.",
+)
 @click.option("--all", "everything", is_flag=True, help="Every metric, not only the usual ten.")
 @click.option("--together", is_flag=True, help="Widen the intervals so that all hold at once (Bonferroni).")
 @click.option(

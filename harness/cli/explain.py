@@ -6,11 +6,14 @@ import json
 
 import click
 
+from harness.cli.completing import rule_codes
 from harness.errors import UsageError
+
+FACTS = "After # stands what an example is judged with: a file says it beside its list, or an option of harness lint."
 
 
 @click.command(name="explain")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=rule_codes)
 @click.option("--json", "as_json", is_flag=True, help="Write the page, or the list of rules, as JSON.")
 def command(code: str | None, as_json: bool) -> None:
     """Show the page of rule CODE: what it means, an example that is wrong, one that is right.
@@ -29,7 +32,7 @@ def command(code: str | None, as_json: bool) -> None:
         else:
             width = max(len(found.code) for found in pages)
             for found in pages:
-                click.echo(f"{found.code:{width}}  {found.stage:8}  {found.title}")
+                click.echo(f"{found.code:{width}}  {found.stage:8}  {plain(found.title)}")
         return
     known = page(code)
     if known is None:
@@ -43,7 +46,14 @@ def command(code: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**_facts(known), "text": known.text}, indent=1))
     else:
-        click.echo(f"{known.code} ({known.stage}, {known.severity})\n\n{known.text}")
+        click.echo(f"{known.code} ({known.stage}, {known.severity})\n\n{plain(known.text)}")
+        if any(example.facts for example in (*known.wrong, *known.right)):
+            click.echo(f"\n{FACTS}")
+
+
+def plain(text: str) -> str:
+    """A page as a terminal shows it: one mark around code, and one colon before an example."""
+    return text.replace("``", "`").replace("::\n", ":\n")
 
 
 def file_code(code: str) -> str | None:

@@ -19,8 +19,8 @@ from harness.params.help import EngineHelp
 def fetch(version: str, *, zone: str | None) -> tuple[EngineHelp, Path, str]:
     """The document, the file it was kept in, and how it differs from the shipped one ("" when it does not)."""
     folder = cache_folder()
-    path = path_of(version, folder)
     credentials = resolve_credentials(Flags(zone=zone), environ=os.environ, home=Path.home())
+    path = path_of(version, folder, source=credentials.endpoint)
     document = asyncio.run(_document(credentials, version))
     try:
         found = store(version, document, source=credentials.endpoint, now=datetime.now(UTC), folder=folder)

@@ -1,4 +1,7 @@
-"""Help documents fetched from the API, kept in the user's cache folder with where and when they came from."""
+"""Help documents fetched from the API, kept in the user's cache folder with where and when they came from.
+
+A simulator's documents lie in a folder of their own, where nothing reads them: no real list is judged by one.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.params.help import EngineHelp, parse_help
+
+SIMULATED = "simulated"
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -38,6 +43,13 @@ def load_cached(version: str, folder: Path) -> EngineHelp | None:
         return None
 
 
+def is_simulated(source: str) -> bool:
+    """True for a document of a simulator: the real API is on no loopback address."""
+    from harness.exoscale.urls import is_loopback
+
+    return is_loopback(source)
+
+
 def store(
     version: str, document: Mapping[str, Any], *, source: str, now: datetime, folder: Path
 ) -> EngineHelp:
@@ -45,10 +57,10 @@ def store(
     provenance = {"source": source, "date": now.astimezone(UTC).isoformat(timespec="seconds")}
     found = parse_help(document, version=version, provenance=provenance)
     text = json.dumps({"provenance": provenance, "document": document}, indent=1)
-    path = path_of(version, folder)
+    path = path_of(version, folder, source=source)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".help-")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".help-")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
@@ -59,11 +71,12 @@ def store(
     return found
 
 
-def path_of(version: str, folder: Path) -> Path:
-    """The file of a version; UserError for a text that cannot be one."""
+def path_of(version: str, folder: Path, *, source: str | None = None) -> Path:
+    """The file of a version, as a source gave it; UserError for a text that cannot be one."""
     if _SAFE.fullmatch(version) is None:
         raise UserError(f"not an engine version: {version!r}")
-    return folder / f"help-{version}.json"
+    apart = SIMULATED if source is not None and is_simulated(source) else ""
+    return folder / apart / f"help-{version}.json"
 
 
 def age(help: EngineHelp, now: datetime) -> str | None:

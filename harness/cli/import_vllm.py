@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import completing
 from harness.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from harness.plan.vllm_sweep import Imported
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+WHY_SEVERAL = "one sweep file has one workload and one model, and runs every level on every cell"
 
 
 @click.command("import-vllm")
@@ -41,16 +43,33 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     help="Seconds a server has to start.",
 )
 @click.option(
-    "--gpu-type", "gpu_types", multiple=True, metavar="T", help="GPU family; may be repeated  [gpua5000]"
+    "--gpu-type",
+    "gpu_types",
+    multiple=True,
+    metavar="T",
+    shell_complete=completing.gpu_types,
+    help="GPU family; may be repeated  [gpua5000]",
 )
 @click.option(
     "--gpu-count", type=click.IntRange(1, 8), metavar="N", help="GPUs a replica  [the parallel sizes']"
 )
-@click.option("--engine-version", metavar="V", help="vLLM version  [the newest that ships]")
-@click.option("--model", metavar="M", help="Model, where the server command names none.")
-@click.option("--write", type=FILE, metavar="FILE", help="Write the sweep file, FILE-1 and so on if several.")
 @click.option(
-    "--output-dir", "-o", "output_dir", metavar="DIR", help="Read and passed over, as are the next four."
+    "--engine-version",
+    metavar="V",
+    shell_complete=completing.engine_versions,
+    help="vLLM version  [the newest that ships]",
+)
+@click.option("--model", metavar="M", help="Model, where the server command names none.")
+@click.option(
+    "--write", type=FILE, metavar="FILE", help="Write the sweep file; several as FILE-1, FILE-2, … ."
+)
+@click.option(
+    "--output-dir",
+    "-o",
+    "output_dir",
+    metavar="DIR",
+    type=click.Path(),
+    help="Read and passed over, as are the next four.",
 )
 @click.option("--after-bench-cmd", metavar="COMMAND")
 @click.option("--resume", metavar="NAME")
@@ -67,6 +86,7 @@ def command(**given: Any) -> int:
     harness import-vllm --serve-cmd 'vllm serve Qwen/Qwen2.5-7B-Instruct' --serve-params serve.json \\
         --bench-params bench.json --gpu-type gpua5000 --write sweep.yaml && harness lint sweep.yaml
     """
+    from harness.cli.engine_versions import meant
     from harness.params.snapshots import known_versions
     from harness.plan.vllm_params import links_of
     from harness.plan.vllm_sweep import VllmSweep, all_unknown, imported
@@ -79,7 +99,7 @@ def command(**given: Any) -> int:
             serves=_read(given["serve_params"]),
             benches=_read(given["bench_params"]),
             gpu_types=given["gpu_types"] or ("gpua5000",),
-            engine_version=given["engine_version"] or known_versions()[-1],
+            engine_version=meant(given["engine_version"] or known_versions()[-1]),
             links=links_of(given["link_vars"]),
             repeats=given["num_runs"],
             model=given["model"],
@@ -141,9 +161,18 @@ def _show(files: list[Imported], write: Path | None) -> None:
     if write is None:
         click.echo("---\n".join(each.text for each in files), nl=False)
         if len(files) > 1:
-            click.echo(f"{len(files)} sweep files; --write FILE keeps them apart", err=True)
+            click.echo(f"{WHY_SEVERAL}: {len(files)} sweep files; --write FILE keeps them apart", err=True)
         return
-    for each in files:
-        path = write.with_name(f"{each.name if len(files) > 1 else write.stem}{write.suffix or '.yaml'}")
+    paths = _paths(write, len(files))
+    if len(files) > 1:
+        names = ", ".join(path.name for path in paths)
+        click.echo(f"{WHY_SEVERAL}: writing {names} in place of {write.name}", err=True)
+    for path, each in zip(paths, files, strict=True):
         write_text(path, each.text)
         click.echo(str(path))
+
+
+def _paths(write: Path, count: int) -> list[Path]:
+    """The files to write: the one asked for, or with ``-1``, ``-2``, … before its suffix."""
+    ends = [""] if count == 1 else [f"-{number}" for number in range(1, count + 1)]
+    return [write.with_name(f"{write.stem}{end}{write.suffix}") for end in ends]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import completing
 from harness.cli.formats import NAMES
 from harness.diagnostics import Severity
 from harness.errors import UsageError, UserError
@@ -37,16 +38,27 @@ class LintCommand(click.Command):
 
 
 @click.command(cls=LintCommand, name="lint", options_metavar="[OPTIONS]")
-@click.argument("paths", nargs=-1, metavar="[PATH]... [-- ARG...]")
+@click.argument("paths", nargs=-1, metavar="[PATH]... [-- ARG...]", shell_complete=completing.lint_words)
 @click.option(
-    "--engine-version", metavar="V|all", help="Judge for this vLLM version, whatever the files say."
+    "--engine-version",
+    metavar="V|all",
+    shell_complete=completing.engine_versions_or_all,
+    help="Judge for this vLLM version, whatever the files say.",
 )
-@click.option("--gpu-type", metavar="FAMILY", help="GPU family where a file says none, as gpua5000.")
+@click.option(
+    "--gpu-type",
+    metavar="FAMILY",
+    shell_complete=completing.gpu_types,
+    help="GPU family where a file says none, as gpua5000.",
+)
 @click.option(
     "--gpu-count", metavar="N", type=click.IntRange(1), help="GPUs per replica where a file says none."
 )
 @click.option(
-    "--model-config", metavar="FILE", help="The model's config.json, for rules that need its figures."
+    "--model-config",
+    metavar="FILE",
+    type=click.Path(),
+    help="The model's config.json, for rules that need its figures.",
 )
 @click.option(
     "--format",
@@ -81,7 +93,12 @@ class LintCommand(click.Command):
     is_flag=True,
     help="Print what --fix would change, and change nothing; exit code 1 if there is any.",
 )
-@click.option("--batch", metavar="FILE|-", help="JSON lines in, JSON lines out; no other output.")
+@click.option(
+    "--batch",
+    metavar="FILE|-",
+    type=click.Path(),
+    help="JSON lines in, JSON lines out, in the same order; no other output. See below.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -113,9 +130,16 @@ def command(
 
     A finding is silenced on its line, or from the line above, by `# harness: ignore[code] reason`.
 
+    A line of --batch is {"parameters": ["--seed", "1"], "engine_version": "0.15.1"} and, where known, "id", "gpu_type",
+    "gpu_count", "replicas", "model", "model_config" (a path). Its answer is {"id", "ok", "diagnostics": [{"code",
+    "severity", "stage", "message", "index", "start", "end"}]}: the item in parameters, and characters in it. "hint",
+    "note" and "fix" {"description", "first", "last", "items"} are there where there is one; "not_checked" names the
+    stages that were not asked, "error" stands in the answer to a line that cannot be used. The exit code is that of
+    the worst line.
+
     Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 a file that cannot be used, or nothing to lint.
     """
-    from harness.plan.lint import Judge, LintOptions
+    from harness.plan.lint import ALL_VERSIONS, Judge, LintOptions
 
     gc.freeze()  # what imports made is never garbage; not walking it again at the end saves 15 ms
 
@@ -127,8 +151,12 @@ def command(
         from harness.cli.batch import run_batch
 
         return run_batch(batch)
+    if engine_version is not None and engine_version != ALL_VERSIONS:
+        from harness.cli.engine_versions import meant
+
+        engine_version = meant(engine_version)
     options = LintOptions(
-        engine_version, gpu_type, gpu_count, model_config, skip_unrecognised, help_of=_fetched_help
+        engine_version, gpu_type, gpu_count, model_config, skip_unrecognised, help_of=fetched_help
     )
     if live:
         from harness.cli.live import with_live_facts
@@ -155,7 +183,7 @@ def command(
     return 0 if exit_zero and code == 1 else code
 
 
-def _fetched_help(version: str) -> EngineHelp | None:
+def fetched_help(version: str) -> EngineHelp | None:
     """What ``harness params fetch`` kept of a version that does not ship with the package; None without it."""
     from harness.params.snapshots import known_versions
 

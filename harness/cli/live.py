@@ -14,6 +14,7 @@ from harness.errors import PlatformError
 from harness.exoscale.client import ExoscaleClient
 from harness.exoscale.credentials import Credentials, Flags, resolve_credentials
 from harness.exoscale.retries import RetryPolicy
+from harness.exoscale.urls import is_loopback
 from harness.params.help import EngineHelp, parse_help
 from harness.params.snapshots import known_versions, load_help
 
@@ -28,6 +29,8 @@ PATIENCE_S = 15.0
 def with_live_facts(options: LintOptions, zone: str | None, *, patience_s: float = PATIENCE_S) -> LintOptions:
     """The options with the zone's GPU families, and with help documents asked for when a version first comes up."""
     credentials = resolve_credentials(Flags(zone=zone), environ=os.environ, home=Path.home())
+    if is_loopback(credentials.endpoint):
+        click.echo(f"SIMULATED: the API asked is {credentials.endpoint}, which is no real one", err=True)
     policy = RetryPolicy(deadline_s=patience_s)
     authorized = asyncio.run(_authorized(credentials, policy))
     return replace(options, live=True, authorized=authorized, help_of=LiveHelp(credentials, policy).get)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from harness.cli.completing import slo_presets
 from harness.errors import UsageError
 from harness.units import parse_duration
 
@@ -114,6 +115,7 @@ def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option(
     "--tokenizer",
     metavar="PATH",
+    type=click.Path(),
     help="A tokenizer.json or the folder with one: synthetic prompts then have exactly the wanted tokens. Needs the "
     "extra 'tokenizers'; nothing is downloaded.",
 )
@@ -150,6 +152,7 @@ def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     "--slo",
     "slo_text",
     metavar="SLO",
+    shell_complete=slo_presets,
     help="'ttft_p95<=1s,tpot_p95<=60ms' or a preset such as mlperf-llama-3.1-8b.",
 )
 @click.option(
@@ -184,9 +187,15 @@ def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     is_flag=True,
     help="Also print what guidellm, aiperf and vLLM's benchmark would call TTFT, TPOT, ITL.",
 )
-@click.option("--json", "json_path", metavar="FILE", help="Write all figures as JSON; - for stdout.")
 @click.option(
-    "--records", "records_path", metavar="DIR", help="Write every request as Parquet, one file a stage."
+    "--json", "json_path", metavar="FILE", type=click.Path(), help="Write all figures as JSON; - for stdout."
+)
+@click.option(
+    "--records",
+    "records_path",
+    metavar="DIR",
+    type=click.Path(),
+    help="Write every request as Parquet, one file a stage.",
 )
 def command(url: str, **options: Any) -> int:
     """Load-test the OpenAI-compatible endpoint at URL (with or without /v1).

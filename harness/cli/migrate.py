@@ -5,27 +5,64 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.completing import engine_versions
 from harness.diagnostics import Diagnostic, Severity
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.params.changes import Change
+    from harness.params.lint import Knowledge
+    from harness.plan.lint import Judge
     from harness.plan.report import FileReport, LintReport
+    from harness.plan.spans import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What moving a file's lists to another version comes to; where ``report`` is not usable, only that counts.
+
+    ``present`` are the known versions that lists run on now. ``unsaid`` counts the lists whose version nobody says,
+    ``strange`` are versions that nothing is known of: all that the new version objects to in such lists is reported.
+    """
+
+    report: FileReport
+    lists: int = 0
+    present: tuple[str, ...] = ()
+    unsaid: int = 0
+    strange: tuple[str, ...] = ()
 
 
 @click.command(name="migrate")
 @click.argument("file", type=click.Path())
-@click.option("--to", "version", metavar="V", required=True, help="The vLLM version to move to.")
-@click.option("--from", "old", metavar="V", help="The version it runs on now, where FILE does not say.")
+@click.option(
+    "--to",
+    "version",
+    metavar="V",
+    required=True,
+    shell_complete=engine_versions,
+    help="The vLLM version to move to.",
+)
+@click.option(
+    "--from",
+    "old",
+    metavar="V",
+    shell_complete=engine_versions,
+    help="The version it runs on now, whatever FILE says.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON instead of text.")
 def command(file: str, version: str, old: str | None, as_json: bool) -> int:
     """Say what breaks in FILE on vLLM version V, and what replaces it.
 
     Only what differs from today is shown: findings that FILE has on its present version already are left to `harness
-    lint`. Mistakes that are safe to mend can be mended with `harness lint --engine-version V --fix FILE`.
+    lint`. The present version is the one FILE names (engine-version, an image's tag) or --from; where nobody says
+    it, everything that V objects to is shown. Mistakes that are safe to mend can be mended with
+    `harness lint --engine-version V --fix FILE`.
 
     \b
     harness migrate configs/demo.yaml --to 0.15.1
@@ -33,66 +70,151 @@ def command(file: str, version: str, old: str | None, as_json: bool) -> int:
     Exit codes: 0 nothing breaks, 1 something does, 2 the file cannot be used.
     """
     from harness.cli.params import knowledge
-    from harness.plan.lint import LintOptions, lint_paths
+    from harness.plan.report import LintReport
 
     target = knowledge(version)
-    before = lint_paths([file], LintOptions(engine_version=old))
-    after = lint_paths([file], LintOptions(engine_version=version, help_of=lambda _: target.help))
-    if not all(report.is_usable for report in after.files):
-        _show(after, as_json=as_json, version=version, defaults=())
+    moves = moves_of(file, target, None if old is None else knowledge(old))
+    if not moves:
+        raise UsageError(f"no engine parameters below {file!r}")
+    report = LintReport(tuple(move.report for move in moves))
+    if report.exit_code() == 2:
+        _render(report, as_json=as_json)
         return 2
-    report = only_new(before, after)
-    defaults = changed_defaults(old, version) if old is not None else ()
-    _show(report, as_json=as_json, version=version, defaults=defaults)
+    present = dict.fromkeys(found for move in moves for found in move.present)
+    defaults = {found: changed_defaults(found, target) for found in present}
+    if as_json:
+        _show_json(report, moves, defaults)
+    else:
+        _show(report, moves, defaults, version=target.help.version)
     return report.exit_code()
 
 
-def only_new(before: LintReport, after: LintReport) -> LintReport:
+def moves_of(path: str, target: Knowledge, old: Knowledge | None) -> list[Move]:
+    """The move of each file behind a path; ConfigError when one cannot be read."""
+    from harness.cli.lint import fetched_help
+    from harness.plan.files import discover
+    from harness.plan.lint import Judge, LintOptions, is_wanted
+    from harness.plan.source import read_source
+
+    version = None if old is None else old.help.version
+    before = Judge(LintOptions(engine_version=version, help_of=fetched_help))
+    after = Judge(LintOptions(engine_version=target.help.version, help_of=lambda _: target.help))
+    moves = []
+    for candidate in discover([path]):
+        move = _move(read_source(candidate.path), before, after)
+        if is_wanted(candidate, move.report, after.options):
+            moves.append(move)
+    return moves
+
+
+def _move(source: Source, before: Judge, after: Judge) -> Move:
+    from harness.cli.engine_versions import at_hand
+    from harness.params.versions import spelled_out
+    from harness.plan.detect import find_targets
+    from harness.plan.findings import Findings
+    from harness.plan.lint import lint_source, lint_targets
+
+    report = lint_source(source, after)
+    if not report.is_usable:
+        return Move(report)
+    findings = Findings(source)
+    targets = find_targets(source, findings) or ()
+    known = at_hand()
+    named = [(target, before.options.engine_version or target.engine_version) for target in targets]
+    said = [(target, version and spelled_out(version, known)) for target, version in named]
+    today = lint_targets(source, [target for target, version in said if version in known], before, findings)
+    return Move(
+        _only_new(report, today),
+        lists=len(targets),
+        present=tuple(dict.fromkeys(version for _, version in said if version in known and version)),
+        unsaid=sum(version is None for _, version in said),
+        strange=tuple(dict.fromkeys(version for _, version in said if version and version not in known)),
+    )
+
+
+def _only_new(after: FileReport, before: FileReport) -> FileReport:
     """The errors and warnings of ``after`` at places where ``before`` does not have them too."""
-    from dataclasses import replace
-
     known = {_identity(finding.diagnostic) for finding in before.findings}
-
-    def kept(report: FileReport) -> FileReport:
-        findings = tuple(
-            finding
-            for finding in report.findings
-            if finding.diagnostic.severity is not Severity.INFO and _identity(finding.diagnostic) not in known
-        )
-        return replace(report, findings=findings)
-
-    return replace(after, files=tuple(map(kept, after.files)))
+    findings = tuple(
+        finding
+        for finding in after.findings
+        if finding.diagnostic.severity is not Severity.INFO and _identity(finding.diagnostic) not in known
+    )
+    return replace(after, findings=findings)
 
 
 def _identity(diagnostic: Diagnostic) -> tuple[object, ...]:
     return diagnostic.code, diagnostic.location
 
 
-def changed_defaults(old: str, new: str) -> tuple[Change, ...]:
+def changed_defaults(old: str, new: Knowledge) -> tuple[Change, ...]:
     """Parameters whose default differs: leaving them out means something else. Structured ones are left out."""
     from harness.cli.params import knowledge
     from harness.params.changes import compare
 
-    grammar = knowledge(new).grammar
-    changes = compare(knowledge(old).grammar, grammar)
-    return tuple(c for c in changes if c.aspect == "default" and grammar.names[c.name].schema is None)
+    changes = compare(knowledge(old).grammar, new.grammar)
+    return tuple(c for c in changes if c.aspect == "default" and new.grammar.names[c.name].schema is None)
 
 
-def _show(report: LintReport, *, as_json: bool, version: str, defaults: tuple[Change, ...]) -> None:
+def _render(report: LintReport, *, as_json: bool) -> None:
+    from harness.cli.formats import render_report
+
+    color = not as_json and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    text = render_report(report, "json" if as_json else "text", color=color, fail_on=Severity.ERROR)
+    if text:
+        click.echo(text.encode("utf-8", "backslashreplace"))
+
+
+def _show_json(report: LintReport, moves: Sequence[Move], defaults: dict[str, tuple[Change, ...]]) -> None:
     from harness.cli.formats import render_report
     from harness.cli.params import as_row
 
-    if as_json:
-        document = json.loads(render_report(report, "json", color=False, fail_on=Severity.ERROR))
-        document["defaults"] = [as_row(change) for change in defaults]
-        click.echo(json.dumps(document, indent=1))
-        return
-    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    text = render_report(report, "text", color=color, fail_on=Severity.ERROR)
-    if text:
-        click.echo(text.encode("utf-8", "backslashreplace"))
-    for change in defaults:
-        click.echo(f"default of --{change.name}: {change.before} before, {change.after} in {version}")
-    count = sum(finding.diagnostic.is_error for finding in report.findings)
-    verdict = "nothing breaks" if not count else f"{count} thing{'s' * (count > 1)} break{'s' * (count == 1)}"
-    click.echo(f"{verdict} on vLLM {version}", err=True)
+    document = json.loads(render_report(report, "json", color=False, fail_on=Severity.ERROR))
+    document["from"] = list(defaults)
+    document["from_not_known"] = {
+        "lists_without_version": sum(move.unsaid for move in moves),
+        "versions": list(dict.fromkeys(version for move in moves for version in move.strange)),
+    }
+    document["defaults"] = [
+        {"from": old, **as_row(change)} for old, changes in defaults.items() for change in changes
+    ]
+    click.echo(json.dumps(document, indent=1))
+
+
+def _show(
+    report: LintReport, moves: Sequence[Move], defaults: dict[str, tuple[Change, ...]], *, version: str
+) -> None:
+    _render(report, as_json=False)
+    for old, changes in defaults.items():
+        for change in changes:
+            click.echo(f"default of --{change.name}: {change.before} in {old}, {change.after} in {version}")
+    doubts = [text for move in moves for text in doubts_about(move, version)]
+    for text in doubts:
+        click.echo(f"note: {text}", err=True)
+    click.echo(verdict(report, version, is_certain=not doubts), err=True)
+
+
+def doubts_about(move: Move, version: str) -> list[str]:
+    """Why it cannot be said of some lists what changes for them, and what was shown instead."""
+    from harness.cli.engine_versions import at_hand
+    from harness.params.versions import not_known
+
+    shown = f"all that vLLM {version} objects to is shown, new or not"
+    doubts = [f"{move.report.path}: {not_known(old, at_hand())}; {shown}" for old in move.strange]
+    if move.unsaid:
+        which = "" if move.unsaid == move.lists else f" of {move.unsaid} of its {move.lists} lists"
+        doubts.append(
+            f"{move.report.path} does not say the present vLLM version{which} (--from V does); {shown}"
+        )
+    return doubts
+
+
+def verdict(report: LintReport, version: str, *, is_certain: bool) -> str:
+    """The last line. ``is_certain`` False: today's version is not known, so nothing is said about what changes."""
+    errors, warnings = report.count(Severity.ERROR), report.count(Severity.WARNING)
+    if not is_certain:
+        counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+        return f"{counts} on vLLM {version}; what breaks there and works today is not known"
+    if not errors:
+        return f"nothing breaks on vLLM {version}"
+    return f"{errors} thing{'s' * (errors > 1)} break{'s' * (errors == 1)} on vLLM {version}"

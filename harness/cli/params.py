@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import completing
+from harness.cli.parameter import FlagCommand
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.params.changes import Change
-    from harness.params.grammar import Grammar, Option
+    from harness.params.grammar import Option
     from harness.params.lint import Knowledge
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Write JSON instead of a table.")
 VERSION_OPTION = click.option(
-    "--engine-version", metavar="V", help="vLLM version; the newest known one if left out."
+    "--engine-version",
+    metavar="V",
+    shell_complete=completing.engine_versions,
+    help="vLLM version; the newest known one if left out.",
 )
 
 MAX_CELL = 60
@@ -41,6 +46,8 @@ def list_command(engine_version: str | None, as_json: bool) -> None:
     \b
     harness params list --engine-version 0.15.1
     """
+    from harness.cli.parameter import facts
+
     known = knowledge(engine_version)
     options = [option for option in known.grammar.options if option.name != "help"]
     if as_json:
@@ -56,30 +63,33 @@ def list_command(engine_version: str | None, as_json: bool) -> None:
     )
 
 
-@command.command(name="show")
-@click.argument("name")
+@command.command(name="show", cls=FlagCommand)
+@click.argument("name", shell_complete=completing.parameter_names)
 @VERSION_OPTION
 @JSON_OPTION
 def show_command(name: str, engine_version: str | None, as_json: bool) -> None:
-    """Show all that is known of parameter NAME, with or without its dashes.
+    """Show all that is known of parameter NAME: max-model-len, --max-model-len, -tp, or an abbreviation.
 
     \b
     harness params show max-model-len --engine-version 0.12.0
     """
+    from harness.cli.parameter import facts, find, versions_with
+
     known = knowledge(engine_version)
     option = find(name, known.grammar)
+    found = {**facts(option), "versions": versions_with(option.name)}
     if as_json:
-        click.echo(json.dumps(facts(option), indent=1))
+        click.echo(json.dumps(found, indent=1))
         return
     note_provenance(known)
-    for key, value in facts(option).items():
+    for key, value in found.items():
         if value not in (None, [], {}, False):
             click.echo(f"{key:13}  {as_text(value)}")
 
 
 @command.command(name="diff")
-@click.argument("old", metavar="V1")
-@click.argument("new", metavar="V2")
+@click.argument("old", metavar="V1", shell_complete=completing.engine_versions)
+@click.argument("new", metavar="V2", shell_complete=completing.engine_versions)
 @JSON_OPTION
 def diff_command(old: str, new: str, as_json: bool) -> None:
     """Compare the parameters of versions V1 and V2.
@@ -89,12 +99,14 @@ def diff_command(old: str, new: str, as_json: bool) -> None:
     """
     from harness.params.changes import compare
 
-    changes = compare(knowledge(old).grammar, knowledge(new).grammar)
+    before, after = knowledge(old), knowledge(new)
+    changes = compare(before.grammar, after.grammar)
     if as_json:
         click.echo(json.dumps([as_row(change) for change in changes], indent=1))
         return
-    show_table(("", "parameter", "", old, new), (cells(change) for change in changes))
-    click.echo(f"{len(changes)} differences", err=True)
+    versions = (before.help.version, after.help.version)
+    show_table(("", "parameter", "", *versions), (cells(change) for change in changes))
+    click.echo(f"{len(changes)} difference{'s' * (len(changes) != 1)}", err=True)
 
 
 @command.command(name="fetch")
@@ -108,43 +120,31 @@ def fetch_command(version: str, zone: str | None) -> None:
     \b
     harness params fetch 0.15.1 --zone at-vie-2
     """
+    from harness.cli.engine_versions import to_fetch
     from harness.cli.fetching import fetch
+    from harness.cli.help_cache import is_simulated
 
-    found, path, difference = fetch(version, zone=zone)
+    found, path, difference = fetch(to_fetch(version), zone=zone)
     click.echo(f"vLLM {found.version}: {len(found.parameters)} parameters, kept in {path}")
+    if is_simulated(found.provenance["source"]):
+        click.echo(f"SIMULATED: {found.provenance['source']} is no real API; no command reads it", err=True)
     if difference:
         click.echo(f"note: {difference}", err=True)
 
 
 def knowledge(version: str | None) -> Knowledge:
     """What is known of a version: fetched, completed by what is shipped, or shipped; UsageError when neither."""
-    from harness.cli.help_cache import cache_folder, cached_versions, load_cached
+    from harness.cli.engine_versions import at_hand, meant
+    from harness.cli.help_cache import cache_folder, load_cached
     from harness.params.lint import knowledge_of
     from harness.params.snapshots import known_versions
+    from harness.params.versions import not_known
 
-    wanted = version or known_versions()[-1]
-    folder = cache_folder()
-    fetched = load_cached(wanted, folder)
-    if fetched is None and wanted in known_versions():
-        return knowledge_of(wanted)
-    if fetched is None:
-        have = ", ".join(dict.fromkeys((*known_versions(), *cached_versions(folder))))
-        raise UsageError(
-            f"no parameters of vLLM {wanted!r} are at hand ({have} are); harness params fetch {wanted}"
-        )
+    wanted = known_versions()[-1] if version is None else meant(version)
+    fetched = load_cached(wanted, cache_folder())
+    if fetched is None and wanted not in known_versions():
+        raise UsageError(not_known(wanted, at_hand()))
     return knowledge_of(wanted, fetched)
-
-
-def find(name: str, grammar: Grammar) -> Option:
-    """The option of a name or any spelling of its flags; UsageError with near names for none."""
-    from harness.params.names import bare_name, near_names
-
-    option = grammar.by_flag.get(name) or grammar.names.get(bare_name(name))
-    if option is None:
-        near = near_names(bare_name(name), tuple(grammar.names))
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UsageError(f"vLLM {grammar.version} has no parameter {name!r}{hint}")
-    return option
 
 
 def kind(option: Option) -> str:
@@ -152,25 +152,6 @@ def kind(option: Option) -> str:
     from harness.params.changes import describe_type
 
     return describe_type(option)
-
-
-def facts(option: Option) -> dict[str, Any]:
-    """All that is known of a parameter, for JSON."""
-    spec = option.spec
-    return {
-        "name": spec.name,
-        "flags": list(option.flags),
-        "type": spec.type,
-        "takes": kind(option),
-        "default": spec.default,
-        "section": spec.section,
-        "description": spec.description,
-        "choices": list(option.choices or ()),
-        "known_values": list(option.known_values or ()),
-        "keys": {key: field.text for key, field in option.schema.fields.items()} if option.schema else {},
-        "repeating_adds": option.appends,
-        "deprecated": option.deprecated,
-    }
 
 
 def as_text(value: object) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from harness.params.grammar import Grammar, build_grammar
 from harness.params.help import EngineHelp, parse_help
+from harness.params.versions import is_version, spelled_out
 
 
 class History(NamedTuple):
@@ -38,8 +39,14 @@ def known_versions() -> tuple[str, ...]:
 
 
 def nearest_version(version: str) -> str:
-    """The known version that stands in for ``version``: the newest that is not newer, else the oldest."""
-    wanted = version_key(version)
+    """The known version that stands in for ``version``: the newest that is not newer, else the oldest.
+
+    For ``0.15`` that is 0.15.1, for what is not a version, as ``latest``, the newest.
+    """
+    meant = spelled_out(version, known_versions())
+    if not is_version(meant):
+        return known_versions()[-1]
+    wanted = version_key(meant)
     older = [known for known in known_versions() if version_key(known) <= wanted]
     return older[-1] if older else known_versions()[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -12,6 +13,7 @@ from harness.plan.targets import Target
 IMAGE = re.compile(
     r"(?:^|/)vllm-openai[\w.-]*(?::(?:v?(?P<version>\d+(?:\.\d+)+))?[\w.-]*)?(?:@sha256:\w+)?$"
 )
+SHELLS = ("sh", "bash", "ash", "dash", "zsh")
 SERVER_MODULE = "vllm.entrypoints.openai.api_server"
 EXO_PARAMETERS = "--inference-engine-params"
 
@@ -56,8 +58,62 @@ def targets_in_command(words: Sequence[LocatedText]) -> Iterator[Target]:
             return
         image = IMAGE.search(text)
         if image is not None and "run" in texts[:index]:
-            yield engine_target(words[index + 1 :], place=words[index], version=image["version"])
+            yield from _docker_run(words, index, image["version"])
             return
+
+
+def _docker_run(words: Sequence[LocatedText], image_at: int, version: str | None) -> Iterator[Target]:
+    """The lists given to the image's own engine, or to what ``--entrypoint`` puts in its place."""
+    entrypoint, given = _entrypoint(words[:image_at]), words[image_at + 1 :]
+    if entrypoint is None:
+        yield engine_target(given, place=words[image_at], version=version)
+    else:
+        process = (entrypoint, *given) if entrypoint.text else given
+        if process:
+            yield from targets_in_process(process, version=version, is_engine_image=True)
+
+
+def _entrypoint(options: Sequence[LocatedText]) -> LocatedText | None:
+    for index, word in enumerate(options):
+        if word.text == "--entrypoint" and index + 1 < len(options):
+            return options[index + 1]
+        if word.text.startswith("--entrypoint="):
+            return word.part(len("--entrypoint="), len(word.text))
+    return None
+
+
+def targets_in_process(
+    words: Sequence[LocatedText],
+    *,
+    version: str | None,
+    is_engine_image: bool,
+    gpu_count: int | None = None,
+) -> Iterator[Target]:
+    """The lists in the command of a container: a shell's script, an engine's command, or an engine's arguments.
+
+    ``version`` is the image's; a command inside that names another one keeps it.
+    """
+    script = _script(words)
+    found = targets_in_command(words) if script is None else targets_in_script(script)
+    is_other = script is not None or words[0].text.rsplit("/", 1)[-1] in SHELLS
+    for target in found:
+        is_other = True
+        yield target._replace(
+            engine_version=version if target.engine_version is None else target.engine_version,
+            gpu_count=gpu_count if target.gpu_count is None else target.gpu_count,
+        )
+    if is_engine_image and not is_other:
+        yield engine_target(words, place=words[0], version=version, gpu_count=gpu_count)
+
+
+def _script(words: Sequence[LocatedText]) -> LocatedText | None:
+    """The script of ``sh -c SCRIPT``, or None."""
+    if words[0].text.rsplit("/", 1)[-1] not in SHELLS:
+        return None
+    for flag, script in itertools.pairwise(words):
+        if flag.text.startswith("-") and not flag.text.startswith("--") and flag.text.endswith("c"):
+            return script
+    return None
 
 
 def engine_target(

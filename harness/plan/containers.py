@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from harness.plan.commands import (
-    IMAGE,
-    engine_target,
-    looks_like_commands,
-    targets_in_command,
-    targets_in_script,
-)
+from harness.plan.commands import IMAGE, looks_like_commands, targets_in_process, targets_in_script
 from harness.plan.nodes import Entries, Items, Node, Scalar
 from harness.plan.shell import split_commands
 from harness.plan.spans import LocatedText, Source
 from harness.plan.targets import Target
 
-SHELLS = ("sh", "bash", "ash", "dash", "zsh")
+# In the order of the process's words: compose has the first two, Kubernetes the last two.
+COMMAND_KEYS = ("entrypoint", "command", "args")
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
 
 _TEMPLATE = re.compile(r"\$\(|\$\{|\{\{|\$\w")
@@ -27,11 +21,9 @@ _TEMPLATE = re.compile(r"\$\(|\$\{|\{\{|\$\w")
 def targets_in_containers(source: Source, node: Node) -> Iterator[Target]:
     """Parameter lists of every container below a node, and of every script text below it."""
     if isinstance(node, Entries):
-        arguments, command = node.get("args"), node.get("command")
-        if arguments is not None or command is not None:
-            yield from _container(source, node, command, arguments)
+        yield from _container(source, node)
         for key, value in node.entries:
-            if key.text not in ("args", "command"):
+            if key.text not in COMMAND_KEYS:
                 yield from targets_in_containers(source, value)
     elif isinstance(node, Items):
         for item in node.items:
@@ -40,24 +32,26 @@ def targets_in_containers(source: Source, node: Node) -> Iterator[Target]:
         yield from targets_in_script(node.located(source))
 
 
-def _container(
-    source: Source, node: Entries, command: Node | None, arguments: Node | None
-) -> Iterator[Target]:
-    words = [*_words(source, command), *_words(source, arguments)]
-    if not words:
-        return
-    script = _script(words)
-    if script is not None:
-        yield from targets_in_script(script)
-        return
-    found = list(targets_in_command(words))
-    if found:
-        yield from found
-        return
-    image_node = node.get("image")
-    image = IMAGE.search(image_node.text) if isinstance(image_node, Scalar) else None
-    if image is not None and all(word.text.rsplit("/", 1)[-1] not in SHELLS for word in words[:1]):
-        yield engine_target(words, place=words[0], version=image["version"], gpu_count=_gpus(node))
+def _container(source: Source, node: Entries) -> Iterator[Target]:
+    words = [word for key in COMMAND_KEYS for word in _words(source, node.get(key))]
+    if words:
+        image = IMAGE.search(_image(node.get("image")))
+        yield from targets_in_process(
+            words,
+            version=image["version"] if image is not None else None,
+            is_engine_image=image is not None,
+            gpu_count=_gpus(node),
+        )
+
+
+def _image(node: Node | None) -> str:
+    """An image's name with its tag, which Helm values keep apart."""
+    if isinstance(node, Scalar):
+        return node.text
+    if not isinstance(node, Entries):
+        return ""
+    parts = [node.get("repository"), node.get("tag")]
+    return ":".join(part.text for part in parts if isinstance(part, Scalar) and part.text)
 
 
 def _words(source: Source, node: Node | None) -> Sequence[LocatedText]:
@@ -74,16 +68,6 @@ def _marked(item: LocatedText) -> LocatedText:
     if not _TEMPLATE.search(item.text):
         return item
     return LocatedText(item.source, item.text, item.whole, item.spans, item.form, is_opaque=True)
-
-
-def _script(words: Sequence[LocatedText]) -> LocatedText | None:
-    """The script of ``sh -c SCRIPT``, or None."""
-    if words[0].text.rsplit("/", 1)[-1] not in SHELLS:
-        return None
-    for flag, script in itertools.pairwise(words):
-        if flag.text.startswith("-") and not flag.text.startswith("--") and flag.text.endswith("c"):
-            return script
-    return None
 
 
 def _gpus(node: Entries) -> int | None:

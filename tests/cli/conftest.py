@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness.cli.main import main
 from harness.results.journal import read_events
 from harness.simulator.process import SimulatorProcess
 from harness.simulator.server import Options
@@ -31,6 +32,22 @@ load:
   - {concurrency: 2, requests: 6, warmup: 0s}
 timeouts: {ready: 60s, operation: 30s, delete: 30s, request: 20s}
 """
+
+
+@pytest.fixture
+def run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """The command in this process, without documents fetched on this machine: exit code, output, standard error."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return call
 
 
 class Cloud:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
+import pytest
+
 from harness.cli import load
-from harness.cli.main import COMMANDS
+from harness.cli.main import COMMANDS, main
 from harness.load.request import PATHS
 from harness.load.search import MOST_STEPS
 from harness.load.workload import CACHE_MODES
+from harness.params.batch import lint_line
 
 HEAVY = {
     "asyncio",
@@ -42,6 +46,29 @@ def test_the_help_of_no_command_imports_what_its_work_needs() -> None:
     loaded = {name.strip("'[],") for name in done.stderr.split()}
     assert {"click", "harness.cli.load"} <= loaded
     assert loaded & HEAVY == set()
+
+
+@pytest.mark.parametrize(("word", "meant"), [("capcity", "capacity"), ("Lint", "lint")])
+def test_a_mistyped_command_is_told_which_was_meant(
+    word: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([word])
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert said.err.endswith(f"Error: No such command {word!r}. Did you mean {meant!r}?\n")
+
+
+def test_lint_help_describes_the_lines_of_a_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["lint", "--help"])
+    help_text = " ".join(capsys.readouterr().out.split())
+    request = {"parameters": ["--seed", "1"], "engine_version": "0.15.1"}
+    assert json.dumps(request) in help_text
+    answer = lint_line(json.dumps({**request, "parameters": ["--sede", "1"]}), load_model_config=lambda _: {})
+    (found,) = answer["diagnostics"]  # type: ignore[misc]  # a list, as the answer's type does not say
+    for key in (*answer, *found, *lint_line("{", load_model_config=lambda _: {})):
+        assert f'"{key}"' in help_text
 
 
 def test_the_choices_and_defaults_of_load_are_those_of_its_client() -> None:

@@ -51,11 +51,25 @@ def test_linked_sweeps_are_written_side_by_side(files: tuple[str, ...], tmp_path
     serve = tmp_path / "linked.json"
     serve.write_text(json.dumps([{"max_num_seqs": 4}, {"max_num_seqs": 16}]))
     options = (*files, "--serve-params", str(serve), "--link-vars", "max_num_seqs=max_concurrency")
-    result = run(*options, "--write", str(tmp_path / "out.yaml"))
-    assert [Path(line).name for line in result.stdout.split()] == ["out-1.yaml", "out-2.yaml"]
+    result = run(*options, "--write", str(tmp_path / "My Out.yml"))
+    assert result.stdout.splitlines() == [str(tmp_path / "My Out-1.yml"), str(tmp_path / "My Out-2.yml")]
+    assert result.stderr.endswith(": writing My Out-1.yml, My Out-2.yml in place of My Out.yml\n")
+    assert sorted(path.name for path in tmp_path.glob("My Out*")) == ["My Out-1.yml", "My Out-2.yml"]
+    assert "name: my-out-2\n" in (tmp_path / "My Out-2.yml").read_text(encoding="utf-8")
     printed = run(*options)
     assert printed.stdout.count("\n---\n") == 1
     assert "2 sweep files" in printed.stderr
+
+
+def test_a_single_sweep_is_written_to_the_very_file_that_was_asked_for(
+    files: tuple[str, ...], tmp_path: Path
+) -> None:
+    result = run(*files, "--write", str(tmp_path / "sweep"))
+    assert (result.stdout, result.stderr) == (f"{tmp_path / 'sweep'}\n", "")
+    assert (
+        CliRunner().invoke(command, ["lint", str(tmp_path / "sweep")], standalone_mode=False).return_value
+        == 0
+    )
 
 
 def test_an_option_vllm_does_not_know_ends_with_one_and_is_named(files: tuple[str, ...]) -> None:

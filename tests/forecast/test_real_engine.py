@@ -7,7 +7,6 @@ engine start. Time is left out: what is compared is order and counts, so the mac
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import struct
@@ -23,7 +22,7 @@ from harness.forecast.scheduler import Scheduler
 from harness.forecast.sequence import Request
 from harness.forecast.settings import EngineSettings
 from harness.forecast.tables import gpu, model
-from tests.real_engine import ENGINES, real_engine
+from tests.real_engine import ENGINES, engine_command, real_engine
 
 BLOCK = 16
 SO_TIMESTAMPNS = 35
@@ -39,11 +38,8 @@ APART = 12
 @contextmanager
 def engine(version: str, *arguments: str) -> Iterator[str]:
     """A real engine's URL, until the block ends."""
-    command = os.environ.get(ENGINES[version])
-    if not command:
-        pytest.skip(f"{ENGINES[version]} names no vllm command, so there is no real engine to ask")
     given = ("--max-model-len", "2048", "--block-size", str(BLOCK), "--max-num-batched-tokens", "2048")
-    with real_engine(command, [*given, "--no-enable-prefix-caching", *arguments]) as url:
+    with real_engine(engine_command(version), [*given, "--no-enable-prefix-caching", *arguments]) as url:
         yield url
 
 

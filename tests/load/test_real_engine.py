@@ -6,7 +6,6 @@ Runs when HARNESS_ENGINE_0_15_1 or HARNESS_ENGINE_0_12_0 names that version's ``
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,10 +25,10 @@ from harness.plan.cells import Cell
 from harness.plan.config import load_config
 from harness.sweep.deployers import Run
 from harness.sweep.local_deployer import LocalEngines, LocalVllmDeployer
+from tests.real_engine import ENGINES, engine_command
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 MODEL = CONFIGS / "models" / "tiny-llama"
-ENGINES = {"0.15.1": "HARNESS_ENGINE_0_15_1", "0.12.0": "HARNESS_ENGINE_0_12_0"}
 PARAMETERS = (
     "--load-format=dummy", "--dtype=bfloat16", "--enforce-eager", "--max-model-len=2048",
     "--enable-prefix-caching", "--enable-prompt-tokens-details", "--block-size=16",
@@ -39,11 +38,10 @@ PARAMETERS = (
 @asynccontextmanager
 async def engine(version: str, log_folder: Path) -> AsyncIterator[Endpoint]:
     """A real engine's endpoint, until the block ends."""
-    command = os.environ.get(ENGINES[version])
-    if not command:
-        pytest.skip(f"{ENGINES[version]} names no vllm command, so there is no real engine to ask")
     environment = load_config(str(CONFIGS / "local-tiny.yaml")).engine_environment
-    engines = LocalEngines({version: command}, {"tiny": str(MODEL)}, environment, ready_s=240.0)
+    engines = LocalEngines(
+        {version: engine_command(version)}, {"tiny": str(MODEL)}, environment, ready_s=240.0
+    )
     deployer = LocalVllmDeployer(engines, log_folder=log_folder)
     run = Run(Cell("cpu", 1, 1, version, "tiny", PARAMETERS), 0, "test")
     identity = await deployer.create(run)

@@ -9,7 +9,6 @@ in which the client's own account says that it had to wait for its turn is not c
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from harness.load.records import Endpoint, Outcome, StageResult
 from harness.load.scrape import growth, read_metrics
 from harness.load.stage import Stage
 from harness.load.workload import Workload
-from tests.real_engine import ENGINES, real_engine
+from tests.real_engine import ENGINES, engine_command, real_engine
 
 PROMPT, OUTPUT = 1500, 64
 # Users, and how many waves of theirs are compared; a busy machine may need so many times as many until these are had.
@@ -59,10 +58,7 @@ class Wave:
 @pytest.fixture(scope="module", params=sorted(ENGINES))
 def served(request: pytest.FixtureRequest) -> Iterator[tuple[str, Endpoint]]:
     """A version and the endpoint of its engine."""
-    command = os.environ.get(ENGINES[request.param])
-    if not command:
-        pytest.skip(f"{ENGINES[request.param]} names no vllm command, so there is no real engine to ask")
-    with real_engine(command, ["--max-model-len", "4096"]) as url:
+    with real_engine(engine_command(request.param), ["--max-model-len", "4096"]) as url:
         yield request.param, Endpoint(f"{url}/v1", "tiny")
 
 

@@ -63,13 +63,8 @@ def test_every_name_in_the_grammar_files_is_a_parameter() -> None:
 
 
 def test_an_unknown_version_borrows_the_nearest_and_says_so_once() -> None:
-    assert [nearest_version(version) for version in ("0.1", "0.13.0", "v0.15.1", "0.26.0", "nonsense")] == [
-        "0.12.0",
-        "0.12.0",
-        "0.15.1",
-        "0.15.1",
-        "0.12.0",
-    ]
+    versions = ("0.1", "0.13.0", "v0.15.1", "0.15", "0.26.0", "latest")
+    assert [nearest_version(version) for version in versions] == ["0.12.0", "0.12.0", *["0.15.1"] * 4]
     found = lint_parameters(["--max-num-seqs", "64"], engine_version="0.26.0")
     assert [finding.code for finding in found if finding.code == "unknown-engine-version"] == [
         "unknown-engine-version"

@@ -68,6 +68,15 @@ def test_one_finding_with_the_narrowest_place(items: list[str], code: str, place
     assert marked(items, finding) == place
 
 
+@pytest.mark.parametrize("version", ["0.12.0", "0.15.1"])
+def test_a_flag_that_nothing_replaces_is_to_be_left_out(version: str) -> None:
+    """Both real parsers refuse it: `unrecognized arguments: --device=cuda`."""
+    (found,) = lint_parameters(["--device=cuda"], engine_version=version)
+    assert (found.code, found.message) == ("removed-flag", f"'--device' is gone from vLLM {version}")
+    assert found.note == "nothing replaces it; leave it out"
+    assert found.fix is None
+
+
 def test_a_flag_of_a_later_version_says_which() -> None:
     finding = only(["--attention-backend", "FLASHINFER"], OLD)
     assert (finding.code, finding.note) == ("newer-flag", "in vLLM 0.15.1 and later")

@@ -82,6 +82,52 @@ def test_kubernetes_container_gives_image_version_and_gpus(targets_of: FindTarge
     assert target.is_managed is False
 
 
+@pytest.mark.parametrize(
+    "container",
+    [
+        "{image: IMAGE, command: [vllm, serve, m/m], args: [--a]}",
+        "{image: IMAGE, command: [sh, -c], args: [exec vllm serve m/m --a]}",
+        "{image: IMAGE, command: [python3, -m, vllm.entrypoints.openai.api_server, --model, m/m, --a]}",
+        "{image: IMAGE, command: --model m/m --a}",
+        "{image: IMAGE, entrypoint: [vllm, serve], command: m/m --a}",
+        "{image: IMAGE, entrypoint: [/bin/bash, -c], command: [vllm serve m/m --a]}",
+        "{image: {repository: vllm/vllm-openai, tag: v0.12.0}, args: [--model, m/m, --a]}",
+        "{image: IMAGE, command: [sh, -c, 'docker run vllm/vllm-openai:v0.12.0 m/m --a']}",
+    ],
+)
+def test_a_containers_image_gives_the_version_however_it_is_started(
+    container: str, targets_of: FindTargets
+) -> None:
+    image = "vllm/vllm-openai:v0.15.1" if "docker" in container else "docker.io/vllm/vllm-openai:v0.12.0"
+    (target,) = targets_of(f"containers:\n- {container.replace('IMAGE', image)}\n", "x.yaml")
+    assert (target.parameters, target.model, target.engine_version) == (("--a",), "m/m", "0.12.0")
+
+
+def test_a_containers_gpus_count_for_a_command_of_its_own_too(targets_of: FindTargets) -> None:
+    text = "- {command: [vllm, serve, m/m], resources: {limits: {nvidia.com/gpu: 2}}}\n"
+    (target,) = targets_of(text, "x.yaml")
+    assert (target.gpu_count, target.engine_version) == (2, None)
+
+
+def test_a_tag_without_a_version_says_nothing_of_it(targets_of: FindTargets) -> None:
+    (target,) = targets_of("- {image: 'vllm/vllm-openai:latest', args: [--a]}\n", "x.yaml")
+    assert (target.parameters, target.engine_version) == (("--a",), None)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--entrypoint vllm vllm/vllm-openai:v0.12.0 serve m/m --a",
+        "--entrypoint=/bin/bash vllm/vllm-openai:v0.12.0 -lc 'pip install x && vllm serve m/m --a'",
+        "--entrypoint python3 vllm/vllm-openai:v0.12.0 -m vllm.entrypoints.openai.api_server --model m/m --a",
+        "--entrypoint '' vllm/vllm-openai:v0.12.0 vllm serve m/m --a",
+    ],
+)
+def test_docker_run_with_an_entrypoint_gives_the_images_version(words: str, targets_of: FindTargets) -> None:
+    (target,) = targets_of(f"docker run --gpus all {words}", "x.sh")
+    assert (target.parameters, target.model, target.engine_version) == (("--a",), "m/m", "0.12.0")
+
+
 def test_several_documents_and_scripts_inside_texts_are_all_found(targets_of: FindTargets) -> None:
     text = "a: 1\n---\njobs: [{run: 'vllm serve m --a'}, {run: 'ls'}]\n---\nrun: vllm serve m --b\n"
     assert [target.parameters for target in targets_of(text, "x.yaml")] == [("--a",), ("--b",)]

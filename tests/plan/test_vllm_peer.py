@@ -6,7 +6,6 @@ Runs when HARNESS_ENGINE_0_15_1 names its ``vllm`` command; its Python is taken 
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 from pathlib import Path
@@ -18,6 +17,7 @@ from harness.plan.config import load_config
 from harness.plan.matrix import expand
 from harness.plan.vllm_params import applied, combinations, pairs
 from harness.plan.vllm_sweep import VllmSweep, imported
+from tests.real_engine import engine_command
 
 ASK = """
 import json, sys
@@ -42,9 +42,7 @@ WORDS = (
 
 
 def asked(cases: list[dict[str, object]], folder: Path) -> list[list[list[str]]]:
-    command = os.environ.get("HARNESS_ENGINE_0_15_1")
-    if not command:
-        pytest.skip("HARNESS_ENGINE_0_15_1 names no vllm command, so there is no vLLM to ask")
+    command = engine_command("0.15.1")
     path = folder / "cases.json"
     path.write_text(json.dumps(cases), encoding="utf-8")
     python = Path(command).parent / "python"

@@ -7,7 +7,6 @@ minutes a version.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,18 +15,11 @@ import pytest
 
 from harness.load.records import Outcome
 from harness.results.store import RunFolder, read_records
+from tests.real_engine import ENGINES, engine_command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONFIG = ROOT / "configs" / "local-tiny.yaml"
-ENGINES = {"0.15.1": "HARNESS_ENGINE_0_15_1", "0.12.0": "HARNESS_ENGINE_0_12_0"}
 OTHER = {"0.15.1": "0.12.0", "0.12.0": "0.15.1"}
-
-
-def command_of(version: str) -> str:
-    command = os.environ.get(ENGINES[version])
-    if not command:
-        pytest.skip(f"{ENGINES[version]} names no vllm command, so there is no real engine to ask")
-    return command
 
 
 def config_for(version: str, folder: Path) -> Path:
@@ -44,7 +36,7 @@ def config_for(version: str, folder: Path) -> Path:
 @pytest.mark.engine
 @pytest.mark.parametrize("version", sorted(ENGINES))
 def test_our_token_counts_equal_the_engines_own(version: str, tmp_path: Path) -> None:
-    command, results = command_of(version), tmp_path / "results"
+    command, results = engine_command(version), tmp_path / "results"
     ran = subprocess.run(
         [
             *(

@@ -1,6 +1,7 @@
 """An earlier engine version had this flag; this one has not.
 
-The engine stops with ``unrecognized arguments``. Most removed flags have a successor.
+The engine stops with ``unrecognized arguments``. Most removed flags have a successor. One that has none is left
+out: ``--device``, for one, for the engine finds its device by itself.
 
 Wrong::
 
@@ -36,7 +37,9 @@ def check(context: Context) -> Iterator[Diagnostic]:
             continue
         last = f" (vLLM {lookup.older} still had it)" if lookup.older is not None else ""
         message = f"{quote(problem.flag)} is gone from vLLM {context.version}{last}"
-        note = f"use {lookup.replacement}" if lookup.replacement else None
+        note = {None: None, "": "nothing replaces it; leave it out"}.get(
+            lookup.replacement, f"use {lookup.replacement}"
+        )
         yield context.error(CODE, problem.span, message, note=note, fix=_fix(problem, lookup, context))
 
 

@@ -6,14 +6,13 @@ The engine's answers were recorded once (record.py); with the ``engine`` marker 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.real_engine import ENGINES
+from tests.real_engine import ENGINES, engine_command
 from tests.simulator.endpoint.described import ask, client_of, families, grown
 from tests.simulator.endpoint.exchanges import CHAT, EXCHANGES, KEY, MODEL, SETUPS
 from tests.simulator.endpoint.record import GOLDEN, record
@@ -150,9 +149,6 @@ def test_what_it_does_not_simulate_is_refused_and_named(
 
 @pytest.mark.engine
 def test_the_engine_still_answers_as_recorded(version: str) -> None:
-    command = os.environ.get(ENGINES[version])
-    if not command:
-        pytest.skip(f"{ENGINES[version]} names no vllm command, so there is no real engine to ask")
-    recorded, found = golden(version), record(command)
+    recorded, found = golden(version), record(engine_command(version))
     for part in ("answers", "metrics", "grown", "routes"):
         assert found[part] == recorded[part]
