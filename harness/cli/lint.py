@@ -139,7 +139,7 @@ def command(
 
     Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 a file that cannot be used, or nothing to lint.
     """
-    from harness.plan.lint import ALL_VERSIONS, Judge, LintOptions
+    from harness.plan.judge import ALL_VERSIONS, Judge, LintOptions
 
     gc.freeze()  # what imports made is never garbage; not walking it again at the end saves 15 ms
 
