@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import ConfigError, CredentialsError, ForbiddenError, UsageError
+from harness.results.clock import steady_unix
 from harness.secret import Secret
 from harness.units import counted
 
@@ -51,6 +52,15 @@ class CloudChoice:
     model_paths: Mapping[str, str] | None = None
     same_organisation: bool = False
 
+    def check(self) -> None:
+        """UsageError for options that do not go together."""
+        if sum((self.simulate, self.local, self.endpoint is not None)) > 1:
+            raise UsageError("--simulate, --local and --endpoint exclude each other")
+        if self.virtual and not self.simulate:
+            raise UsageError("--virtual is a way to --simulate; no other endpoint has virtual time")
+        if self.faults is not None and not self.simulate:
+            raise UsageError("--faults are the simulated cloud's: add --simulate")
+
     @property
     def managed(self) -> bool:
         """True when a platform starts the engine, and its own rules on parameters hold."""
@@ -62,8 +72,10 @@ class Cloud:
     """A deployer, how patient to be with it, and what a clean-up needs to find it again.
 
     ``authorized`` are the GPU families this organisation may use here, None where that is no question;
-    ``family_gpus`` how many GPUs of a family its quota leaves; ``models`` brings models into the zone. In virtual
-    time ``zone`` is the world all of it happens in.
+    ``family_gpus`` how many GPUs of a family its quota leaves; ``models`` brings models into the zone. ``clock`` is the
+    cloud's time in Unix seconds, in which everything is dated and paid for; ``pace`` how many of its seconds one of
+    provisioning takes, below 1 where a simulated cloud hurries. In virtual time ``zone`` is the world all of it
+    happens in.
     """
 
     deployer: Deployer
@@ -71,6 +83,8 @@ class Cloud:
     where: Mapping[str, Any]
     authorized: tuple[str, ...] | None = None
     family_gpus: Mapping[str, int] = field(default_factory=dict)
+    pace: float = 1.0
+    clock: Callable[[], float] = field(default_factory=steady_unix)
     models: ModelKeeper | None = None
     zone: VirtualZone | None = None
     credentials: Credentials | None = None
@@ -87,10 +101,6 @@ def credentials(choice: CloudChoice, *, zone: str | None = None) -> Credentials:
 @asynccontextmanager
 async def open_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -> AsyncIterator[Cloud]:
     """The cloud the options chose, for the life of the block; an embedded one ends with it."""
-    if sum((choice.simulate, choice.local, choice.endpoint is not None)) > 1:
-        raise UsageError("--simulate, --local and --endpoint exclude each other")
-    if choice.virtual and not choice.simulate:
-        raise UsageError("--virtual is a way to --simulate; no other endpoint has virtual time")
     if choice.endpoint is not None:
         yield existing_cloud(choice.endpoint, choice.api_key_env)
     elif choice.local:
@@ -110,10 +120,13 @@ async def open_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Pa
 @asynccontextmanager
 async def _embedded(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[Cloud]:
     """The embedded cloud; at the end it is asked for its own list of what is still alive."""
+    from harness.simulator.faults import read_faults
     from harness.simulator.process import SimulatorProcess
     from harness.simulator.server import Options
 
     faults = None if choice.faults is None else Path(choice.faults)
+    if faults is not None:
+        read_faults(faults)  # what is wrong with the file is ours to say, not a process's that will not start
     options = Options(seed=choice.seed, time_scale=choice.time_scale, faults=faults)
     with SimulatorProcess(options) as simulator:
         try:
@@ -122,10 +135,7 @@ async def _embedded(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[C
                 yield cloud
         finally:
             state = simulator.state()
-            created, alive = len(state["created"]), len(state["alive"])
-            click.echo(
-                f"the simulator's own list: {counted(created, 'deployment')} created, {alive} alive", err=True
-            )
+            tell_own_list(created=len(state["created"]), alive=len(state["alive"]))
 
 
 @asynccontextmanager
@@ -143,9 +153,12 @@ async def _virtual(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[Cl
     finally:
         created, alive = len(zone.cloud.ledger.created), len(zone.alive())
         await zone.cloud.close()
-        click.echo(
-            f"the simulator's own list: {counted(created, 'deployment')} created, {alive} alive", err=True
-        )
+        tell_own_list(created=created, alive=alive)
+
+
+def tell_own_list(*, created: int, alive: int) -> None:
+    """What a simulator says there was and is, beside what our journal says."""
+    click.echo(f"the simulator's own list: {counted(created, 'deployment')} created, {alive} alive", err=True)
 
 
 @asynccontextmanager
@@ -191,7 +204,18 @@ async def _exoscale(
         models = ModelKeeper(
             client, huggingface_token=_huggingface_token(), polling=timing.polling(timeouts.ready_s)
         )
-        yield Cloud(deployer, patience, where, authorized, quotas, models, zone, found)
+        yield Cloud(
+            deployer,
+            patience,
+            where,
+            authorized=authorized,
+            family_gpus=quotas,
+            pace=pace,
+            clock=steady_unix() if zone is None else zone.surroundings.unix_s,
+            models=models,
+            zone=zone,
+            credentials=found,
+        )
 
 
 def key_digest(found: Credentials) -> str:

@@ -50,11 +50,15 @@ def test_the_first_signal_tears_down_and_reports(
     make_cloud, sweep_file: Path, tmp_path: Path, wait_for, *, moment: str, number: int
 ) -> None:
     cloud, results = make_cloud(), tmp_path / "out"
-    process = cloud.start("sweep", str(sweep_file), "--yes", "--results", str(results))
+    process = cloud.start(
+        "sweep", str(sweep_file), "--yes", "--results", str(results), "--parallel-deployments", "1"
+    )
     wait_for(results, moment, process=process)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
+    counts = "2 runs: 0 measured, 0 failed, 0 skipped, 0 refused, 1 interrupted, 1 not started"
+    assert out.startswith(counts), out
     assert "Traceback" not in err
     assert cloud.state()["alive"] == []
     assert (results / "report.md").exists()
