@@ -18,7 +18,7 @@ from harness.cli.clouds import Cloud, open_cloud, refuse_another_cloud
 from harness.cli.progress import SweepView
 from harness.cli.pruning import Pruner, rule_of
 from harness.cli.request import SweepRequest
-from harness.cli.resuming import Earlier, recall, reopen
+from harness.cli.resuming import Earlier, heed_config, recall, reopen
 from harness.cli.sweep import default_results
 from harness.errors import UsageError
 from harness.load.cluster import open_crew
@@ -66,6 +66,7 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
     plan = offline = pruner(preflight(config, managed=request.choice.managed))
     if request.choice.endpoint is not None and plan.cells != 1:
         raise UsageError(f"an existing endpoint is one cell; {config.path} has {plan.cells}")
+    heed_config(earlier, config, plan)
     folder_path = request.resume or request.results or default_results(config.name)
     if request.resume is None:
         require_room(folder_path, replace=request.replace)
