@@ -45,7 +45,7 @@ def command(
     Nothing else is touched, whatever its name. Exit code 3 if anything remains.
 
     \b
-    harness cleanup results/prod-20260301-0900
+    harness cleanup results/demo
     harness cleanup --all
     """
     import asyncio

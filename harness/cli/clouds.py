@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.errors import ConfigError, CredentialsError, ForbiddenError, UsageError
+from harness.errors import ConfigError, CredentialsError, ForbiddenError, NotFoundError, UsageError
 from harness.results.clock import steady_unix
 from harness.secret import Secret
 from harness.units import counted
@@ -102,7 +102,7 @@ def credentials(choice: CloudChoice, *, zone: str | None = None) -> Credentials:
 async def open_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -> AsyncIterator[Cloud]:
     """The cloud the options chose, for the life of the block; an embedded one ends with it."""
     if choice.endpoint is not None:
-        yield existing_cloud(choice.endpoint, choice.api_key_env)
+        yield await existing_cloud(choice.endpoint, choice.api_key_env)
     elif choice.local:
         yield local_cloud(choice, config, log_folder=log_folder)
     elif choice.virtual:
@@ -254,9 +254,13 @@ async def _allowed(
 
     policy = RetryPolicy(deadline_s=FIRST_ANSWER_S)
     async with ExoscaleClient(found, transport=transport, policy=policy, timeout_s=FIRST_ANSWER_S) as client:
-        families = tuple(
-            family.family for family in await client.list_ai_instance_types() if family.authorized
-        )
+        try:
+            listed = await client.list_ai_instance_types()
+        except NotFoundError as error:
+            raise UsageError(
+                f"{found.endpoint!r} answers, but not as Exoscale's API: {error}; the address ends in /v2"
+            ) from error
+        families = tuple(family.family for family in listed if family.authorized)
         try:
             quotas = await client.list_quotas()
         except ForbiddenError:
@@ -295,18 +299,19 @@ def local_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -
     return Cloud(LocalVllmDeployer(engines, log_folder=log_folder), patience, {"engines": dict(commands)})
 
 
-def existing_cloud(url: str, key_variable: str | None) -> Cloud:
+async def existing_cloud(url: str, key_variable: str | None) -> Cloud:
     """An endpoint somebody else keeps; its key, if it needs one, is in the environment."""
     from harness.exoscale.urls import normalise_deployment_url
     from harness.load.records import Endpoint
-    from harness.sweep.existing import ExistingEndpoint
+    from harness.sweep.existing import ExistingEndpoint, says_simulated
     from harness.sweep.lifecycle import Patience
 
     key = os.environ.get(key_variable) if key_variable else None
     if key_variable and not key:
         raise UsageError(f"the environment has no {key_variable}")
     endpoint = Endpoint(normalise_deployment_url(url) or url, "", Secret(key) if key else None)
-    return Cloud(ExistingEndpoint(endpoint), Patience(find_s=0.0), {"url": endpoint.url})
+    deployer = ExistingEndpoint(endpoint, simulated=await says_simulated(endpoint))
+    return Cloud(deployer, Patience(find_s=0.0), {"url": endpoint.url})
 
 
 @asynccontextmanager
@@ -320,7 +325,7 @@ async def cloud_of_journal(
     from harness.sweep.local_deployer import LocalEngines, LocalVllmDeployer
 
     if started.get("deployer") == "existing":
-        kept = existing_cloud(str(started.get("url")), None)
+        kept = await existing_cloud(str(started.get("url")), None)
         yield kept.deployer, kept.patience
         return
     if started.get("deployer") == "local":

@@ -19,6 +19,8 @@ from harness.load.slo import Slo
 from harness.load.target import normal_url
 from harness.results.files import plain_json, write_json
 
+SIMULATED = "SIMULATED: the endpoint says that it is a model of an engine; these figures are of no hardware."
+
 
 class LoadInterrupted(HarnessError):
     """Ctrl-C during a load test; what was measured before is printed."""
@@ -78,6 +80,7 @@ async def run_on(executor: str | None, session: Session, course: Course, *, of: 
 def show(session: Session, *, json_path: str | None, finding: Finding | None, definitions: bool) -> None:
     """The table and a search's answer, or the JSON in their place when that goes to stdout."""
     document = report_json(session.measured, url=session.endpoint.url, model=session.model, slo=session.slo)
+    document["simulated"] = session.simulated
     document["skipped"] = [{"load": stage.to_json(), "reason": why} for stage, why in session.skipped]
     if finding is not None:
         document |= {"answer": finding.answer, "finding": finding.to_json()}
@@ -86,6 +89,8 @@ def show(session: Session, *, json_path: str | None, finding: Finding | None, de
         return
     if json_path is not None:
         write_json(Path(json_path), document)
+    if session.simulated:
+        click.echo(SIMULATED)
     click.echo(table_of(session.measured, slo=session.slo))
     if definitions:
         click.echo(definitions_of(session.measured))

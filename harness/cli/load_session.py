@@ -64,13 +64,14 @@ class Session:
         self.crew: Crew = LocalCrew()
         self.records_path = None if records_path is None else Path(records_path)
         self.model = endpoint.model
+        self.simulated = False
         self.measured: list[Measured] = []
         self.skipped: list[tuple[Stage, str]] = []
 
     async def run(self, course: Course, *, of: int | None) -> None:
         """Probe the endpoint, then measure level after level; ``of`` is their number, None when not known."""
         probe = await probe_endpoint(self.endpoint, workload=self.workload)
-        self.model = probe.model
+        self.model, self.simulated = probe.model, probe.simulated
         while (step := course.next_step()) is not None:
             stage = step.stage
             if step.skipped is not None:
@@ -95,4 +96,5 @@ class Session:
             self.measured.append(Measured(stage, metrics, result.client, server, variants(result)))
             course.told(step, metrics)
             if self.records_path is not None:
-                write_records(self.records_path / f"stage-{number}.parquet", result)
+                path = self.records_path / f"stage-{number}.parquet"
+                write_records(path, result, metadata={"simulated": probe.simulated})

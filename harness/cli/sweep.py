@@ -181,8 +181,8 @@ def command(
     \b
     harness sweep configs/demo.yaml --simulate
     harness sweep configs/demo.yaml --simulate --virtual
-    harness sweep configs/prod.yaml --max-gpu-hours 12 --ttl 4h
-    harness sweep --resume results/prod-20260301-0900
+    harness sweep configs/demo.yaml --max-gpu-hours 12 --ttl 4h
+    harness sweep --resume results/demo
     """
     from harness.cli.request import SweepRequest, Terms
     from harness.cli.sweeping import run_sweep

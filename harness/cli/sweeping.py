@@ -154,7 +154,7 @@ async def carry_out(
     if cloud.zone is not None:
         attempts = sum(event.kind == "sweep-started" for event in journal.events())
         means = {"instruments": cloud.zone.instruments(), "token": cloud.zone.token(attempts)}
-    with SweepView(todo) as view:
+    with SweepView(todo, simulated_time=cloud.pace != 1.0 or cloud.zone is not None) as view:
         reuse = bool(request.terms.reuse)
         how = Conduct(
             **means,

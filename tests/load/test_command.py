@@ -60,6 +60,7 @@ def test_the_json_has_the_documented_shape(serve: Serve, capsys: pytest.CaptureF
     )
     document = json.loads(capsys.readouterr().out)
     assert (document["schema_version"], document["url"], document["model"]) == (1, server.url, "tiny")
+    assert document["simulated"] is False
     [stage] = document["stages"]
     assert stage["load"]["kind"] == "constant-rate"
     assert stage["requests"] == {"sent": 6, "succeeded": 6, "failed": 0, "unfinished": 0, "failures": {}}
