@@ -229,8 +229,12 @@ class _Asker:
         """The JSON object of a good answer; EndpointError for anything else, in the server's own words."""
         url = self.endpoint.url
         if response.status in (401, 403):
-            given = "refuses the API key" if self.endpoint.key else "needs an API key"
-            raise EndpointError(f"{url} {given} ({response.status})")
+            if self.endpoint.key:
+                raise EndpointError(f"{url} refuses the API key ({response.status})")
+            raise EndpointError(
+                f"{url} needs an API key ({response.status}): put it into an environment variable "
+                "and name that with --api-key-env"
+            )
         try:
             message = json.loads(response.content)
         except (ValueError, RecursionError):
