@@ -50,7 +50,7 @@ def command(
     """
     import asyncio
 
-    from harness.cli.clouds import cloud_of_journal
+    from harness.cli.earlier_clouds import cloud_of_journal
     from harness.errors import HarnessError
     from harness.results.journal import JournalBusy
     from harness.sweep.cleanup import Cleaned, clean_folder, run_folders

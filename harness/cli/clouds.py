@@ -8,13 +8,13 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.errors import ConfigError, CredentialsError, ForbiddenError, NotFoundError, UsageError
+from harness.errors import ConfigError, ForbiddenError, NotFoundError, UsageError
 from harness.results.clock import steady_unix
 from harness.secret import Secret
 from harness.units import counted
@@ -99,21 +99,26 @@ def credentials(choice: CloudChoice, *, zone: str | None = None) -> Credentials:
 
 
 @asynccontextmanager
-async def open_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -> AsyncIterator[Cloud]:
-    """The cloud the options chose, for the life of the block; an embedded one ends with it."""
+async def open_cloud(
+    choice: CloudChoice, config: SweepConfig, *, log_folder: Path, since_unix: float | None = None
+) -> AsyncIterator[Cloud]:
+    """The cloud the options chose, for the life of the block; an embedded one ends with it.
+
+    Virtual time goes on from ``since_unix``, the last that an earlier attempt wrote down.
+    """
     if choice.endpoint is not None:
         yield await existing_cloud(choice.endpoint, choice.api_key_env)
     elif choice.local:
         yield local_cloud(choice, config, log_folder=log_folder)
     elif choice.virtual:
-        async with _virtual(choice, config) as cloud:
+        async with _virtual(choice, config, since_unix=since_unix) as cloud:
             yield cloud
     elif choice.simulate:
         async with _embedded(choice, config) as cloud:
             yield cloud
     else:
         found = credentials(choice, zone=config.zone)
-        async with _exoscale(found, config.timeouts, simulated_pace=None) as cloud:
+        async with exoscale_cloud(found, config.timeouts, simulated_pace=None) as cloud:
             yield cloud
 
 
@@ -131,7 +136,9 @@ async def _embedded(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[C
     with SimulatorProcess(options) as simulator:
         try:
             found = simulator.credentials
-            async with _exoscale(found, config.timeouts, simulated_pace=1.0 / choice.time_scale) as cloud:
+            async with exoscale_cloud(
+                found, config.timeouts, simulated_pace=1.0 / choice.time_scale
+            ) as cloud:
                 yield cloud
         finally:
             state = simulator.state()
@@ -139,16 +146,19 @@ async def _embedded(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[C
 
 
 @asynccontextmanager
-async def _virtual(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[Cloud]:
+async def _virtual(
+    choice: CloudChoice, config: SweepConfig, *, since_unix: float | None
+) -> AsyncIterator[Cloud]:
     """The embedded cloud on the running virtual loop."""
     from harness.simulator.server import Options
-    from harness.simulator.virtual import open_zone
+    from harness.simulator.virtual import EPOCH_UNIX, open_zone
 
     faults = None if choice.faults is None else Path(choice.faults)
-    zone = open_zone(Options(seed=choice.seed, time_scale=choice.time_scale, faults=faults))
+    options = Options(seed=choice.seed, time_scale=choice.time_scale, faults=faults)
+    zone = open_zone(options, since_unix=EPOCH_UNIX if since_unix is None else since_unix)
     pace = 1.0 / choice.time_scale
     try:
-        async with _exoscale(zone.credentials, config.timeouts, simulated_pace=pace, zone=zone) as cloud:
+        async with exoscale_cloud(zone.credentials, config.timeouts, simulated_pace=pace, zone=zone) as cloud:
             yield cloud
     finally:
         created, alive = len(zone.cloud.ledger.created), len(zone.alive())
@@ -162,7 +172,7 @@ def tell_own_list(*, created: int, alive: int) -> None:
 
 
 @asynccontextmanager
-async def _exoscale(
+async def exoscale_cloud(
     found: Credentials,
     timeouts: Timeouts,
     *,
@@ -223,25 +233,6 @@ def key_digest(found: Credentials) -> str:
     return hashlib.sha256(found.key.encode()).hexdigest()[:12]
 
 
-def refuse_another_cloud(
-    found: Credentials, started: Mapping[str, Any], *, same_organisation: bool = False
-) -> None:
-    """CredentialsError unless a 404 of this cloud proves anything about what the journal of ``started`` names.
-
-    It is another zone's where the endpoint differs, and may be another organisation's where the key does.
-    """
-    endpoint, keys = started.get("endpoint"), started.get("keys") or ()
-    if endpoint is not None and endpoint != found.endpoint:
-        raise CredentialsError(
-            f"that sweep ran in {endpoint}, these credentials are for {found.endpoint}: nothing there is its own"
-        )
-    if keys and key_digest(found) not in keys and not same_organisation:
-        raise CredentialsError(
-            "that sweep ran with another API key: to another organisation its deployments look as if they were gone; "
-            "use that key, or say --same-organisation if this one is of the same"
-        )
-
-
 async def _allowed(
     found: Credentials, transport: httpx.AsyncBaseTransport | None
 ) -> tuple[tuple[str, ...], dict[str, int]]:
@@ -299,8 +290,11 @@ def local_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -
     return Cloud(LocalVllmDeployer(engines, log_folder=log_folder), patience, {"engines": dict(commands)})
 
 
-async def existing_cloud(url: str, key_variable: str | None) -> Cloud:
-    """An endpoint somebody else keeps; its key, if it needs one, is in the environment."""
+async def existing_cloud(url: str, key_variable: str | None, *, ask: bool = True) -> Cloud:
+    """An endpoint somebody else keeps; its key, if it needs one, is in the environment.
+
+    ``ask`` it whether it is simulated.
+    """
     from harness.exoscale.urls import normalise_deployment_url
     from harness.load.records import Endpoint
     from harness.sweep.existing import ExistingEndpoint, says_simulated
@@ -310,37 +304,5 @@ async def existing_cloud(url: str, key_variable: str | None) -> Cloud:
     if key_variable and not key:
         raise UsageError(f"the environment has no {key_variable}")
     endpoint = Endpoint(normalise_deployment_url(url) or url, "", Secret(key) if key else None)
-    deployer = ExistingEndpoint(endpoint, simulated=await says_simulated(endpoint))
+    deployer = ExistingEndpoint(endpoint, simulated=ask and await says_simulated(endpoint))
     return Cloud(deployer, Patience(find_s=0.0), {"url": endpoint.url})
-
-
-@asynccontextmanager
-async def cloud_of_journal(
-    choice: CloudChoice, folder: Path, started: Mapping[str, Any]
-) -> AsyncIterator[tuple[Deployer, Patience]]:
-    """What a folder's sweep deployed with, from what its journal says of it."""
-    from harness.exoscale.credentials import Credentials
-    from harness.plan.config import Timeouts
-    from harness.sweep.lifecycle import Patience
-    from harness.sweep.local_deployer import LocalEngines, LocalVllmDeployer
-
-    if started.get("deployer") == "existing":
-        kept = await existing_cloud(str(started.get("url")), None)
-        yield kept.deployer, kept.patience
-        return
-    if started.get("deployer") == "local":
-        deployer = LocalVllmDeployer(LocalEngines({}, {}, {}), log_folder=folder / "logs")
-        yield deployer, Patience(delete_s=120.0, find_s=0.0, resend_s=30.0, poll_s=0.2, retry_s=1.0)
-        return
-    embedded = bool(started.get("embedded"))
-    if embedded:
-        found = Credentials("EXOembedded", Secret("gone"), str(started["zone"]), str(started["endpoint"]))
-    else:
-        known = credentials(replace(choice, zone=choice.zone or started.get("zone")))
-        endpoint = str(started.get("endpoint", known.endpoint))
-        found = Credentials(known.key, known.secret, str(started.get("zone", known.zone)), endpoint)
-        refuse_another_cloud(found, started, same_organisation=choice.same_organisation)
-    pace = float(started.get("pace", 1.0))
-    timeouts = Timeouts(delete_s=2.0 if embedded else Timeouts().delete_s)
-    async with _exoscale(found, timeouts, simulated_pace=pace if pace != 1.0 else None, ask=False) as cloud:
-        yield cloud.deployer, cloud.patience

@@ -19,6 +19,7 @@ from harness.load.records import Endpoint
 from harness.load.slo import Slo
 from harness.load.target import normal_url
 from harness.results.files import plain_json, write_json
+from harness.units import counted
 
 SIMULATED = "SIMULATED: the endpoint says that it is a model of an engine; these figures are of no hardware."
 
@@ -65,11 +66,10 @@ def run_load(url: str, options: dict[str, Any]) -> int:
             definitions=options["definitions"],
         )
     if session.interrupted:
-        of = "" if options["find"] else f" of {len(stages)}"
+        count = len(session.measured) - session.has_partial
+        whole = counted(count, "stage") if options["find"] else f"{count} of {len(stages)} stages"
         cut = " and a part of the next, which is marked" if session.has_partial else ""
-        raise LoadInterrupted(
-            f"interrupted after {len(session.measured) - session.has_partial}{of} stages{cut}"
-        )
+        raise LoadInterrupted(f"interrupted after {whole}{cut}")
     kept = [each.metrics.slo_met is not False and each.metrics.succeeded > 0 for each in session.measured]
     return 0 if (any(kept) if options["find"] else all(kept)) else 1
 

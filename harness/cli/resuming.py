@@ -42,6 +42,11 @@ class Earlier:
         return {**last_start(self.events), "keys": first_start(self.events).get("keys", ())}
 
     @property
+    def last_unix(self) -> float | None:
+        """The latest instant it wrote down."""
+        return max((event.at_unix for event in self.events), default=None)
+
+    @property
     def prices(self) -> PriceTable | None:
         """The prices it was reckoned with."""
         return None if self.resolved is None else self.resolved.prices

@@ -14,7 +14,8 @@ import click
 from harness.cli.agreeing import agree, make_budget, times_of
 from harness.cli.calibrating import read_calibrations
 from harness.cli.closing import Ended, close
-from harness.cli.clouds import Cloud, open_cloud, refuse_another_cloud
+from harness.cli.clouds import Cloud, open_cloud
+from harness.cli.earlier_clouds import refuse_another_cloud
 from harness.cli.progress import SweepView
 from harness.cli.pruning import Pruner, rule_of
 from harness.cli.request import SweepRequest
@@ -73,7 +74,9 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
     tell_findings(plan)
     async with (
         open_crew(request.executor) as crew,
-        open_cloud(request.choice, config, log_folder=folder_path / "logs") as cloud,
+        open_cloud(
+            request.choice, config, log_folder=folder_path / "logs", since_unix=earlier.last_unix
+        ) as cloud,
     ):
         if request.resume is not None and cloud.credentials is not None and not cloud.where.get("embedded"):
             refuse_another_cloud(

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.cli.clouds import key_digest, refuse_another_cloud
+from harness.cli.clouds import key_digest
+from harness.cli.earlier_clouds import refuse_another_cloud
 from harness.errors import CredentialsError
 from harness.exoscale.credentials import Credentials
 from harness.results.journal import Journal, read_events

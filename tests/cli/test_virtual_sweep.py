@@ -14,7 +14,7 @@ import pytest
 
 import harness
 from harness.results.frame import Run
-from harness.results.journal import read_events
+from harness.results.journal import Journal, read_events
 from harness.results.store import read_records
 from tests.command import run_here
 
@@ -266,6 +266,30 @@ def test_a_limit_on_gpu_hours_counts_the_clouds_time_to_the_cell(
     assert 600 * launched / 3600 <= summary["gpu_hours"] <= float(limit)
     assert f"{5 - launched} runs not launched: the limit would have been passed" in ran.stderr
     assert ("error: nothing was measured" in ran.stderr) is (launched == 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "launched"), [("0.36", 0), ("0.37", 1)]
+)  # 0.2 and a run of 0.1682 are 0.3682
+def test_what_a_killed_attempt_had_in_virtual_time_counts_to_where_it_was_killed(
+    tmp_path: Path, limit: str, launched: int
+) -> None:
+    long_sweep(tmp_path, "--max-gpu-hours", "0")
+    path = tmp_path / "long" / "journal.sqlite"
+    began = read_events(path)[-1].at_unix
+    # As if a deployment of one GPU was there from 1000 s on, and the last word was 720 s later: 0.2 GPU-hours.
+    shape = {"name": "harness-x", "gpu_type": "gpua5000", "gpu_count": 1, "replicas": 1}
+    for after_s, kind, run_id, data in (
+        (1000, "create-intended", "other-r0", shape),
+        (1720, "sweep-interrupted", None, {"signal": "none"}),
+    ):
+        with Journal.open(path, clock=lambda at=began + after_s: at) as journal:
+            journal.append(kind, run_id=run_id, data=data)
+    ran = run("--resume", str(tmp_path / "long"), "--max-gpu-hours", limit, "--json")
+    assert "earlier attempts took 0.20 GPU-hours" in ran.stderr
+    assert json.loads(ran.stdout)["measured"] == launched, ran.stderr
+    times = [event.at_unix for event in read_events(path)]
+    assert times == sorted(times)
 
 
 def test_a_time_limit_counts_the_clouds_time(tmp_path: Path) -> None:
