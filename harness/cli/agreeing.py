@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import click
 
+from harness.cli.clouds import Cloud
 from harness.cli.request import SweepRequest
 from harness.cli.resuming import Earlier
 from harness.errors import UsageError
@@ -68,11 +69,10 @@ def agree(
     plan: Preflight,
     budget: Budget,
     request: SweepRequest,
+    cloud: Cloud,
     *,
     prices: PriceTable | None,
     times: Timing,
-    pace: float,
-    simulated: bool,
 ) -> None:
     """Say what is about to be launched and what it will take, between which bounds; where it costs money, ask."""
     estimates = budget.estimates
@@ -84,7 +84,7 @@ def agree(
     click.echo(
         f"{config.name}: {counted(plan.cells, 'cell')}, {len(plan.refused)} refused{pruned}, "
         f"{counted(len(estimates), 'run')} to do; "
-        f"about {format_duration(wall)} and {sum_}{_simulated(pace) if simulated else ''}",
+        f"about {format_duration(wall)} and {sum_}{_simulated(cloud.pace) if cloud.deployer.simulated else ''}",
         err=True,
     )
     if budget.before.gpu_hours:

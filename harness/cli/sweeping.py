@@ -91,16 +91,7 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
         budget = make_budget(
             config, plan.accepted, request, prices=prices, times=times, earlier=earlier, clock=cloud.clock
         )
-        agree(
-            config,
-            plan,
-            budget,
-            request,
-            prices=prices,
-            times=times,
-            pace=cloud.pace,
-            simulated=cloud.deployer.simulated,
-        )
+        agree(config, plan, budget, request, cloud, prices=prices, times=times)
         resolved = resolve(
             config, plan, cloud.deployer, prices=prices, unix_s=cloud.clock, virtual=cloud.zone is not None
         )
