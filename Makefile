@@ -19,7 +19,8 @@ setup: $(STAMP) ## make or update the virtual environment
 $(STAMP): pyproject.toml .ci/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harness needs Python 3.11 or newer")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) 2>/dev/null || $(MAKE) --no-print-directory venv-by-pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[test,lint]'
+	@echo "installing harness and its tools into $(VENV): a minute or two, this once"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[test,lint]'
 	@touch $@
 
 # Debian packs venv's own pip apart (python3-venv); with python3-pip alone this makes the same environment.

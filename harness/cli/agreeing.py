@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
-from harness.cli.clouds import CloudChoice
+from harness.cli.clouds import Cloud
 from harness.cli.request import SweepRequest
 from harness.cli.resuming import Earlier
 from harness.errors import UsageError
@@ -21,11 +22,10 @@ from harness.sweep.starts import seen_starts
 from harness.units import counted, format_duration
 
 
-def times_of(request: SweepRequest, earlier: Earlier) -> Timing:
-    """The starts to reckon with: guesses, or what those of earlier attempts took."""
-    scale = scale_of(request.choice)
-    times = timing(time_scale=scale)
-    times.cold.seen.extend(seconds / scale for seconds in seen_starts(earlier.events))
+def times_of(pace: float, earlier: Earlier) -> Timing:
+    """The starts to reckon with, in a cloud of this pace: guesses, or what those of earlier attempts took."""
+    times = timing(time_scale=1.0 / pace)
+    times.cold.seen.extend(seconds * pace for seconds in seen_starts(earlier.events))
     return times
 
 
@@ -37,10 +37,11 @@ def make_budget(
     prices: PriceTable | None,
     times: Timing,
     earlier: Earlier,
+    clock: Callable[[], float],
 ) -> Budget:
     """Estimates of every run to do, under the terms' limits, on top of what earlier attempts took.
 
-    UsageError for a cost limit without prices.
+    ``clock`` is the one the journal is dated by. UsageError for a cost limit without prices.
     """
     terms = request.terms
     if terms.max_cost is not None and prices is None:
@@ -54,13 +55,13 @@ def make_budget(
         parallel=request.parallel,
         measured=earlier.measured(config),
     )
-    before = earlier.spent(prices, now_unix=time.time())
-    return Budget(estimates, max_gpu_hours=terms.max_gpu_hours, max_cost=terms.max_cost, before=before)
-
-
-def scale_of(choice: CloudChoice) -> float:
-    """How much faster than real provisioning goes."""
-    return choice.time_scale if choice.simulate else 1.0
+    return Budget(
+        estimates,
+        max_gpu_hours=terms.max_gpu_hours,
+        max_cost=terms.max_cost,
+        currency=None if prices is None else prices.currency,
+        before=earlier.spent(prices, now_unix=clock()),
+    )
 
 
 def agree(
@@ -68,6 +69,7 @@ def agree(
     plan: Preflight,
     budget: Budget,
     request: SweepRequest,
+    cloud: Cloud,
     *,
     prices: PriceTable | None,
     times: Timing,
@@ -82,11 +84,28 @@ def agree(
     click.echo(
         f"{config.name}: {counted(plan.cells, 'cell')}, {len(plan.refused)} refused{pruned}, "
         f"{counted(len(estimates), 'run')} to do; "
-        f"about {format_duration(wall)} and {sum_}{' (simulated)' if request.choice.simulate else ''}",
+        f"about {format_duration(wall)} and {sum_}{_simulated(cloud.pace) if cloud.deployer.simulated else ''}",
         err=True,
     )
     if budget.before.gpu_hours:
         known = "" if budget.before.cost is None else f", {budget.before.cost:.2f} {currency}"
         click.echo(f"earlier attempts took {budget.before.gpu_hours:.2f} GPU-hours{known}", err=True)
     if not request.confirmed and estimates:
-        click.confirm(f"Launch these deployments for about {sum_}?", abort=True, err=True)
+        with _interruptible():
+            click.confirm(f"Launch these deployments for about {sum_}?", abort=True, err=True)
+
+
+def _simulated(pace: float) -> str:
+    """That no figure is a real cloud's, and by how much its starts and their share of the sums are too short."""
+    faster = "" if pace == 1.0 else f"; deployments start {1.0 / pace:g} times as fast as real ones"
+    return f" (simulated{faster})"
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends what waits for an answer: asyncio's own handler would only cancel a task, and go on waiting."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

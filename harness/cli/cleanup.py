@@ -45,12 +45,12 @@ def command(
     Nothing else is touched, whatever its name. Exit code 3 if anything remains.
 
     \b
-    harness cleanup results/prod-20260301-0900
+    harness cleanup results/demo
     harness cleanup --all
     """
     import asyncio
 
-    from harness.cli.clouds import cloud_of_journal
+    from harness.cli.earlier_clouds import cloud_of_journal
     from harness.errors import HarnessError
     from harness.results.journal import JournalBusy
     from harness.sweep.cleanup import Cleaned, clean_folder, run_folders

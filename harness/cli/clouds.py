@@ -6,15 +6,16 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.errors import ConfigError, CredentialsError, ForbiddenError, UsageError
+from harness.errors import ConfigError, ForbiddenError, NotFoundError, UsageError
+from harness.results.clock import steady_unix
 from harness.secret import Secret
 from harness.units import counted
 
@@ -51,6 +52,15 @@ class CloudChoice:
     model_paths: Mapping[str, str] | None = None
     same_organisation: bool = False
 
+    def check(self) -> None:
+        """UsageError for options that do not go together."""
+        if sum((self.simulate, self.local, self.endpoint is not None)) > 1:
+            raise UsageError("--simulate, --local and --endpoint exclude each other")
+        if self.virtual and not self.simulate:
+            raise UsageError("--virtual is a way to --simulate; no other endpoint has virtual time")
+        if self.faults is not None and not self.simulate:
+            raise UsageError("--faults are the simulated cloud's: add --simulate")
+
     @property
     def managed(self) -> bool:
         """True when a platform starts the engine, and its own rules on parameters hold."""
@@ -62,8 +72,10 @@ class Cloud:
     """A deployer, how patient to be with it, and what a clean-up needs to find it again.
 
     ``authorized`` are the GPU families this organisation may use here, None where that is no question;
-    ``family_gpus`` how many GPUs of a family its quota leaves; ``models`` brings models into the zone. In virtual
-    time ``zone`` is the world all of it happens in.
+    ``family_gpus`` how many GPUs of a family its quota leaves; ``models`` brings models into the zone. ``clock`` is the
+    cloud's time in Unix seconds, in which everything is dated and paid for; ``pace`` how many of its seconds one of
+    provisioning takes, below 1 where a simulated cloud hurries. In virtual time ``zone`` is the world all of it
+    happens in.
     """
 
     deployer: Deployer
@@ -71,6 +83,8 @@ class Cloud:
     where: Mapping[str, Any]
     authorized: tuple[str, ...] | None = None
     family_gpus: Mapping[str, int] = field(default_factory=dict)
+    pace: float = 1.0
+    clock: Callable[[], float] = field(default_factory=steady_unix)
     models: ModelKeeper | None = None
     zone: VirtualZone | None = None
     credentials: Credentials | None = None
@@ -85,71 +99,80 @@ def credentials(choice: CloudChoice, *, zone: str | None = None) -> Credentials:
 
 
 @asynccontextmanager
-async def open_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -> AsyncIterator[Cloud]:
-    """The cloud the options chose, for the life of the block; an embedded one ends with it."""
-    if sum((choice.simulate, choice.local, choice.endpoint is not None)) > 1:
-        raise UsageError("--simulate, --local and --endpoint exclude each other")
-    if choice.virtual and not choice.simulate:
-        raise UsageError("--virtual is a way to --simulate; no other endpoint has virtual time")
+async def open_cloud(
+    choice: CloudChoice, config: SweepConfig, *, log_folder: Path, since_unix: float | None = None
+) -> AsyncIterator[Cloud]:
+    """The cloud the options chose, for the life of the block; an embedded one ends with it.
+
+    Virtual time goes on from ``since_unix``, the last that an earlier attempt wrote down.
+    """
     if choice.endpoint is not None:
-        yield existing_cloud(choice.endpoint, choice.api_key_env)
+        yield await existing_cloud(choice.endpoint, choice.api_key_env)
     elif choice.local:
         yield local_cloud(choice, config, log_folder=log_folder)
     elif choice.virtual:
-        async with _virtual(choice, config) as cloud:
+        async with _virtual(choice, config, since_unix=since_unix) as cloud:
             yield cloud
     elif choice.simulate:
         async with _embedded(choice, config) as cloud:
             yield cloud
     else:
         found = credentials(choice, zone=config.zone)
-        async with _exoscale(found, config.timeouts, simulated_pace=None) as cloud:
+        async with exoscale_cloud(found, config.timeouts, simulated_pace=None) as cloud:
             yield cloud
 
 
 @asynccontextmanager
 async def _embedded(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[Cloud]:
     """The embedded cloud; at the end it is asked for its own list of what is still alive."""
+    from harness.simulator.faults import read_faults
     from harness.simulator.process import SimulatorProcess
     from harness.simulator.server import Options
 
     faults = None if choice.faults is None else Path(choice.faults)
+    if faults is not None:
+        read_faults(faults)  # what is wrong with the file is ours to say, not a process's that will not start
     options = Options(seed=choice.seed, time_scale=choice.time_scale, faults=faults)
     with SimulatorProcess(options) as simulator:
         try:
             found = simulator.credentials
-            async with _exoscale(found, config.timeouts, simulated_pace=1.0 / choice.time_scale) as cloud:
+            async with exoscale_cloud(
+                found, config.timeouts, simulated_pace=1.0 / choice.time_scale
+            ) as cloud:
                 yield cloud
         finally:
             state = simulator.state()
-            created, alive = len(state["created"]), len(state["alive"])
-            click.echo(
-                f"the simulator's own list: {counted(created, 'deployment')} created, {alive} alive", err=True
-            )
+            tell_own_list(created=len(state["created"]), alive=len(state["alive"]))
 
 
 @asynccontextmanager
-async def _virtual(choice: CloudChoice, config: SweepConfig) -> AsyncIterator[Cloud]:
+async def _virtual(
+    choice: CloudChoice, config: SweepConfig, *, since_unix: float | None
+) -> AsyncIterator[Cloud]:
     """The embedded cloud on the running virtual loop."""
     from harness.simulator.server import Options
-    from harness.simulator.virtual import open_zone
+    from harness.simulator.virtual import EPOCH_UNIX, open_zone
 
     faults = None if choice.faults is None else Path(choice.faults)
-    zone = open_zone(Options(seed=choice.seed, time_scale=choice.time_scale, faults=faults))
+    options = Options(seed=choice.seed, time_scale=choice.time_scale, faults=faults)
+    zone = open_zone(options, since_unix=EPOCH_UNIX if since_unix is None else since_unix)
     pace = 1.0 / choice.time_scale
     try:
-        async with _exoscale(zone.credentials, config.timeouts, simulated_pace=pace, zone=zone) as cloud:
+        async with exoscale_cloud(zone.credentials, config.timeouts, simulated_pace=pace, zone=zone) as cloud:
             yield cloud
     finally:
         created, alive = len(zone.cloud.ledger.created), len(zone.alive())
         await zone.cloud.close()
-        click.echo(
-            f"the simulator's own list: {counted(created, 'deployment')} created, {alive} alive", err=True
-        )
+        tell_own_list(created=created, alive=alive)
+
+
+def tell_own_list(*, created: int, alive: int) -> None:
+    """What a simulator says there was and is, beside what our journal says."""
+    click.echo(f"the simulator's own list: {counted(created, 'deployment')} created, {alive} alive", err=True)
 
 
 @asynccontextmanager
-async def _exoscale(
+async def exoscale_cloud(
     found: Credentials,
     timeouts: Timeouts,
     *,
@@ -191,31 +214,23 @@ async def _exoscale(
         models = ModelKeeper(
             client, huggingface_token=_huggingface_token(), polling=timing.polling(timeouts.ready_s)
         )
-        yield Cloud(deployer, patience, where, authorized, quotas, models, zone, found)
+        yield Cloud(
+            deployer,
+            patience,
+            where,
+            authorized=authorized,
+            family_gpus=quotas,
+            pace=pace,
+            clock=steady_unix() if zone is None else zone.surroundings.unix_s,
+            models=models,
+            zone=zone,
+            credentials=found,
+        )
 
 
 def key_digest(found: Credentials) -> str:
     """What a journal keeps of an API key: enough to know it again, not enough to use it."""
     return hashlib.sha256(found.key.encode()).hexdigest()[:12]
-
-
-def refuse_another_cloud(
-    found: Credentials, started: Mapping[str, Any], *, same_organisation: bool = False
-) -> None:
-    """CredentialsError unless a 404 of this cloud proves anything about what the journal of ``started`` names.
-
-    It is another zone's where the endpoint differs, and may be another organisation's where the key does.
-    """
-    endpoint, keys = started.get("endpoint"), started.get("keys") or ()
-    if endpoint is not None and endpoint != found.endpoint:
-        raise CredentialsError(
-            f"that sweep ran in {endpoint}, these credentials are for {found.endpoint}: nothing there is its own"
-        )
-    if keys and key_digest(found) not in keys and not same_organisation:
-        raise CredentialsError(
-            "that sweep ran with another API key: to another organisation its deployments look as if they were gone; "
-            "use that key, or say --same-organisation if this one is of the same"
-        )
 
 
 async def _allowed(
@@ -230,9 +245,13 @@ async def _allowed(
 
     policy = RetryPolicy(deadline_s=FIRST_ANSWER_S)
     async with ExoscaleClient(found, transport=transport, policy=policy, timeout_s=FIRST_ANSWER_S) as client:
-        families = tuple(
-            family.family for family in await client.list_ai_instance_types() if family.authorized
-        )
+        try:
+            listed = await client.list_ai_instance_types()
+        except NotFoundError as error:
+            raise UsageError(
+                f"{found.endpoint!r} answers, but not as Exoscale's API: {error}; the address ends in /v2"
+            ) from error
+        families = tuple(family.family for family in listed if family.authorized)
         try:
             quotas = await client.list_quotas()
         except ForbiddenError:
@@ -271,47 +290,19 @@ def local_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -
     return Cloud(LocalVllmDeployer(engines, log_folder=log_folder), patience, {"engines": dict(commands)})
 
 
-def existing_cloud(url: str, key_variable: str | None) -> Cloud:
-    """An endpoint somebody else keeps; its key, if it needs one, is in the environment."""
+async def existing_cloud(url: str, key_variable: str | None, *, ask: bool = True) -> Cloud:
+    """An endpoint somebody else keeps; its key, if it needs one, is in the environment.
+
+    ``ask`` it whether it is simulated.
+    """
     from harness.exoscale.urls import normalise_deployment_url
     from harness.load.records import Endpoint
-    from harness.sweep.existing import ExistingEndpoint
+    from harness.sweep.existing import ExistingEndpoint, says_simulated
     from harness.sweep.lifecycle import Patience
 
     key = os.environ.get(key_variable) if key_variable else None
     if key_variable and not key:
         raise UsageError(f"the environment has no {key_variable}")
     endpoint = Endpoint(normalise_deployment_url(url) or url, "", Secret(key) if key else None)
-    return Cloud(ExistingEndpoint(endpoint), Patience(find_s=0.0), {"url": endpoint.url})
-
-
-@asynccontextmanager
-async def cloud_of_journal(
-    choice: CloudChoice, folder: Path, started: Mapping[str, Any]
-) -> AsyncIterator[tuple[Deployer, Patience]]:
-    """What a folder's sweep deployed with, from what its journal says of it."""
-    from harness.exoscale.credentials import Credentials
-    from harness.plan.config import Timeouts
-    from harness.sweep.lifecycle import Patience
-    from harness.sweep.local_deployer import LocalEngines, LocalVllmDeployer
-
-    if started.get("deployer") == "existing":
-        kept = existing_cloud(str(started.get("url")), None)
-        yield kept.deployer, kept.patience
-        return
-    if started.get("deployer") == "local":
-        deployer = LocalVllmDeployer(LocalEngines({}, {}, {}), log_folder=folder / "logs")
-        yield deployer, Patience(delete_s=120.0, find_s=0.0, resend_s=30.0, poll_s=0.2, retry_s=1.0)
-        return
-    embedded = bool(started.get("embedded"))
-    if embedded:
-        found = Credentials("EXOembedded", Secret("gone"), str(started["zone"]), str(started["endpoint"]))
-    else:
-        known = credentials(replace(choice, zone=choice.zone or started.get("zone")))
-        endpoint = str(started.get("endpoint", known.endpoint))
-        found = Credentials(known.key, known.secret, str(started.get("zone", known.zone)), endpoint)
-        refuse_another_cloud(found, started, same_organisation=choice.same_organisation)
-    pace = float(started.get("pace", 1.0))
-    timeouts = Timeouts(delete_s=2.0 if embedded else Timeouts().delete_s)
-    async with _exoscale(found, timeouts, simulated_pace=pace if pace != 1.0 else None, ask=False) as cloud:
-        yield cloud.deployer, cloud.patience
+    deployer = ExistingEndpoint(endpoint, simulated=ask and await says_simulated(endpoint))
+    return Cloud(deployer, Patience(find_s=0.0), {"url": endpoint.url})

@@ -19,6 +19,16 @@ def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) 
         raise UsageError(str(error)) from error
 
 
+def list_slos(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Prints every preset of an SLO with its limits."""
+    if value and not ctx.resilient_parsing:
+        from harness.load.slo import PRESETS
+
+        widest = max(map(len, PRESETS))
+        click.echo("\n".join(f"{name.ljust(widest)}  {limits}" for name, limits in PRESETS.items()))
+        ctx.exit()
+
+
 @click.command("load", context_settings={"max_content_width": 100})
 @click.argument("url")
 @click.option("--model", default="", help="Model name; the only or first one served unless given.")
@@ -153,7 +163,15 @@ def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     "slo_text",
     metavar="SLO",
     shell_complete=slo_presets,
-    help="'ttft_p95<=1s,tpot_p95<=60ms' or a preset such as mlperf-llama-3.1-8b.",
+    help="'ttft_p95<=1s,tpot_p95<=60ms' or a preset such as mlperf-llama-3.1-8b (--list-slos names all).",
+)
+@click.option(
+    "--list-slos",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=list_slos,
+    help="List the presets of SLOs and their limits, and end.",
 )
 @click.option(
     "--find",
@@ -209,6 +227,8 @@ def command(url: str, **options: Any) -> int:
 
     On a cluster every worker needs this version of harness, and files that are named (--ca-file) at the same place.
     The key travels with the task: use a scheduler with TLS (tls://, certificates as dask's configuration names them).
+
+    Ctrl-C ends the stage under way and keeps what it has measured, marked as interrupted; a second one drops it.
 
     Exit codes: 0 measured, 1 an SLO missed or a stage without one success, 2 wrong usage, 3 no connection, or
     interrupted.

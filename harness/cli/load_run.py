@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from harness.load.records import Endpoint
 from harness.load.slo import Slo
 from harness.load.target import normal_url
 from harness.results.files import plain_json, write_json
+from harness.units import counted
+
+SIMULATED = "SIMULATED: the endpoint says that it is a model of an engine; these figures are of no hardware."
 
 
 class LoadInterrupted(HarnessError):
-    """Ctrl-C during a load test; what was measured before is printed."""
+    """Ctrl-C during a load test; what was measured until then is printed."""
 
 
 def run_load(url: str, options: dict[str, Any]) -> int:
@@ -50,11 +54,10 @@ def run_load(url: str, options: dict[str, Any]) -> int:
         records_path=options["records_path"],
         slo=slo,
     )
-    interrupted = False
     try:
         asyncio.run(run_on(options["executor"], session, course, of=None if options["find"] else len(stages)))
-    except KeyboardInterrupt:
-        interrupted = True
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        session.interrupted = True
     if session.measured:
         show(
             session,
@@ -62,22 +65,31 @@ def run_load(url: str, options: dict[str, Any]) -> int:
             finding=course.finding(),
             definitions=options["definitions"],
         )
-    if interrupted:
-        of = "" if options["find"] else f" of {len(stages)}"
-        raise LoadInterrupted(f"interrupted after {len(session.measured)}{of} stages")
+    if session.interrupted:
+        count = len(session.measured) - session.has_partial
+        whole = counted(count, "stage") if options["find"] else f"{count} of {len(stages)} stages"
+        cut = " and a part of the next, which is marked" if session.has_partial else ""
+        raise LoadInterrupted(f"interrupted after {whole}{cut}")
     kept = [each.metrics.slo_met is not False and each.metrics.succeeded > 0 for each in session.measured]
     return 0 if (any(kept) if options["find"] else all(kept)) else 1
 
 
 async def run_on(executor: str | None, session: Session, course: Course, *, of: int | None) -> None:
-    """Run the session with the processes of this machine, or of a cluster."""
-    async with open_crew(executor) as session.crew:
-        await session.run(course, of=of)
+    """Run the session with the processes of this machine, or of a cluster; Ctrl-C is the session's."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None, "a coroutine runs in a task"
+    loop.add_signal_handler(signal.SIGINT, session.interrupt, task)
+    try:
+        async with open_crew(executor) as session.crew:
+            await session.run(course, of=of)
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def show(session: Session, *, json_path: str | None, finding: Finding | None, definitions: bool) -> None:
-    """The table and a search's answer, or the JSON in their place when that goes to stdout."""
+    """A search's answer and the table, or the JSON in their place when that goes to stdout."""
     document = report_json(session.measured, url=session.endpoint.url, model=session.model, slo=session.slo)
+    document["simulated"] = session.simulated
     document["skipped"] = [{"load": stage.to_json(), "reason": why} for stage, why in session.skipped]
     if finding is not None:
         document |= {"answer": finding.answer, "finding": finding.to_json()}
@@ -86,10 +98,12 @@ def show(session: Session, *, json_path: str | None, finding: Finding | None, de
         return
     if json_path is not None:
         write_json(Path(json_path), document)
+    if session.simulated:
+        click.echo(SIMULATED)
+    if finding is not None:
+        click.echo(f"{finding.answer}\n")
     click.echo(table_of(session.measured, slo=session.slo))
     if definitions:
         click.echo(definitions_of(session.measured))
     for stage, why in session.skipped:
         click.echo(f"{stage.label}: skipped: {why}")
-    if finding is not None:
-        click.echo(finding.answer)

@@ -42,10 +42,20 @@ class _Row:
 
 
 class SweepView:
-    """A table on a terminal, one line per turn of events elsewhere. A context manager; ``notice`` feeds it."""
+    """A table on a terminal, one line per turn of events elsewhere. A context manager; ``notice`` feeds it.
 
-    def __init__(self, runs: Sequence[Run], *, clock: Callable[[], float] = time.monotonic) -> None:
+    ``simulated_time``: starts are told in the time of a cloud that goes faster than the clock beside them.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        *,
+        simulated_time: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._rows = {run.id: _Row(run) for run in runs}
+        self._start_unit = " (simulated time)" if simulated_time else ""
         self._clock = clock
         self._started = clock()
         self._live: Any = None
@@ -106,7 +116,7 @@ class SweepView:
         elapsed = format_duration(self._clock() - self._started)
         detail = f": {row.detail}" if row.detail else ""
         if kind == "ready":
-            detail = f" after {format_duration(data['time_to_ready_s'])}"
+            detail = f" after {format_duration(data['time_to_ready_s'])}{self._start_unit}"
         return f"[{elapsed}, {done}/{len(self._rows)}] {row.run.cell.label}: {kind}{detail}"
 
     def left_s(self) -> float | None:

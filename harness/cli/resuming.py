@@ -12,8 +12,9 @@ import click
 
 from harness import __version__
 from harness.cli.request import SweepRequest, Terms
-from harness.errors import ConfigError
+from harness.errors import ConfigError, UsageError
 from harness.plan.config import SweepConfig
+from harness.results.files import write_bytes
 from harness.results.journal import Event, Journal, read_events
 from harness.results.prices import PriceTable
 from harness.results.resolved import Resolved
@@ -25,6 +26,7 @@ from harness.sweep.loads import levels, workload
 from harness.sweep.opening import refuse
 from harness.sweep.preflight import Preflight
 from harness.sweep.states import Ledger, Result, replay
+from harness.units import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class Earlier:
     def started(self) -> Mapping[str, Any]:
         """The latest attempt's beginning, with the keys of all."""
         return {**last_start(self.events), "keys": first_start(self.events).get("keys", ())}
+
+    @property
+    def last_unix(self) -> float | None:
+        """The latest instant it wrote down."""
+        return max((event.at_unix for event in self.events), default=None)
 
     @property
     def prices(self) -> PriceTable | None:
@@ -69,6 +76,26 @@ def config_of(named: str | None, started: Mapping[str, Any], folder: Path) -> st
             f"the config of {str(folder)!r} is not at {path!r} any more; name it before --resume"
         )
     return path
+
+
+def heed_config(earlier: Earlier, config: SweepConfig, plan: Preflight) -> None:
+    """Say what an edited config changes of an earlier attempt's cells; UsageError for the config of another sweep."""
+    before = earlier.resolved
+    if before is None or before.config_sha256 == config.sha256:
+        return
+    if before.name != config.name:
+        raise UsageError(
+            f"that folder holds the sweep {before.name!r}, and {config.path} is {config.name!r}: "
+            "leave the config out to go on with the one, or --resume to begin the other"
+        )
+    then = {cell.id for cell in before.cells}
+    refused, pruned = (each.cell for each in plan.refused), (each.cell for each in plan.pruned)
+    now = {cell.id for cell in (*plan.accepted, *refused, *pruned)}
+    click.echo(
+        f"{config.path} is another than at the last attempt: {counted(len(now & then), 'cell')} as before, "
+        f"{len(now - then)} new or changed, {len(then - now)} no longer in it",
+        err=True,
+    )
 
 
 def recall(request: SweepRequest) -> tuple[SweepRequest, str, Earlier]:
@@ -106,9 +133,13 @@ def with_terms(request: SweepRequest, terms: Terms) -> SweepRequest:
 def reopen(
     path: Path, config: SweepConfig, plan: Preflight, *, unix_s: Callable[[], float]
 ) -> tuple[RunFolder, Journal, Mapping[str, Ledger]]:
-    """The folder of an earlier attempt. What it measured counts while the load and this program are the same."""
+    """The folder of an earlier attempt, from now on with this config.
+
+    What it measured counts while the load and this program are the same.
+    """
     folder = RunFolder.open(path)
     journal = Journal.open(folder.journal_path, clock=unix_s)
+    write_bytes(path / "config.yaml", config.source.text.encode())
     ledgers = replay(journal.events())
     stale = (
         []

@@ -53,7 +53,12 @@ def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
     "--endpoint", metavar="URL", help="Load an endpoint somebody else keeps; CONFIG must have one cell."
 )
 @click.option("--api-key-env", metavar="VAR", help="Environment variable that holds that endpoint's key.")
-@click.option("--resume", type=click.Path(file_okay=False), metavar="DIR", help="Finish the sweep in DIR.")
+@click.option(
+    "--resume",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Finish the sweep in DIR, by its own config file or by CONFIG; cells that changed there run again.",
+)
 @click.option(
     "--results", type=click.Path(file_okay=False), metavar="DIR", help="Folder to write  [results/NAME-TIME]"
 )
@@ -168,14 +173,16 @@ def command(
     Cells that cannot start are refused before anything is paid for. The first Ctrl-C stops launching, tears
     down and reports what is there; the second prints what may still be alive and ends.
 
-    --resume goes on under the terms of the earlier attempts (limits, prices, --reuse, ...) where none are given anew,
-    and what they took counts against the limits.
+    --resume reads the config file the sweep began with, or CONFIG, as it is now: finished cells that are still in
+    it are kept, new and changed ones run, those that are no longer in it leave the report. It goes on under the
+    terms of the earlier attempts (limits, prices, --reuse, ...) where none are given anew, and what they took counts
+    against the limits.
 
     \b
     harness sweep configs/demo.yaml --simulate
     harness sweep configs/demo.yaml --simulate --virtual
-    harness sweep configs/prod.yaml --max-gpu-hours 12 --ttl 4h
-    harness sweep --resume results/prod-20260301-0900
+    harness sweep configs/demo.yaml --max-gpu-hours 12 --ttl 4h
+    harness sweep --resume results/demo
     """
     from harness.cli.request import SweepRequest, Terms
     from harness.cli.sweeping import run_sweep

@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError
 from typing import IO
 
 from harness.errors import InternalError
-from harness.load.pipe import ERROR, FRAME, JOB, RESULT, START, START_TIME, error_from, frame
+from harness.load.pipe import ERROR, FINISH, FRAME, JOB, RESULT, START, START_TIME, error_from, frame
 
 END_WITHIN_S = 1.0
 LAST_WORDS_BYTES = 4096
@@ -81,6 +81,12 @@ class Child:
         if self._process is not None:
             with contextlib.suppress(OSError):  # one that has died is told of where it is waited for
                 _write(self._process, frame(START, START_TIME.pack(at_ns)))
+
+    def finish(self) -> None:
+        """Have the stage, which has begun, end now: its result is what was measured so far."""
+        if self._process is not None:
+            with contextlib.suppress(OSError):
+                _write(self._process, frame(FINISH))
 
     def stop(self) -> None:
         """End the process now; nothing it has done is wanted. Harmless when it is over, or has not begun."""

@@ -251,6 +251,12 @@ class DaskShift:
             for host, worker in speaker.items()
         }
 
+    async def finish(self) -> None:
+        """Say so to the workers; a shard of one that does not hear it goes on to its end."""
+        from harness.load.remote import finish_shards
+
+        await self._crew.ask(finish_shards, self._run, workers=self._distinct)
+
     async def watch(self) -> None:
         """Raise once a worker has left, the scheduler is gone, or shards do not become ready."""
         client, address = self._crew.client, self._crew.address

@@ -44,6 +44,9 @@ class Shift(Protocol):
     async def begin(self) -> Begun:
         """Have all shards begin at one instant soon; each has said that it is ready."""
 
+    async def finish(self) -> None:
+        """Have the shards, which have begun, end now with what they have."""
+
     async def watch(self) -> None:
         """Return never; raise when a shard can give no result any more, though its future may not know."""
 
@@ -73,6 +76,11 @@ class LocalShift:
         for child in self.children:
             child.begin(at_ns)
         return Begun(at_ns)
+
+    async def finish(self) -> None:
+        """Say so to each."""
+        for child in self.children:
+            child.finish()
 
     async def watch(self) -> None:
         """A process that dies is told by its future."""

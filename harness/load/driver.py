@@ -53,12 +53,14 @@ async def run_stage(
     on_progress: OnProgress | None = None,
     shard: Shard = WHOLE,
     start: Start | None = None,
+    finish: asyncio.Event | None = None,
     surroundings: Surroundings = REAL,
 ) -> StageResult:
     """Measure one load level, or one part of it.
 
     ``cache_salt`` None draws a fresh one, so that no two stages share a prefix cache. ``start`` is awaited when
-    all is prepared and gives the stage's origin on the monotonic clock; without it the stage begins at once. Failed
+    all is prepared and gives the stage's origin on the monotonic clock; without it the stage begins at once. Once
+    ``finish`` is set the stage ends with what it has, marked as interrupted. Failed
     requests are records; only an unusable URL, an unknown host or lengths the model has no room for raise
     (UsageError, NetworkError).
     """
@@ -78,7 +80,9 @@ async def run_stage(
     part, pool = stage_part(stage, shard), surroundings.connect(target)
     talk = Talk(part, supply, pool, chores, streamed=workload.streamed, now_ns=surroundings.now_ns)
     run = _StageRun(part, workload, supply, pool, chores, talk, surroundings)
-    result = await run.measure(on_progress, start=start, times=part_times(stage, shard, seed=seed))
+    result = await run.measure(
+        on_progress, start=start, finish=finish, times=part_times(stage, shard, seed=seed)
+    )
     result.probe = probe.to_json()
     return result
 
@@ -118,6 +122,8 @@ class _StageRun:
         self.issued = 0
         self.phase = "warm-up" if stage.warmup_s else "measure"
         self.ended_early: str | None = None
+        self.interrupted = False
+        self._driving = asyncio.Event()
         self._deadline: asyncio.Timeout | None = None
         self.window_start_s = stage.warmup_s
         self.window_end_s = float("inf")
@@ -134,7 +140,12 @@ class _StageRun:
         return (self.now_ns() - self.origin_ns) / NS_PER_S
 
     async def measure(
-        self, on_progress: OnProgress | None, *, start: Start | None, times: Timetable | None
+        self,
+        on_progress: OnProgress | None,
+        *,
+        start: Start | None,
+        finish: asyncio.Event | None,
+        times: Timetable | None,
     ) -> StageResult:
         """The whole stage."""
         arrivals = self.stage.arrivals
@@ -151,11 +162,12 @@ class _StageRun:
         started_at_unix = self.surroundings.unix_s() + (self.origin_ns - self.now_ns()) / NS_PER_S
         reporter = asyncio.ensure_future(self._report(on_progress)) if on_progress else None
         watcher = asyncio.ensure_future(self._watch(times)) if self.stage.early_stop else None
+        finisher = None if finish is None else asyncio.ensure_future(self._finish_when(finish))
         try:
             await self._drive(times)
             await self._drain()
         finally:
-            for task in filter(None, (reporter, watcher)):
+            for task in filter(None, (reporter, watcher, finisher)):
                 task.cancel()
             await self._cancel_all()
             watch.stop()
@@ -178,6 +190,7 @@ class _StageRun:
             started_at_unix=started_at_unix,
             client=stats,
             ended_early=self.ended_early,
+            interrupted=self.interrupted,
         )
 
     # When
@@ -198,6 +211,7 @@ class _StageRun:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None if remaining_s == float("inf") else remaining_s) as deadline:
                 self._deadline = deadline
+                self._driving.set()
                 await work
         self._deadline = None
 
@@ -212,10 +226,23 @@ class _StageRun:
             # Of an open loop also those that are due and wait for the limit on requests in flight.
             unsent = max(bisect.bisect(due_s, now_s) - self.talk.sent, 0)
             why = self.talk.outlook.verdict(now_s, in_flight=self.talk.tally.in_flight + unsent)
-            if why is not None and self._deadline is not None and now_s < self.window_end_s:
-                self.ended_early, self.window_end_s = why, now_s
-                self._deadline.reschedule(asyncio.get_running_loop().time())
+            if why is not None and self._end_window(why):
                 return
+
+    async def _finish_when(self, finish: asyncio.Event) -> None:
+        """End the window when told to; one that is over stays whole."""
+        await finish.wait()
+        await self._driving.wait()
+        self.interrupted = self._end_window("interrupted")
+
+    def _end_window(self, why: str) -> bool:
+        """End the window now, before its time; False when it is over. One that has not begun is empty."""
+        now_s = self.now_s()
+        if self._deadline is None or now_s >= self.window_end_s:
+            return False
+        self.ended_early, self.window_end_s = why, max(now_s, self.window_start_s)
+        self._deadline.reschedule(asyncio.get_running_loop().time())
+        return True
 
     async def _user(self) -> None:
         """One closed-loop user: the next request when the last one ended, with a pause after failures.

@@ -12,7 +12,7 @@ from harness.load.columns import Records, columns_of, pack, unpack
 from harness.load.records import StageResult, client_from_json
 
 FRAME = struct.Struct("!BQ")
-JOB, READY, START, PROGRESS, RESULT, ERROR = range(1, 7)
+JOB, READY, START, PROGRESS, RESULT, ERROR, FINISH = range(1, 8)
 START_TIME = struct.Struct("!q")
 META_BYTES = struct.Struct("@q")
 ALIGNMENT = 8

@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import EndpointError, NetworkError, UsageError
@@ -31,6 +31,8 @@ from harness.load.surroundings import REAL, Connections, Surroundings
 from harness.load.target import Target, resolve
 from harness.load.workload import Workload
 
+# A simulated endpoint's answers carry this; a real engine's never do.
+SIMULATED_HEADER = "x-simulated-by"
 REPEATS = 16
 TOKENS_ASKED = 4
 PARALLEL = 8
@@ -51,7 +53,8 @@ class Probe:
     """What an endpoint was found to support.
 
     ``cache_salt`` says that the field is accepted, not that it separates caches: only ``cached_tokens`` (reported or
-    not) can show that. ``round_trip_s`` is a request for the model list on an open connection.
+    not) can show that. ``round_trip_s`` is a request for the model list on an open connection. ``simulated``: the
+    endpoint says that it is.
     """
 
     model: str
@@ -64,6 +67,7 @@ class Probe:
     cached_tokens: bool
     round_trip_s: float | None
     calibration: Calibration
+    simulated: bool = False
 
     def form(self, workload: Workload) -> RequestForm:
         """The common part of a workload's requests, with the extras this endpoint honours."""
@@ -126,7 +130,8 @@ async def probe_endpoint(
 
 
 async def _probe(asker: _Asker, workload: Workload, *, salt: str) -> Probe:
-    models, round_trip_s = await asker.models()
+    listed = await asker.models()
+    models = listed.models
     model = asker.endpoint.model or next(iter(models), "")
     if not model:
         raise EndpointError(f"{asker.endpoint.url} lists no model; name one")
@@ -143,9 +148,19 @@ async def _probe(asker: _Asker, workload: Workload, *, salt: str) -> Probe:
         cache_salt=salted,
         exact_length=form.exact_length,
         cached_tokens=honours.cached_tokens,
-        round_trip_s=round_trip_s,
+        round_trip_s=listed.round_trip_s,
         calibration=await asker.calibration(model, workload, salt=salt if salted else None) or GUESS,
+        simulated=listed.simulated,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The model list: each with its max_model_len, and the time of a second asking. Empty without that route."""
+
+    models: Mapping[str, int | None] = field(default_factory=dict)
+    round_trip_s: float | None = None
+    simulated: bool = False
 
 
 class _Honours:
@@ -193,12 +208,12 @@ class _Asker:
             raise NetworkError(f"{self.endpoint.url}: {response.detail}")
         return response
 
-    async def models(self) -> tuple[dict[str, int | None], float | None]:
-        """Served models with their max_model_len, and the time of a second asking; empty without that route."""
+    async def models(self) -> _Listed:
+        """What the endpoint says it serves."""
         request = get_bytes(self.target, path=f"{self.target.path}/models", key=self.endpoint.key)
         response = await self.send(request)
         if response.status == 404 and response.content_type == "application/json" and self.endpoint.model:
-            return {}, None
+            return _Listed()
         message = self.json_of(response, what="the model list")
         data = message.get("data")
         if not isinstance(data, list):
@@ -207,14 +222,19 @@ class _Asker:
         again = await self.send(request)
         round_trip_s = ((again.headers_ns or began) - (again.sent_ns or began)) / NS_PER_S
         entries = [entry for entry in data if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
-        return {entry["id"]: integer(entry.get("max_model_len")) for entry in entries}, round_trip_s
+        models = {entry["id"]: integer(entry.get("max_model_len")) for entry in entries}
+        return _Listed(models, round_trip_s, SIMULATED_HEADER in response.headers)
 
     def json_of(self, response: Response, *, what: str) -> dict[str, Any]:
         """The JSON object of a good answer; EndpointError for anything else, in the server's own words."""
         url = self.endpoint.url
         if response.status in (401, 403):
-            given = "refuses the API key" if self.endpoint.key else "needs an API key"
-            raise EndpointError(f"{url} {given} ({response.status})")
+            if self.endpoint.key:
+                raise EndpointError(f"{url} refuses the API key ({response.status})")
+            raise EndpointError(
+                f"{url} needs an API key ({response.status}): put it into an environment variable "
+                "and name that with --api-key-env"
+            )
         try:
             message = json.loads(response.content)
         except (ValueError, RecursionError):

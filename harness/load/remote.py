@@ -83,6 +83,13 @@ def begin_shards(run: str, starts_ns: Mapping[int, int], dask_worker: Any) -> No
             child.begin(starts_ns[number])
 
 
+def finish_shards(run: str, dask_worker: Any) -> None:
+    """Have this worker's shards of ``run`` end now with what they have."""
+    for (name, _), child in list(dask_worker.extensions.get(BOARD, {}).items()):
+        if name == run:
+            child.finish()
+
+
 def end_shards(run: str, dask_worker: Any) -> int:
     """End this worker's shards of ``run``; how many are not over yet."""
     left = [child for (name, _), child in list(dask_worker.extensions.get(BOARD, {}).items()) if name == run]

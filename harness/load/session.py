@@ -50,8 +50,17 @@ async def measure_in_process(job: LoadJob, *, on_progress: OnProgress | None = N
     return await measure_with(LocalCrew(), job, on_progress=on_progress)
 
 
-async def measure_with(crew: Crew, job: LoadJob, *, on_progress: OnProgress | None = None) -> StageResult:
-    """Measure in as many shards as the crew sees fit; cancelling the call ends them."""
+async def measure_with(
+    crew: Crew,
+    job: LoadJob,
+    *,
+    on_progress: OnProgress | None = None,
+    finish: asyncio.Event | None = None,
+) -> StageResult:
+    """Measure in as many shards as the crew sees fit; cancelling the call ends them.
+
+    Once ``finish`` is set the stage ends with what it has, marked as interrupted.
+    """
     count = crew.shards_for(job)
     # One salt for all parts: they are one stage.
     job = replace(job, cache_salt=job.cache_salt or secrets.token_hex(8))
@@ -59,24 +68,34 @@ async def measure_with(crew: Crew, job: LoadJob, *, on_progress: OnProgress | No
     desk = _Desk(count, on_progress)
     async with crew.shift(tasks, desk.hear) as shift:
         del tasks
-        contents, begun = await _work(shift, desk)
+        contents, begun = await _work(shift, desk, finish or asyncio.Event())
     parts = [result_from(contents.pop(0)) for _ in range(count)]
     return _as_one(parts, job, begun)
 
 
-async def _work(shift: Shift, desk: _Desk) -> tuple[list[bytearray], Begun]:
+async def _work(shift: Shift, desk: _Desk, finish: asyncio.Event) -> tuple[list[bytearray], Begun]:
     """All shards ready, begun, and over."""
     results = asyncio.gather(*map(asyncio.wrap_future, shift.futures))
     watch = asyncio.ensure_future(shift.watch())
     try:
         await _unless(desk.ready.wait(), results, watch)
         begun = await shift.begin()
-        await _unless(asyncio.shield(results), watch)
+        finishing = asyncio.ensure_future(_finished(shift, finish))
+        try:
+            await _unless(_unless(asyncio.shield(results), watch), finishing)
+        finally:
+            finishing.cancel()
         return list(results.result()), begun
     finally:
         watch.cancel()
         results.cancel()
         await asyncio.gather(watch, results, return_exceptions=True)
+
+
+async def _finished(shift: Shift, finish: asyncio.Event) -> None:
+    """Returns once the shards were told to finish."""
+    await finish.wait()
+    await shift.finish()
 
 
 async def _unless(wanted: Awaitable[T], *guards: asyncio.Future[list[bytearray]] | asyncio.Future[None]) -> T:

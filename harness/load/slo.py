@@ -34,6 +34,8 @@ PRESETS: Mapping[str, str] = {
     f"mlperf-{model}": f"ttft_p99<={ttft}ms,tpot_p99<={tpot}ms" for model, (ttft, tpot) in MLPERF.items()
 }
 
+EXAMPLE = "try 'ttft_p95<=1s,tpot_p95<=60ms' or mlperf-llama-3.1-8b"
+
 _BOUND = re.compile(r"(?P<metric>[a-z0-9]+?)(?:_p(?P<percentile>\d+(?:\.\d+)?))?\s*<=?\s*(?P<limit>\S+)")
 _ERRORS = re.compile(r"error_rate\s*<=?\s*(?P<share>\d+(?:\.\d+)?)(?P<unit>%?)")
 
@@ -70,9 +72,7 @@ class Slo:
             else:
                 bounds.append(_bound(part))
         if not bounds and error_rate is None:
-            raise UsageError(
-                f"not an SLO: {text!r}; try 'ttft_p95<=1s,tpot_p95<=60ms' or mlperf-llama-3.1-8b"
-            )
+            raise UsageError(f"not an SLO: {text!r}; {EXAMPLE}")
         return Slo(tuple(bounds), error_rate)
 
     def __str__(self) -> str:
@@ -85,7 +85,10 @@ class Slo:
 def _bound(part: str) -> Bound:
     found = _BOUND.fullmatch(part)
     if found is None or found["metric"] not in METRICS:
-        raise UsageError(f"not a bound of an SLO: {part!r}; metrics: {', '.join(METRICS)}, error_rate")
+        raise UsageError(
+            f"not a bound of an SLO: {part!r}; metrics: {', '.join(METRICS)}, error_rate; "
+            f"{'presets: ' + ', '.join(PRESETS) if part.startswith('mlperf') else EXAMPLE}"
+        )
     percentile = float(found["percentile"] or USUAL_PERCENTILE)
     if not 0 < percentile < 100:
         raise UsageError(f"a percentile lies between 0 and 100: {part!r}")

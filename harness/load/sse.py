@@ -282,11 +282,14 @@ def _count(parsed: ParsedStream, tally: _Tally) -> None:
 
 
 def error_text(message: dict[str, Any]) -> str:
-    """The words of any of the error shapes: ``{"error": text}``, ``{"error": {"message"}}``, ``{"detail"}``."""
+    """The words of any of the error shapes.
+
+    ``{"error": text}``, ``{"error": {"message"}}``, ``{"detail"}``, ``{"message"}``.
+    """
     error = message.get("error")
     if isinstance(error, dict):
         return str(error.get("message") or error.get("type") or error)
-    return str(error if error is not None else message.get("detail") or message)
+    return str(error if error is not None else message.get("detail") or message.get("message") or message)
 
 
 def integer(value: object) -> int | None:

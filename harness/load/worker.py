@@ -44,14 +44,18 @@ def main() -> None:
 async def _run(job: LoadJob, shard: Shard) -> StageResult:
     loop = asyncio.get_running_loop()
     starts: asyncio.Future[int] = loop.create_future()
+    finish = asyncio.Event()
 
     def listen() -> None:
-        """The start, then the end of input: the parent is gone or wants no result, and so it ends here too."""
+        """The start, and perhaps the word to finish; then the end of input.
+
+        The parent is gone then or wants no result, and so it ends here too.
+        """
         content = _read_frame()
         if content is not None:
             loop.call_soon_threadsafe(starts.set_result, START_TIME.unpack(content)[0])
-            while sys.stdin.buffer.read(1):
-                pass
+            while _read_frame() is not None:
+                loop.call_soon_threadsafe(finish.set)
         os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
@@ -70,6 +74,7 @@ async def _run(job: LoadJob, shard: Shard) -> StageResult:
         on_progress=_tell,
         shard=shard,
         start=wait_for_start,
+        finish=finish,
     )
 
 

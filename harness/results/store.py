@@ -52,7 +52,9 @@ class RunFolder:
         dates the journal's events.
         """
         folder = cls(path)
-        folder._make_room(replace=replace)
+        require_room(path, replace=replace)
+        if path.exists():
+            _remove(list(path.iterdir()))
         try:
             folder.records.mkdir(parents=True)
             folder.logs.mkdir()
@@ -122,29 +124,32 @@ class RunFolder:
             path for match, path in sorted(found, key=lambda item: (item[0]["run"], int(item[0]["point"])))
         ]
 
-    def _make_room(self, *, replace: bool) -> None:
-        if not self.path.exists():
-            return
-        if not self.path.is_dir():
-            raise UsageError(f"'{self.path}' is a file; results need a folder")
-        present = [entry.name for entry in self.path.iterdir()]
-        if not present:
-            return
-        strangers = [name for name in present if not _is_ours(name)]
-        if strangers:
-            raise UsageError(f"'{self.path}' holds files that are not a run's: '{min(strangers)}'")
-        if not replace:
-            raise UsageError(f"'{self.path}' holds a run already; resume it, or name another folder")
-        if self.journal_path.exists():
-            if is_being_written(self.journal_path):
-                raise UsageError(f"'{self.path}' is in use: another process is writing its journal")
-            alive = maybe_alive(self.events())
-            if alive:
-                raise UsageError(
-                    f"'{self.path}' is kept: {len(alive)} of its deployments may still be alive; "
-                    "clean up first"
-                )
-        _remove(self.path / name for name in present)
+
+def require_room(path: Path, *, replace: bool) -> None:
+    """UsageError unless a run folder can be made here, as ``RunFolder.create`` says; changes nothing."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise UsageError(f"'{path}' is a file; results need a folder")
+    present = [entry.name for entry in path.iterdir()]
+    if not present:
+        return
+    strangers = [name for name in present if not _is_ours(name)]
+    if strangers:
+        raise UsageError(f"'{path}' holds files that are not a run's: '{min(strangers)}'")
+    if not replace:
+        raise UsageError(
+            f"'{path}' holds a run already; resume it, name another folder, or replace it with --replace"
+        )
+    folder = RunFolder(path)
+    if folder.journal_path.exists():
+        if is_being_written(folder.journal_path):
+            raise UsageError(f"'{path}' is in use: another process is writing its journal")
+        alive = maybe_alive(folder.events())
+        if alive:
+            raise UsageError(
+                f"'{path}' is kept: {len(alive)} of its deployments may still be alive; clean up first"
+            )
 
 
 def maybe_alive(events: Iterable[Event]) -> list[str]:

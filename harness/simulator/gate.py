@@ -6,12 +6,14 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from harness.load.probe import SIMULATED_HEADER
 from harness.simulator.cloud import Cloud
 from harness.simulator.faults import ENDPOINT, Fault, Rule
 from harness.simulator.records import DeploymentRecord
 from harness.simulator.streams import WHOLE_ANSWERS, FaultyStream, Message, Scope, Send, answer_instead
 
 PREFIX = "/deployments/"
+MARK = (SIMULATED_HEADER.encode(), b"harness")
 Receive = Callable[[], Awaitable[Message]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -48,12 +50,27 @@ class Gate:
             return
         if rule is not None:
             send = FaultyStream(rule, send=send, scope=scope, clock=self._cloud.clock)
+        if (
+            scope["method"] == "GET"
+        ):  # not of a stream: what is measured there should pass through nothing more
+            send = _marked(send)
         inner = {**scope, "root_path": f"{PREFIX}{deployment_id}"}
         await record.endpoint.app(inner, receive, send)
 
     def _draw(self, record: DeploymentRecord) -> Rule | None:
         subjects = (record.name, record.gpu_type)
         return self._cloud.faults.draw(*ENDPOINT, operation="inference", subjects=subjects)
+
+
+def _marked(send: Send) -> Send:
+    """Has an answer say that its endpoint is simulated, for whoever measures one that he did not start."""
+
+    async def marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], MARK]}
+        await send(message)
+
+    return marked
 
 
 async def _answer(send: Send, status: int, document: dict[str, Any]) -> None:

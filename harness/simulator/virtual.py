@@ -94,8 +94,11 @@ class VirtualZone:
         return Instruments(probe, drive, metrics)
 
 
-def open_zone(options: Options) -> VirtualZone:
-    """A zone on the running virtual loop, as ``options`` describe it; ``cloud.close`` ends its tasks."""
+def open_zone(options: Options, *, since_unix: float = EPOCH_UNIX) -> VirtualZone:
+    """A zone on the running virtual loop, as ``options`` describe it; ``cloud.close`` ends its tasks.
+
+    Its time goes on from ``since_unix``.
+    """
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualLoop):
         raise InternalError("virtual time needs a virtual loop")
@@ -118,7 +121,7 @@ def open_zone(options: Options) -> VirtualZone:
         transport=MemoryTransport(application),
         surroundings=Surroundings(
             now_ns=loop.now_ns,
-            unix_s=lambda: EPOCH_UNIX + loop.time(),
+            unix_s=lambda: since_unix + loop.time(),
             connect=lambda target: MemoryPool(
                 application, now_ns=loop.now_ns, transit_s=lambda: transits.uniform(*TRANSIT_S)
             ),

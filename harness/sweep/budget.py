@@ -104,32 +104,43 @@ class Budget:
 
     ``before`` is what earlier attempts took, ``spent`` what runs of this one took so far. A run admitted and not over
     counts to its end, and by more than its estimate once it takes longer. Under a cost limit nothing is admitted
-    whose price, or that of what was spent, is unknown.
+    whose price, or that of what was spent, is unknown. ``refused`` are the runs that did not fit, in order.
     """
 
     estimates: Mapping[str, RunEstimate]
     max_gpu_hours: float | None = None
     max_cost: float | None = None
+    currency: str | None = None
     before: Spent = field(default_factory=Spent)
     spent: dict[str, RunEstimate] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
     _admitted: dict[str, RunEstimate] = field(default_factory=dict)
     _running: dict[str, _Running] = field(default_factory=dict)
 
     def admit(self, run_id: str, *, now_s: float = 0.0) -> str | None:
         """None and the run counts from now on, or the reason why it may not be launched."""
-        estimate = self.estimates[run_id]
+        reason = self._objection(self.estimates[run_id], now_s)
+        if reason is None:
+            self._admitted[run_id] = self.estimates[run_id]
+        else:
+            self.refused.append(run_id)
+        return reason
+
+    def _objection(self, estimate: RunEstimate, now_s: float) -> str | None:
         runs = [*self.spent.values(), *self._to_their_end(now_s), estimate]
         if self.max_gpu_hours is not None:
             total = math.fsum((self.before.gpu_hours, *(run.gpu_hours for run in runs)))
             if total > self.max_gpu_hours * (1 + ROUNDING):
-                return f"it would bring the sweep to {total:.2f} GPU-hours, above the limit of {self.max_gpu_hours:g}"
+                told, limit = _apart(total, self.max_gpu_hours)
+                return f"it would bring the sweep to {told} GPU-hours, above the limit of {limit}"
         if self.max_cost is not None:
             if self.before.cost is None or any(run.cost is None for run in runs):
                 return "its price is unknown and the cost is limited"
             total = math.fsum((self.before.cost, *(run.cost or 0.0 for run in runs)))
             if total > self.max_cost * (1 + ROUNDING):
-                return f"it would bring the sweep to {total:.2f}, above the cost limit of {self.max_cost:g}"
-        self._admitted[run_id] = estimate
+                told, limit = _apart(total, self.max_cost)
+                unit = "" if self.currency is None else f" {self.currency}"
+                return f"it would bring the sweep to {told}{unit}, above the cost limit of {limit}{unit}"
         return None
 
     def _to_their_end(self, now_s: float) -> list[RunEstimate]:
@@ -179,6 +190,15 @@ class Budget:
         before = self.spent.get(run_id)
         already_s = 0.0 if before is None else before.seconds
         self.spent[run_id] = self.estimates[run_id].over(already_s + max(0.0, seconds))
+
+
+def _apart(total: float, limit: float) -> tuple[str, str]:
+    """Both with as many digits as show the limit as it was given, and that it is passed."""
+    for digits in range(2, 9):
+        told, bound = f"{total:.{digits}f}", f"{limit:.{digits}f}"
+        if told != bound and float(bound) == limit:
+            break
+    return told, bound
 
 
 class Meter:

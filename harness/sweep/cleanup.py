@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, NetworkError
-from harness.results.journal import Event, Journal
+from harness.results.journal import Event, Journal, read_events
 from harness.sweep.deployers import Deployer
 from harness.sweep.lifecycle import Lifecycle, Patience
 from harness.sweep.states import Ledger, leftovers, replay, unproven
@@ -37,9 +37,21 @@ def first_start(events: Iterable[Event]) -> dict[str, Any]:
     return {**starts[0], "keys": keys} if starts else {}
 
 
+def _clock_of(events: Sequence[Event]) -> Callable[[], float] | None:
+    """An embedded cloud ended with its sweep: what is found gone has been since the last event, in its own time.
+
+    None for any other, which is this machine's clock.
+    """
+    if not first_start(events).get("embedded"):
+        return None
+    last_unix = max(event.at_unix for event in events)
+    return lambda: last_unix
+
+
 async def clean_folder(folder: Path, cloud_for: CloudFor) -> Cleaned:
     """Tear down every run of one folder's journal that may still cost. JournalBusy while its sweep is running."""
-    with Journal.open(folder / "journal.sqlite") as journal:
+    path = folder / "journal.sqlite"
+    with Journal.open(path, clock=_clock_of(read_events(path))) as journal:
         events = journal.events()
         ledgers = replay(events)
         alive = leftovers(ledgers.values())

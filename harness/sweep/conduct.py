@@ -36,9 +36,10 @@ WATCH_S = 10.0  # how often the time limit is looked at: an event loop's own tim
 class Conduct:
     """How a sweep is carried out. ``where`` goes into the journal so that a clean-up finds the same cloud again.
 
-    With a budget and ``times`` deployments are made when their load test's turn is near. ``ttl_s`` is for this
-    attempt as a whole: it was begun ``running_s`` ago. ``token`` is what the names of this attempt's deployments have
-    in common; None draws one.
+    ``clock`` is the cloud's time in seconds: limits, turns and ``ttl_s`` go by it, as the journal's dates do, so that
+    what is held to a limit is what is paid for. With a budget and ``times`` deployments are made when their load
+    test's turn is near. ``ttl_s`` is for this attempt as a whole: it was begun ``running_s`` ago. ``token`` is what
+    the names of this attempt's deployments have in common; None draws one.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -47,6 +48,7 @@ class Conduct:
     times: Timing | None = None
     ttl_s: float | None = None
     running_s: float = 0.0
+    clock: Callable[[], float] = elapsed_s
     where: Mapping[str, Any] = field(default_factory=dict)
     notice: Notice = lambda run_id, kind, data: None
     on_progress: OnProgress = lambda run_id, point, progress: None
@@ -86,11 +88,11 @@ async def conduct(
         keep_logs=_log_writer(folder),
         interrupts=interrupts,
         limits=how.limits,
-        admit=_admission(how.budget),
+        admit=_admission(how),
         pacing=_pacing(how),
     )
     left_s = None if how.ttl_s is None else how.ttl_s - how.running_s
-    with interrupts.installed(), _Watchdog(interrupts, left_s):
+    with interrupts.installed(), _Watchdog(interrupts, left_s, clock=how.clock):
         trouble = await _end_leftovers(lifecycle, interrupts)
         if trouble is None:
             _take_up_again(lifecycle, runs)
@@ -153,8 +155,9 @@ def _journaled(journal: Journal, then: Callable[[str], None]) -> Callable[[str],
     return on_first
 
 
-def _admission(budget: Budget | None) -> Callable[[Run], str | None]:
-    return lambda run: None if budget is None else budget.admit(run.id, now_s=elapsed_s())
+def _admission(how: Conduct) -> Callable[[Run], str | None]:
+    budget = how.budget
+    return lambda run: None if budget is None else budget.admit(run.id, now_s=how.clock())
 
 
 def _pacing(how: Conduct) -> Pacing | None:
@@ -166,7 +169,7 @@ def _pacing(how: Conduct) -> Pacing | None:
         cold=how.times.cold,
         warm=how.times.warm,
         down_s=how.times.down_s,
-        clock=elapsed_s,
+        clock=how.clock,
         slots=how.limits.parallel_measurements,
     )
 
@@ -175,7 +178,7 @@ def _metered(how: Conduct) -> Notice:
     """The caller's notice, told after the budget has heard the event."""
     if how.budget is None:
         return how.notice
-    meter = Meter(how.budget, clock=elapsed_s)
+    meter = Meter(how.budget, clock=how.clock)
 
     def notice(run_id: str, kind: str, data: Mapping[str, Any]) -> None:
         meter(run_id, kind, data)
@@ -196,9 +199,10 @@ def _log_writer(folder: RunFolder) -> Callable[[str, Sequence[str]], str]:
 class _Watchdog:
     """Asks to stop after ``left_s``, as a signal would; time for which the machine slept counts."""
 
-    def __init__(self, interrupts: Interrupts, left_s: float | None) -> None:
+    def __init__(self, interrupts: Interrupts, left_s: float | None, *, clock: Callable[[], float]) -> None:
         self._interrupts = interrupts
-        self._ends_s = None if left_s is None else elapsed_s() + left_s
+        self._clock = clock
+        self._ends_s = None if left_s is None else clock() + left_s
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
@@ -207,7 +211,7 @@ class _Watchdog:
     def _look(self) -> None:
         if self._ends_s is None:
             return
-        left_s = self._ends_s - elapsed_s()
+        left_s = self._ends_s - self._clock()
         if left_s <= 0:
             self._interrupts.notice("the time limit")
         else:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import httpx
 
 from harness.errors import EndpointError, InvalidError
+from harness.load.probe import SIMULATED_HEADER
 from harness.load.records import Endpoint
 from harness.sweep.deployers import Ready, Run, StateCallback
 from harness.sweep.readiness import COMPLETION_TIMEOUT_S, NotAnswering, complete_once
@@ -15,14 +16,25 @@ from harness.sweep.readiness import COMPLETION_TIMEOUT_S, NotAnswering, complete
 IDENTITY = "existing"
 
 
+async def says_simulated(endpoint: Endpoint) -> bool:
+    """True when the endpoint's model list says that it is simulated; one that does not answer says nothing."""
+    headers = {} if endpoint.key is None else {"authorization": f"Bearer {endpoint.key.reveal()}"}
+    async with httpx.AsyncClient(timeout=COMPLETION_TIMEOUT_S) as http:
+        try:
+            answer = await http.get(f"{endpoint.url}/models", headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return False
+    return SIMULATED_HEADER in answer.headers
+
+
 class ExistingEndpoint:
     """Serves every run with the same endpoint; what it runs is its keeper's word."""
 
     kind = "existing"
-    simulated = False
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, *, simulated: bool = False) -> None:
         self._endpoint = endpoint
+        self.simulated = simulated
 
     async def create(self, run: Run) -> str:
         """Nothing to create."""

@@ -24,6 +24,12 @@ class ModelKeeper:
         self._polling = polling
         self._created: dict[str, str] = {}
 
+    async def check(self, names: Iterable[str]) -> None:
+        """ConfigError, or PlatformError, for a name that ``ensure`` could not bring into this zone; changes nothing."""
+        present = await self._client.list_models()
+        for name in dict.fromkeys(names):
+            _require_possible(name, present)
+
     async def ensure(self, names: Iterable[str], journal: Journal, *, say: Say) -> None:
         """Every name or id ready in this zone; ConfigError for an unknown id, PlatformError when one will not come.
 
@@ -40,8 +46,7 @@ class ModelKeeper:
             if not model.is_settled and model.id is not None:
                 say(f"waiting for model {name}")
                 model = await wait_for_model(self._client, model.id, polling=self._polling)
-            if model.state == ERROR:
-                raise PlatformError(f"model {name!r} is in error in this zone; delete it or choose another")
+            _require_possible(name, [model])
 
     async def _create(self, name: str, journal: Journal, present: Iterable[Model], *, say: Say) -> Model:
         """Start the import of a Hugging Face repository; an id that is not here cannot be created.
@@ -49,11 +54,7 @@ class ModelKeeper:
         One that somebody else creates at the same time is used and stays theirs; one whose create had no answer is
         ours when it is there.
         """
-        if "/" not in name:
-            there = ", ".join(sorted(each.name for each in present if each.name)) or "none"
-            raise ConfigError(
-                f"no model {name!r} in this zone, and it is no Hugging Face repository; there are: {there}"
-            )
+        _require_possible(name, present)
         say(f"creating model {name}: it is not in this zone yet")
         journal.append("model-create-intended", data={"name": name})
         try:
@@ -101,6 +102,17 @@ class ModelKeeper:
             del self._created[name]
             journal.append("model-deleted", data={"name": name, "model_id": model_id})
         return kept
+
+
+def _require_possible(name: str, present: Iterable[Model]) -> None:
+    model = _named(present, name)
+    if model is None and "/" not in name:
+        there = ", ".join(sorted(each.name for each in present if each.name)) or "none"
+        raise ConfigError(
+            f"no model {name!r} in this zone, and it is no Hugging Face repository; there are: {there}"
+        )
+    if model is not None and model.state == ERROR:
+        raise PlatformError(f"model {name!r} is in error in this zone; delete it or choose another")
 
 
 def _named(models: Iterable[Model], name: str) -> Model | None:

@@ -50,10 +50,14 @@ class Edited:
         summary: dict[str, Any] = json.loads(ran.stdout)
         return summary
 
-    def resume(self) -> int:
+    def resume(self, *, told: str = "") -> int:
         """How many deployments a resumption created; everything it created is gone again."""
         before = len(self.cloud.state()["created"])
-        self.run("--resume", str(self.results))
+        ran = self.cloud.run("sweep", str(self.config), "--resume", str(self.results), "--yes")
+        assert ran.returncode == 0, ran.stderr
+        assert told in ran.stderr
+        assert ("another than at the last attempt" in ran.stderr) is bool(told)
+        assert (self.results / "config.yaml").read_bytes() == self.config.read_bytes()
         state = self.cloud.state()
         assert state["alive"] == []
         return len(state["created"]) - before
@@ -81,7 +85,7 @@ def test_a_resumed_sweep_runs_exactly_the_changed_cell_again(edited: Edited) -> 
     assert edited.records() == first
 
     edited.edit("--max-num-seqs=16", "--max-num-seqs=24")
-    assert edited.resume() == 1
+    assert edited.resume(told="2 cells as before, 1 new or changed, 1 no longer in it") == 1
     second = edited.records()
     assert len(second) == 4
     assert {name: second[name] for name in first} == first
@@ -92,7 +96,8 @@ def test_a_resumed_sweep_runs_exactly_the_changed_cell_again(edited: Edited) -> 
     assert not any("--max-num-seqs=16" in label for label in states)
 
     edited.edit("--max-num-seqs=24", "--max-num-seqs=16")
-    assert edited.resume() == 0  # the first measurement of that cell is still there
+    # Of that cell there still is its first measurement.
+    assert edited.resume(told="2 cells as before, 1 new or changed, 1 no longer in it") == 0
     assert edited.records() == second
     assert any("--max-num-seqs=16" in label for label in edited.reported())
     ledgers = replay(read_events(edited.results / "journal.sqlite"))
@@ -104,7 +109,19 @@ def test_a_changed_load_measures_every_cell_again(edited: Edited) -> None:
     assert edited.run("--results", str(edited.results))["measured"] == 2
     first = edited.records()
     edited.edit("requests: 4", "requests: 6")
-    assert edited.resume() == 2
+    assert edited.resume(told="2 cells as before, 0 new or changed, 0 no longer in it") == 2
     again = edited.records()
     assert set(again) == set(first)
     assert all(again[name] != first[name] for name in first)
+
+
+def test_the_config_of_another_sweep_does_not_resume_this_one(edited: Edited) -> None:
+    edited.run("--results", str(edited.results))
+    before = {path.name: path.read_bytes() for path in edited.results.iterdir() if path.is_file()}
+    created = len(edited.cloud.state()["created"])
+    edited.edit("name: edited", "name: other")
+    ran = edited.cloud.run("sweep", str(edited.config), "--resume", str(edited.results), "--yes")
+    assert ran.returncode == 2
+    assert "that folder holds the sweep 'edited', and" in ran.stderr
+    assert len(edited.cloud.state()["created"]) == created
+    assert {path.name: path.read_bytes() for path in edited.results.iterdir() if path.is_file()} == before

@@ -14,6 +14,7 @@ import pytest
 from harness.exoscale.client import ExoscaleClient
 from harness.exoscale.waiting import Polling, wait_until_settled
 from harness.results.journal import read_events
+from harness.results.store import read_records
 from harness.sweep.states import Result, replay
 
 DELETES_FAIL = """\
@@ -50,11 +51,15 @@ def test_the_first_signal_tears_down_and_reports(
     make_cloud, sweep_file: Path, tmp_path: Path, wait_for, *, moment: str, number: int
 ) -> None:
     cloud, results = make_cloud(), tmp_path / "out"
-    process = cloud.start("sweep", str(sweep_file), "--yes", "--results", str(results))
+    process = cloud.start(
+        "sweep", str(sweep_file), "--yes", "--results", str(results), "--parallel-deployments", "1"
+    )
     wait_for(results, moment, process=process)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
+    counts = "2 runs: 0 measured, 0 failed, 0 skipped, 0 refused, 1 interrupted, 1 not started"
+    assert out.startswith(counts), out
     assert "Traceback" not in err
     assert cloud.state()["alive"] == []
     assert (results / "report.md").exists()
@@ -248,6 +253,37 @@ def test_an_existing_endpoint_is_loaded_and_left_alone(make_cloud, sweep_file: P
     state = cloud.state()
     assert [alive["name"] for alive in state["alive"]] == ["kept-by-hand"]
     assert len(state["created"]) == 1
+    # Nobody said that it is a simulator's: the endpoint did.
+    assert json.loads((kept / "resolved.json").read_text(encoding="utf-8"))["simulated"] is True
+    assert (kept / "report.md").read_text(encoding="utf-8").count("SIMULATED") >= 1
+    [records] = (kept / "records").glob("*.parquet")
+    assert read_records(records).meta.simulated is True
+
+
+def test_a_load_test_of_a_simulated_endpoint_says_so(make_cloud, tmp_path: Path) -> None:
+    cloud = make_cloud()
+    endpoint, cloud.environment["ENDPOINT_KEY"] = asyncio.run(deploy(cloud))
+    few = ["--requests", "4", "--warmup", "0", "--input-tokens", "20", "--output-tokens", "5"]
+    written = ["--json", str(tmp_path / "load.json"), "--records", str(tmp_path / "records")]
+    ran = cloud.run("load", endpoint, "--api-key-env", "ENDPOINT_KEY", *few, *written)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("SIMULATED: ")
+    assert json.loads((tmp_path / "load.json").read_text(encoding="utf-8"))["simulated"] is True
+    assert read_records(tmp_path / "records" / "stage-1.parquet").meta.simulated is True
+
+
+def test_a_wrong_api_address_is_said_to_be_one(make_cloud, sweep_file: Path, tmp_path: Path) -> None:
+    cloud = make_cloud()
+    address = cloud.environment["EXOSCALE_API_ENDPOINT"].removesuffix("/v2")
+    cloud.environment["EXOSCALE_API_ENDPOINT"] = f"{address}/v1"
+    ran = cloud.run("sweep", str(sweep_file), "--yes", "--results", str(tmp_path / "out"))
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines()[-1].endswith(
+        "list-ai-instance-types refused (404): no such resource; the address ends in /v2"
+    )
+    loaded = cloud.run("load", address)
+    assert loaded.returncode == 1
+    assert loaded.stderr == f"error: {address}/v1 refused the model list (404): no such resource\n"
 
 
 async def deploy(cloud: Any) -> tuple[str, str]:

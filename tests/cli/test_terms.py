@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.cli.clouds import key_digest, refuse_another_cloud
+from harness.cli.clouds import key_digest
+from harness.cli.earlier_clouds import refuse_another_cloud
 from harness.errors import CredentialsError
 from harness.exoscale.credentials import Credentials
 from harness.results.journal import Journal, read_events
@@ -52,6 +53,59 @@ def test_the_question_names_the_sum_with_its_interval_and_no_means_no(
     assert not results.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (("--virtual",), 2, "--virtual is a way to --simulate"),
+        (("--simulate", "--local"), 2, "exclude each other"),
+        (("--faults", "nowhere.yaml"), 2, "--faults are the simulated cloud's"),
+        (("--simulate", "--faults", "nowhere.yaml"), 2, "cannot read the fault file 'nowhere.yaml'"),
+        (("--prices", "nowhere.yaml"), 2, "cannot read the price table 'nowhere.yaml'"),
+        (("--max-cost", "1"), 2, "--max-cost needs --prices FILE"),
+    ],
+)
+def test_what_can_be_refused_is_refused_before_anything_is_asked(
+    make_cloud: Callable[..., Any],
+    sweep_file: Path,
+    tmp_path: Path,
+    *,
+    options: tuple[str, ...],
+    code: int,
+    told: str,
+) -> None:
+    cloud, results = make_cloud(), tmp_path / "out"
+    ran = cloud.run("sweep", str(sweep_file), *options, "--results", str(results), given="y\n")
+    assert ran.returncode == code, ran.stderr
+    assert told in ran.stderr.splitlines()[-1]
+    assert "Launch these" not in ran.stderr
+    assert cloud.state()["created"] == []
+    assert not results.exists()
+
+
+def test_no_question_without_credentials_or_a_place_for_results_or_a_model(
+    make_cloud: Callable[..., Any], sweep_file: Path, tmp_path: Path
+) -> None:
+    cloud, taken = make_cloud(), tmp_path / "taken"
+    taken.mkdir()
+    (taken / "resolved.json").write_text("{}", encoding="utf-8")
+    occupied = cloud.run("sweep", str(sweep_file), "--results", str(taken), given="y\n")
+    assert (occupied.returncode, "Launch" in occupied.stderr) == (2, False), occupied.stderr
+    assert "holds a run already" in occupied.stderr
+
+    unknown = tmp_path / "unknown.yaml"
+    text = sweep_file.read_text(encoding="utf-8").replace("Qwen/Qwen2.5-7B-Instruct", "not-in-this-zone")
+    unknown.write_text(text, encoding="utf-8")
+    modelless = cloud.run("sweep", str(unknown), "--results", str(tmp_path / "out"), given="y\n")
+    assert (modelless.returncode, "Launch" in modelless.stderr) == (2, False), modelless.stderr
+    assert "no model 'not-in-this-zone' in this zone" in modelless.stderr
+
+    cloud.environment["EXOSCALE_API_SECRET"] = "wrong"
+    refused = cloud.run("sweep", str(sweep_file), "--results", str(tmp_path / "out"), given="y\n")
+    assert (refused.returncode, "Launch" in refused.stderr) == (3, False), refused.stderr
+    assert not (tmp_path / "out").exists()
+    assert cloud.state()["created"] == []
+
+
 def launched(results: Path) -> dict[str, Result]:
     return {run: ledger.result for run, ledger in replay(read_events(results / "journal.sqlite")).items()}
 
@@ -60,12 +114,15 @@ def test_a_resumed_sweep_goes_on_under_its_limit_and_counts_what_was_spent(
     make_cloud: Callable[..., Any], sweep_file: Path, prices: Path, tmp_path: Path
 ) -> None:
     cloud, results = make_cloud(), tmp_path / "out"
-    # One GPU is estimated at 330 s and a little: 0.092 GPU-hours. Four take more than 0.1 however quick they start.
+    # A start takes 1 s and a deletion 0.1 s at this pace, and the load 5 s: one GPU is estimated at 6.1 GPU-seconds,
+    # four at 24.4. The limit is 18: four would pass it however little the one really took.
     text = sweep_file.read_text(encoding="utf-8").replace("gpu-count: [1, 2]", "gpu-count: [1, 4]")
+    text = text.replace(
+        "{concurrency: 2, requests: 6, warmup: 0s}", "{concurrency: 2, duration: 5s, warmup: 0s}"
+    )
     sweep_file.write_text(text, encoding="utf-8")
-    first = cloud.run(
-        "sweep", str(sweep_file), "--yes", "--prices", str(prices), "--max-gpu-hours", "0.1", "--results", str(results)
-    )  # fmt: skip
+    limits = ("--prices", str(prices), "--max-gpu-hours", "0.005")
+    first = cloud.run("sweep", str(sweep_file), "--yes", *limits, "--results", str(results))
     assert first.returncode == 0, first.stderr
     assert sorted(launched(results).values()) == sorted([Result.MEASURED, Result.SKIPPED])
     spent = json.loads((results / "summary.json").read_text(encoding="utf-8"))
@@ -92,11 +149,14 @@ def test_what_a_killed_attempt_spent_leaves_less_for_the_next(
     cloud, results = make_cloud(), tmp_path / "out"
     limit = ("--max-gpu-hours", "0.30")  # enough for both runs, and for nothing else
     assert cloud.run("sweep", str(sweep_file), "--yes", *limit, "--results", str(results)).returncode == 0
-    # As if the journal told of an attempt that was struck down after 0.29 GPU-hours: no run of minutes fits beside it.
+    # As if the journal told of an attempt that was struck down after 0.2999 GPU-hours: 0.36 GPU-seconds are left, and a
+    # start alone is reckoned with 1 s at this pace.
     with Journal.open(results / "journal.sqlite", clock=lambda: time.time() - 3600) as journal:
         shape = {"gpu_type": "gpua5000", "gpu_count": 1, "replicas": 1}
         journal.append("create-intended", run_id="other-r0", data={"name": "harness-x", **shape})
-    with Journal.open(results / "journal.sqlite", clock=lambda: time.time() - 3600 + 0.29 * 3600) as journal:
+    with Journal.open(
+        results / "journal.sqlite", clock=lambda: time.time() - 3600 + 0.2999 * 3600
+    ) as journal:
         journal.append("deleted", run_id="other-r0")
     text = sweep_file.read_text(encoding="utf-8")
     sweep_file.write_text(text.replace("max-model-len=4096", "max-model-len=2048"), encoding="utf-8")

@@ -14,7 +14,7 @@ import pytest
 
 import harness
 from harness.results.frame import Run
-from harness.results.journal import read_events
+from harness.results.journal import Journal, read_events
 from harness.results.store import read_records
 from tests.command import run_here
 
@@ -214,3 +214,90 @@ def test_virtual_time_has_no_use_for_a_cluster(config: Path, tmp_path: Path) -> 
     assert ended.returncode == 2
     assert "--executor has no part in virtual time" in ended.stderr
     assert not (tmp_path / "r").exists()
+
+
+LONG = """\
+name: long
+model: Qwen/Qwen2.5-7B-Instruct
+engine-version: "0.15.1"
+parameters: [--max-model-len=4096]
+matrix:
+  gpu-type: [gpua5000]
+  gpu-count: [1]
+  parameters: {a: [--max-num-seqs=1], b: [--max-num-seqs=2], c: [--max-num-seqs=3], d: [--max-num-seqs=4], e: []}
+workload: {input-tokens: 64, output-tokens: 4, api: completions}
+load:
+  - {rate: 0.1, arrivals: constant, duration: 600s, warmup: 0s}
+"""
+
+
+def long_sweep(folder: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """One cell after the other under a load of ten virtual minutes each, and the report's summary."""
+    config, results = folder / "long.yaml", folder / "long"
+    config.write_text(LONG)
+    simulated = ("--simulate", "--virtual", "--parallel-deployments", "1", "--results", str(results))
+    ran = run(str(config), *simulated, *options, "--json")
+    return ran, json.loads((results / "summary.json").read_text(encoding="utf-8"))
+
+
+# A run lasts its 600 s of load, and below 60 s to start, wait for an answer, drain and be deleted (starts go 60 times
+# as fast as real ones): 0.1667 to 0.1833 GPU-hours, and 0.1682 by its estimate of 5 + 600 + 0.5 s.
+@pytest.mark.parametrize(
+    ("limit", "launched"),
+    [
+        (
+            "0.60",
+            3,
+        ),  # two are 0.367 at most, a third makes 0.535; three are 0.5 at least, a fourth makes 0.668
+        (
+            "0.40",
+            2,
+        ),  # one is 0.183 at most, a second makes 0.351; two are 0.333 at least, a third makes 0.501
+        ("0.16", 0),
+    ],
+)
+def test_a_limit_on_gpu_hours_counts_the_clouds_time_to_the_cell(
+    tmp_path: Path, limit: str, launched: int
+) -> None:
+    ran, summary = long_sweep(tmp_path, "--max-gpu-hours", limit)
+    assert ran.returncode == (0 if launched else 1), ran.stderr
+    told = json.loads(ran.stdout)
+    assert (told["measured"], told["skipped"], told["over_budget"]) == (launched, 5 - launched, 5 - launched)
+    assert 600 * launched / 3600 <= summary["gpu_hours"] <= float(limit)
+    assert f"{5 - launched} runs not launched: the limit would have been passed" in ran.stderr
+    assert ("error: nothing was measured" in ran.stderr) is (launched == 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "launched"), [("0.36", 0), ("0.37", 1)]
+)  # 0.2 and a run of 0.1682 are 0.3682
+def test_what_a_killed_attempt_had_in_virtual_time_counts_to_where_it_was_killed(
+    tmp_path: Path, limit: str, launched: int
+) -> None:
+    long_sweep(tmp_path, "--max-gpu-hours", "0")
+    path = tmp_path / "long" / "journal.sqlite"
+    began = read_events(path)[-1].at_unix
+    # As if a deployment of one GPU was there from 1000 s on, and the last word was 720 s later: 0.2 GPU-hours.
+    shape = {"name": "harness-x", "gpu_type": "gpua5000", "gpu_count": 1, "replicas": 1}
+    for after_s, kind, run_id, data in (
+        (1000, "create-intended", "other-r0", shape),
+        (1720, "sweep-interrupted", None, {"signal": "none"}),
+    ):
+        with Journal.open(path, clock=lambda at=began + after_s: at) as journal:
+            journal.append(kind, run_id=run_id, data=data)
+    ran = run("--resume", str(tmp_path / "long"), "--max-gpu-hours", limit, "--json")
+    assert "earlier attempts took 0.20 GPU-hours" in ran.stderr
+    assert json.loads(ran.stdout)["measured"] == launched, ran.stderr
+    times = [event.at_unix for event in read_events(path)]
+    assert times == sorted(times)
+
+
+def test_a_time_limit_counts_the_clouds_time(tmp_path: Path) -> None:
+    ran, summary = long_sweep(tmp_path, "--ttl", "15m")
+    assert ran.returncode == 3, ran.stderr
+    told = json.loads(ran.stdout)
+    # The second run's load would end after 1200 s.
+    assert told["interrupted_by"] == "the time limit"
+    assert (told["measured"], told["interrupted"], told["not_started"]) == (1, 1, 3)
+    # What is torn down after 900 s is gone within the minute.
+    assert 900 / 3600 <= summary["gpu_hours"] <= 960 / 3600

@@ -207,6 +207,27 @@ def test_a_cancelled_measurement_leaves_no_shard_on_the_cluster(
     assert server.closed_within(5)
 
 
+def test_a_stage_told_to_finish_gives_what_its_shards_have(
+    serve: Serve, lab: ModuleType, two_workers: Any
+) -> None:
+    server = serve(lab.answering(gap_s=0.05))
+    job = job_for(lab, server.url, Stage(arrivals=ClosedLoop(2), duration_s=1200), output=3000)
+
+    async def run() -> Any:
+        finish = asyncio.Event()
+        async with open_crew(two_workers.address) as crew:
+            task = asyncio.ensure_future(measure_with(crew, job, finish=finish))
+            await under_way(server, task)
+            finish.set()
+            return await task
+
+    result = asyncio.run(run())
+    assert (result.interrupted, result.ended_early) == (True, "interrupted")
+    assert [record.outcome for record in result.records] == [Outcome.UNFINISHED, Outcome.UNFINISHED]
+    assert result.window_end_s < 600
+    assert server.closed_within(5)
+
+
 def test_shards_end_when_their_session_is_killed(serve: Serve, lab: ModuleType, two_workers: Any) -> None:
     server = serve(lab.answering(gap_s=0.05))
     arguments = [

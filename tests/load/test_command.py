@@ -60,6 +60,7 @@ def test_the_json_has_the_documented_shape(serve: Serve, capsys: pytest.CaptureF
     )
     document = json.loads(capsys.readouterr().out)
     assert (document["schema_version"], document["url"], document["model"]) == (1, server.url, "tiny")
+    assert document["simulated"] is False
     [stage] = document["stages"]
     assert stage["load"]["kind"] == "constant-rate"
     assert stage["requests"] == {"sent": 6, "succeeded": 6, "failed": 0, "unfinished": 0, "failures": {}}
@@ -252,30 +253,113 @@ def test_html_at_the_url_is_exit_code_1(serve: Serve, capsys: pytest.CaptureFixt
     assert "is not an OpenAI endpoint" in capsys.readouterr().err
 
 
+def interrupted_when(
+    ready: Callable[[], bool], arguments: list[str], *, times: int = 1
+) -> tuple[int, str, str]:
+    """Exit code and output of ``harness load`` that gets so many Ctrl-C once ``ready``."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "load", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        end = time.monotonic() + 60
+        while not ready() and time.monotonic() < end:
+            time.sleep(0.05)
+        for _ in range(times):
+            os.kill(process.pid, signal.SIGINT)
+            time.sleep(0.3)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, out, err
+
+
+def test_an_interrupt_keeps_what_the_running_stage_has_measured(
+    serve: Serve, lab: ModuleType, tmp_path: Path
+) -> None:
+    served = 0
+
+    async def handle(request: Any, reply: Any) -> None:
+        nonlocal served
+        await lab.answering(gap_s=0.01)(request, reply)
+        served += server.in_flight > 1
+
+    server = serve(handle)
+    arguments = [server.url, "--concurrency", "3,5", "--duration", "10m", "--warmup", "0", "--processes", "2"]
+    arguments += ["--output-tokens", "5", "--json", str(tmp_path / "load.json"), "--records", str(tmp_path)]
+    code, out, err = interrupted_when(lambda: served >= 60, arguments)
+    assert code == 3
+    expected = "error: interrupted after 0 of 2 stages and a part of the next, which is marked"
+    assert err.splitlines()[-1] == expected
+    assert "ended early: interrupted" in out
+    [stage] = json.loads((tmp_path / "load.json").read_text())["stages"]
+    assert stage["ended_early"] == "interrupted"
+    assert stage["requests"]["succeeded"] >= 20
+    assert 0 < stage["window_s"] < 300
+    meta = read_records(tmp_path / "stage-1.parquet").meta
+    assert (meta.label, meta.interrupted, meta.ended_early) == ("c3", True, "interrupted")
+    assert server.closed_within(2)
+
+
 def test_an_interrupt_prints_the_finished_stages_and_ends_with_3(serve: Serve, lab: ModuleType) -> None:
     async def handle(request: Any, reply: Any) -> None:
         slow = server.in_flight > 1
         await lab.answering(gap_s=0.5 if slow else 0.001)(request, reply)
 
     server = serve(handle)
-    arguments = ["load", server.url, "--concurrency", "1,4", *QUICK, "--output-tokens", "200"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "harness", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        end = time.monotonic() + 30
-        while server.in_flight < 4 and time.monotonic() < end:
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 3
-    assert "c1" in out
-    assert "c4" not in out
-    assert err.splitlines()[-1] == "error: interrupted after 1 of 2 stages"
+    arguments = [server.url, "--concurrency", "1,4", *QUICK, "--output-tokens", "200"]
+    code, out, err = interrupted_when(lambda: server.in_flight >= 4, arguments)
+    assert code == 3
+    rows = [line.split()[:2] for line in out.splitlines()[1:3]]
+    assert rows == [["c1", "6/0/0"], ["c4", "0/0/4"]]
+    assert err.splitlines()[-1].startswith("error: interrupted after 1 of 2 stages and a part of the next")
     assert "Traceback" not in err
     assert server.closed_within(2)
+
+
+def test_an_interrupt_before_the_first_stage_ends_at_once(serve: Serve) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        await asyncio.sleep(3600)
+
+    server = serve(handle)
+    code, out, err = interrupted_when(lambda: server.in_flight >= 1, [server.url])
+    assert (code, out) == (3, "")
+    assert err == "error: interrupted after 0 of 1 stages\n"
+
+
+def test_a_search_says_what_each_step_showed_and_begins_with_its_answer(
+    serve: Serve, lab: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = serve(lab.answering(first_s=0.02, gap_s=0.001))
+    assert run(server.url, "--find", "knee", "--find-steps", "2", *QUICK) == 0
+    out, err = capsys.readouterr()
+    assert "users reach" in out.splitlines()[0]
+    assert out.splitlines()[2].split()[:2] == ["load", "ok/failed/open"]
+    steps = re.findall(r"^\[(\d)\] c(\d+): \d+ tok/s$", err, flags=re.MULTILINE)
+    assert [step for step, _ in steps] == ["1", "2"]
+
+
+def test_a_missing_key_is_said_with_the_option_that_gives_it(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def handle(request: Any, reply: Any) -> None:
+        await reply.whole(b'{"error":"Unauthorized"}', status=401, kind="application/json")
+
+    assert run(serve(handle).url) == 1
+    assert "needs an API key (401)" in (err := capsys.readouterr().err)
+    assert "--api-key-env" in err
+
+
+def test_the_presets_of_slos_are_listed_and_a_mistaken_one_names_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("--list-slos") == 0
+    # MLPerf's limits for the server scenario of Llama 3.1 8B: 2000 ms and 100 ms.
+    listed = capsys.readouterr().out.splitlines()
+    assert ["mlperf-llama-3.1-8b", "ttft_p99<=2000ms,tpot_p99<=100ms"] in [line.split() for line in listed]
+    assert run("http://127.0.0.1:9", "--slo", "mlperf-llama") == 2
+    assert "presets: mlperf-llama-3.1-8b, " in capsys.readouterr().err
+    assert run("http://127.0.0.1:9", "--slo", "ttft=1s") == 2
+    assert "try 'ttft_p95<=1s,tpot_p95<=60ms'" in capsys.readouterr().err

@@ -64,6 +64,28 @@ def test_the_command_prints_one_json_line_and_ends_well_on_interrupt(served: sub
     assert (served.returncode, rest, errors) == (0, "", "")
 
 
+def test_the_announcement_can_be_lines_for_a_shell(tmp_path: Path) -> None:
+    file = tmp_path / "zone.env"
+    with file.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness", "simulate", "--env", "--time-scale", "1000"], stdout=out
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not file.stat().st_size and time.monotonic() < deadline:
+            time.sleep(0.05)
+        script = f". {file} && {sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
+        ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+        found = json.loads(ran.stdout)
+        assert httpx.get(f"{found['EXOSCALE_API_ENDPOINT']}/zone").status_code == 200
+        assert found["EXOSCALE_API_KEY"].startswith("EXO")
+        assert len(found["EXOSCALE_API_SECRET"]) >= 32
+        assert (found["EXOSCALE_ZONE"], found["HARNESS_TIME_SCALE"]) == ("sim-loop-1", "1000")
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
 def test_sigterm_ends_it_too(served: subprocess.Popen[str]) -> None:
     assert served.stdout is not None
     served.stdout.readline()

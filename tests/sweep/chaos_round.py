@@ -44,6 +44,7 @@ from harness.sweep.runner import Limits
 from harness.sweep.starts import Starts
 
 LEVEL_S = 0.02
+THOUGHT_S = 1000.0
 CLIENT = ClientStats("user", 0.0, 0.0, 0.0, 2, 0, 0.0, 1)
 TIMING = CloudTiming(ready_s=1.5, operation_s=1.0, pace=1 / 150)
 PATIENCE = Patience(delete_s=4.0, find_s=0.3, resend_s=0.4, poll_s=0.03, retry_s=0.03)
@@ -93,8 +94,12 @@ async def carry_out(task: Task, blow: Blow | None) -> int:
 
 
 def thought_long(estimates: Mapping[str, RunEstimate]) -> dict[str, RunEstimate]:
-    """Estimates by which waiting for another's load test is worth scaling to zero, however slow starts are here."""
-    return {run_id: replace(estimate, load_s=4.0) for run_id, estimate in estimates.items()}
+    """Estimates by which waiting for another's load test is worth scaling to zero, however slow starts are here.
+
+    The timetable learns from the starts it sees. No round takes more than a minute, and after a start of that length
+    107 s count as late: far below what a load test is thought to take, so that no machine is too slow for it.
+    """
+    return {run_id: replace(estimate, load_s=THOUGHT_S) for run_id, estimate in estimates.items()}
 
 
 def times() -> Timing:

@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness.errors import NetworkError
 from harness.results.journal import Journal, read_events
+from harness.results.spending import paid_stretches
 from harness.sweep.cleanup import Cleaned, clean_folder, run_folders
 from harness.sweep.deployers import Deployer
 from harness.sweep.lifecycle import Patience
@@ -91,6 +94,22 @@ def test_an_embedded_cloud_that_is_gone_took_its_deployments_with_it(platform, t
         ],
     )
     assert clean(tmp_path, platform).remaining == ()
+
+
+def test_what_an_embedded_cloud_had_is_not_paid_for_after_its_last_word(platform, tmp_path: Path) -> None:
+    platform.faults["delete"] = [NetworkError("connection refused")] * 10_000
+    # In virtual time, say: a clean-up by this machine's clock would count some twenty years.
+    times = iter((1000.0, 1001.0, 1010.0, 1361.0))
+    with Journal.create(tmp_path / "journal.sqlite", clock=lambda: next(times)) as journal:
+        journal.append("sweep-started", data={"deployer": "exoscale", "embedded": True, "virtual": True})
+        shape = {"gpu_type": "gpua5000", "gpu_count": 2, "replicas": 1}
+        journal.append("create-intended", run_id="r0", data={"name": "harness-a", **shape})
+        journal.append("created", run_id="r0", data={"deployment_id": "id-7"})
+        journal.append("provisioning", run_id="r0", data={"state": "deploying"})
+    assert clean(tmp_path, platform).remaining == ()
+    [paid] = paid_stretches(read_events(tmp_path / "journal.sqlite"))
+    assert paid.until_unix == 1361.0
+    assert paid.gpu_hours(now_unix=9e9) == pytest.approx(0.2)  # two GPUs for 360 s
 
 
 def test_a_clean_sweep_needs_no_cloud(platform, tmp_path: Path) -> None:

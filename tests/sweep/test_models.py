@@ -112,6 +112,8 @@ def test_an_id_that_is_not_there_is_not_created(in_zone, journal: Journal) -> No
             await keeper(client).ensure(
                 ["11111111-2222-3333-4444-555555555555"], journal, say=lambda text: None
             )
+        with pytest.raises(ConfigError, match="no Hugging Face repository"):
+            await keeper(client).check([MODEL, "11111111-2222-3333-4444-555555555555"])
 
     in_zone(unknown)
     assert kinds(journal) == []
