@@ -10,6 +10,8 @@ from harness.capacity.fleet import MeasuredPoint
 from harness.load.slo import Bound, Slo
 from harness.load.verdict import VOID
 
+# Whole ends would size a fleet by the rounds of a closed loop that a short window happens to hold.
+RATE = "steady_request_throughput_req_s"
 COLUMN_PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 
 
@@ -26,7 +28,7 @@ def measured_points(levels: pd.DataFrame, slo: Slo, *, simulated: bool) -> list[
                 gpu_count=int(level["gpu_count"]),
                 replicas=int(level["replicas"]),
                 load=str(level["load"]),
-                rate_req_s=float(level["request_throughput_req_s"]),
+                rate_req_s=float(level[RATE]),
                 concurrency=float(level["achieved_concurrency"]),
                 miss=None if level["meets_slo"] else miss(level, slo),
                 void=level["verdict"] == VOID,
@@ -59,8 +61,8 @@ def _reached(level: pd.Series[Any], bound: Bound) -> float | None:
 
 
 def _per_request(level: pd.Series[Any]) -> float | None:
-    """Output tokens a request: the ratio of the two throughputs, both over the window."""
-    rate = float(level["request_throughput_req_s"])
+    """Output tokens a request: the ratio of the two throughputs, so that a cost is the price over the tokens/s."""
+    rate = float(level[RATE])
     return float(level["output_throughput_tok_s"]) / rate if rate > 0 else None
 
 

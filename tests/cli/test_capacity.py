@@ -22,6 +22,7 @@ from harness.results.store import RunFolder, write_records
 from harness.simulator.fleet import run_fleet
 
 PRICES = Path(__file__).resolve().parents[2] / "configs" / "prices.yaml"
+SAMPLE = str(Path(__file__).resolve().parents[2] / "results" / "sample")
 
 
 def make_stage(concurrency: int, *, ttft_s: float, seconds: float) -> StageResult:
@@ -92,6 +93,25 @@ def test_json_names_the_runs_the_figures_come_from(folder: str) -> None:
     assert option["run_ids"] == [f"{option['cell_id']}-r0"]
 
 
+def test_tokens_of_a_fully_used_fleet_cost_its_price_over_tokens_per_second_here_and_in_the_report() -> None:
+    found = load(SAMPLE)
+    assert found.resolved.prices is not None
+    slo = Slo.parse("ttft_p95<=1s,tpot_p95<=60ms")
+    levels = found.cost(found.resolved.prices)
+    points = measured_points(join_repeats(found.points_against(slo)), slo, simulated=True)
+    rows = [row for _, row in levels.iterrows()]
+    kept = [(point, row) for point, row in zip(points, rows, strict=True) if row["attainment"] == 1.0]
+    assert len(kept) == 23  # of 24: one misses the SLO
+    for point, row in kept:
+        assert (point.cell_id, point.load) == (row["cell_id"], row["load"])
+        demand = Demand(rate_req_s=point.rate_req_s, utilisation=1.0)
+        option = recommend([point], demand, prices=found.resolved.prices).options[0]
+        assert (option.replicas, option.used) == (1, pytest.approx(1.0))
+        expected = row["price_per_h"] / (row["output_throughput_tok_s"] * 3600) * 1e6
+        assert option.cost_per_mtok == pytest.approx(expected)
+        assert row["cost_per_mtok"] == pytest.approx(expected)
+
+
 def test_an_slo_that_nothing_meets_ends_with_one(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["capacity", folder, "--rate", "1", "--slo", "ttft_p95<=1ms"])
@@ -146,9 +166,6 @@ def test_a_sweep_file_is_answered_by_forecast_and_says_so(tmp_path: Path) -> Non
     assert "gpu3080ti×1 0.15.1 default: would not start" in result.stdout  # 16 GB of weights on a 12 GB card
 
 
-SAMPLE = str(Path(__file__).resolve().parents[2] / "results" / "sample")
-
-
 @pytest.mark.parametrize(("rate", "utilisation"), [("90", "1"), ("100", "0.8"), ("150", "1")])
 def test_the_fleet_recommended_from_the_sample_keeps_the_slo_and_one_replica_fewer_does_not(
     rate: str, utilisation: str
@@ -171,7 +188,7 @@ def test_the_fleet_recommended_from_the_sample_keeps_the_slo_and_one_replica_few
 def test_the_trials_are_printed_and_forecasts_are_told_from_measurements() -> None:
     printed = run(SAMPLE, "--rate", "100", "--basis", "both", "--verify", "--spare", "1").stdout
     assert "forecast at" in printed
-    assert "simulated up to 30.86 at c24, the SLO kept" in printed
+    assert "simulated up to 31.52 at c24, the SLO kept" in printed
     assert "its 1 spare down: 2 replicas keep the SLO (ttft_p95" in printed
     assert "1 replica misses the SLO (ttft_p95" in printed
 

@@ -104,6 +104,8 @@ def test_throughput_counts_tokens_where_they_arrive() -> None:
     assert metrics.output_throughput_tok_s == pytest.approx(6 / 2)
     # Two requests ended well in the window.
     assert metrics.request_throughput_req_s == pytest.approx(1.0)
+    # Their shares: 1 of 2 tokens, 3 of 3, 2 of 3.
+    assert metrics.steady_request_throughput_req_s == pytest.approx((1 / 2 + 1 + 2 / 3) / 2)
     assert (metrics.sent, metrics.succeeded, metrics.failed, metrics.unfinished) == (2, 1, 0, 1)
     # In flight: 0.5 s of the first, 1.5 s of the second, 1 s of the third, over 2 s.
     assert metrics.achieved_concurrency == pytest.approx(1.5)
