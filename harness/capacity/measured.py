@@ -46,8 +46,7 @@ def miss(level: pd.Series[Any], slo: Slo) -> str:
     for bound in slo.bounds:
         reached = _reached(level, bound)
         if reached is not None and reached > bound.limit_s:
-            name = f"{bound.metric}_p{bound.percentile:g}"
-            return f"{name} {reached * 1000:.0f} ms > {bound.limit_s * 1000:.0f} ms"
+            return bound.missed(reached)
     failed = int(level["requests_failed"])
     if failed:
         return f"{failed} failed requests count as late"

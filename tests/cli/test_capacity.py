@@ -136,7 +136,8 @@ def test_break_even_says_when_tokens_are_cheaper(folder: str) -> None:
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ([], "a rate or a number of users"),
+        ([], "either --rate R (requests per second) or --users N"),
+        (["--rate", "1", "--users", "2"], "either --rate R"),
         (["--rate", "1", "--slo", "fast"], "fast"),
         (["--rate", "1", "--think-time", "long"], "not a duration"),
         (["--rate", "-1"], "above 0"),
@@ -196,12 +197,54 @@ def test_the_trials_are_printed_and_forecasts_are_told_from_measurements() -> No
 def test_a_split_at_random_that_the_plan_does_not_survive_asks_for_more_replicas() -> None:
     # At 25 ms a token this GPU keeps up with two requests at a time and hardly more: clumps miss it.
     arguments = (SAMPLE, "--rate", "15", "--slo", "ttft_p95<=500ms,tpot_p95<=25ms", "--json")
-    planned, tried = (json.loads(run(*arguments, *extra).stdout)["options"] for extra in ((), ("--verify",)))
+    planned, tried = (
+        json.loads(run(*arguments, extra).stdout)["options"] for extra in ("--no-verify", "--verify")
+    )
     by_cell = {option["cell_id"]: option for option in tried}
     tight = next(option for option in planned if option["label"] == "gpua5000×1 0.15.1 default")
     assert by_cell[tight["cell_id"]]["replicas"] > tight["replicas"]
     assert by_cell[tight["cell_id"]]["check"]["planned"] == tight["replicas"]
     assert by_cell[tight["cell_id"]]["check"]["fewer"]["miss"].startswith("tpot_p95")
+
+
+TIGHT = (SAMPLE, "--rate", "15", "--slo", "ttft_p95<=500ms,tpot_p95<=25ms", "--prices", str(PRICES))
+
+
+def test_unasked_the_answer_and_what_is_cheaper_as_planned_are_tried() -> None:
+    document = json.loads(run(*TIGHT, "--json").stdout)
+    best, *others = document["options"]
+    assert best["check"]["kept"]["miss"] is None
+    assert best["not_tried"] is None
+    untried = [option for option in others if option["not_tried"] is not None]
+    assert untried
+    assert all(option["not_tried"] == "no cheaper as planned" for option in untried)
+    assert all(option["price_per_h"] >= best["price_per_h"] for option in untried)
+    everything = json.loads(run(*TIGHT, "--verify", "--json").stdout)
+    assert everything["options"][0] == best
+    assert len(everything["options"]) > 1
+    assert all(option["check"] is not None for option in everything["options"])
+
+
+def test_an_answer_that_was_not_tried_says_so_and_how_to_have_it_tried(folder: str) -> None:
+    printed = run(*TIGHT, "--no-verify").stdout
+    assert "NOT TRIED (--no-verify: leave it out to have the fleet tried)" in printed
+    # This run has no lengths to make requests of.
+    printed = run(folder, "--rate", "1").stdout
+    assert "NOT TRIED (the lengths of its prompts and answers" in printed
+    refused = run(folder, "--rate", "1", "--verify").exception
+    assert isinstance(refused, UsageError)
+    assert "leave --verify out" in str(refused)
+
+
+def test_a_replica_fewer_that_keeps_the_slo_too_is_not_proposed_for_a_reason() -> None:
+    # Measured to 31.52 requests/s a replica: 3 carry 94.55, and 90 of them are 95 %; 4 are planned for.
+    printed = run(SAMPLE, "--rate", "90").stdout
+    assert "4 replicas of gpurtx6000pro×1 0.15.1 default" in printed
+    assert "3 replicas keep the SLO (" in printed
+    assert (
+        "Not proposed: they were simulated to carry 94.55 requests/s, of which 90.00 would be 95%, above the 80% "
+        "planned for; a higher load measured, or --basis both, may show"
+    ) in printed
 
 
 def test_cells_nobody_measured_are_in_the_answer_as_forecasts(folder: str) -> None:

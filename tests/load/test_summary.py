@@ -69,6 +69,28 @@ def test_an_slo_is_read_and_written() -> None:
     assert Slo.parse("e2e<=2s").bounds[0].percentile == 99.0
 
 
+@pytest.mark.parametrize(
+    ("value_s", "text"),
+    [
+        (0.0532, "tpot_p99 53 ms > 40 ms"),
+        (0.0403, "tpot_p99 40.3 ms > 40 ms"),
+        (0.04004, "tpot_p99 40.04 ms > 40 ms"),
+        (0.0400000001, "tpot_p99 just above 40 ms > 40 ms"),
+        (20.742, "tpot_p99 20742 ms > 40 ms"),
+    ],
+)
+def test_what_is_above_a_limit_is_printed_in_digits_that_show_it(value_s: float, text: str) -> None:
+    assert Slo.parse("tpot<=40ms").bounds[0].missed(value_s) == text
+
+
+def test_what_keeps_a_limit_is_never_printed_as_what_misses_it() -> None:
+    bound = Slo.parse("tpot_p95<=40.5ms").bounds[0]
+    assert bound.reached(0.0404) == "tpot_p95 40 ms"
+    assert bound.reached(0.0405) == "tpot_p95 40.5 ms"
+    assert Slo.parse("tpot_p95<=40ms").bounds[0].reached(0.0399999999) == "tpot_p95 just under 40 ms"
+    assert bound.missed(0.0409) == "tpot_p95 41 ms > 40.5 ms"
+
+
 def test_every_preset_is_an_slo() -> None:
     assert len(PRESETS) == 11
     for name in PRESETS:
