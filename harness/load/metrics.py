@@ -299,4 +299,16 @@ def _evidence(
         output_tok_s=metrics.output_throughput_tok_s,
         window_s=metrics.window_s,
         ceiling_tok_s=ceiling_tok_s,
+        tpot_s=metrics.tpot.p50,
+        request_s=_whole_request_s(columns),
+        unfinished=metrics.unfinished,
     )
+
+
+def _whole_request_s(columns: Columns) -> float | None:
+    """Median time of all requests whose answer came whole, in the warm-up and in the drain too."""
+    kinds = (str(Outcome.SUCCEEDED), str(Outcome.UNFINISHED))
+    whole = np.isin(columns.outcomes, kinds) & ~np.isnan(columns.floats["done_s"])
+    took = (columns.floats["last_token_s"] - columns.floats["sent_s"])[whole]
+    took = took[~np.isnan(took)]
+    return float(np.median(took)) if len(took) else None

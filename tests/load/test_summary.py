@@ -144,6 +144,26 @@ def test_a_clean_point_is_valid() -> None:
         ),
         (replace(GOOD, client=replace(GOOD.client, loop_lag_p99_s=0.03)), "suspect", "client slowed"),
         (replace(GOOD, client=replace(GOOD.client, coalesced_read_share=0.2)), "suspect", "several events"),
+        # A lag above TTFT (100 ms) with a third of the reads coalesced; above the time per token with most of them.
+        (
+            replace(GOOD, client=replace(GOOD.client, loop_lag_p99_s=0.12, coalesced_read_share=0.3)),
+            "void",
+            "^client starved: its loop lags by 120 ms .p99., more than TTFT .100 ms, median., and 30%",
+        ),
+        (
+            replace(
+                GOOD, tpot_s=0.02, client=replace(GOOD.client, loop_lag_p99_s=0.03, coalesced_read_share=0.6)
+            ),
+            "void",
+            "^client starved: .* more than the time per token .20.0 ms",
+        ),
+        (
+            replace(
+                GOOD, tpot_s=0.02, client=replace(GOOD.client, loop_lag_p99_s=0.03, coalesced_read_share=0.3)
+            ),
+            "suspect",
+            "client slowed",
+        ),
         (replace(GOOD, client=replace(GOOD.client, queued=3)), "suspect", "limit on requests in flight"),
         (replace(GOOD, failed=20), "suspect", "2.0% of the requests failed"),
         (replace(GOOD, failed=200), "void", "16.7% of the requests failed"),
@@ -195,3 +215,7 @@ def test_a_trend_must_be_both_significant_and_large() -> None:
     assert trend(times, 1 + times / 2000 + noise / 10) is None  # significant, 5 % only
     assert trend(times, 1 + noise * 30) is None  # large, by chance
     assert trend(times[:5], times[:5]) is None  # too few
+    # One value in ten thousand times the others drags the line up while nearly all values fall.
+    falling = 2 - times / 200
+    falling[-1] = 1e4
+    assert trend(times, falling) is None
