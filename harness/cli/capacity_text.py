@@ -37,6 +37,8 @@ def render(
         if token_price is not None:
             lines.append(f"  {'break-even':<10} {_break_even(best, token_price, prices)}")
         lines += [f"  {'tried':<10} {text}" for text in tried_lines(best, demand, trials)]
+        if best.point.cell_id in trials.checks and not (known.simulated or known.calibrations.found):
+            lines.append(f"  {'':<10} with the constants that ship; --calibration DIR takes a sweep's own")
         cheaper = cheaper_lines(answer, demand, trials, prices)
         lines += ["", "Cheaper, and not enough:", *(f"  {text}" for text in cheaper)] if cheaper else []
     if len(answer.options) > 1:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_TRIED = 10  # options that are sized by trials where all are asked for; those after them are dearer
 TRIAL_S, FEWEST_REQUESTS, MOST_REQUESTS = 60.0, 3000, 20_000
 NOT_ASKED = "--no-verify"
-NO_LENGTHS = "the lengths of its prompts and answers are not the workload's to say, and a trial needs them"
+NO_LENGTHS = "its workload states no lengths of prompts and answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ def _tried(
     slo = Slo.parse(known.slo)
     for number, option in enumerate(answer.options):
         cell_id = option.point.cell_id
-        # Trials make a measured plan larger, never smaller: what is dearer as planned stays dearer.
+        # Trials make a measured plan larger, never smaller: what is dearer as planned stays dearer. One that a
+        # forecast sized may lose a replica; --verify finds that.
         surpassed = any(place(found) < place(option) for found in options if found.point.cell_id in checks)
         if surpassed and not (everything and number < MOST_TRIED):
             options.append(option)

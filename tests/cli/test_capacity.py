@@ -230,7 +230,7 @@ def test_an_answer_that_was_not_tried_says_so_and_how_to_have_it_tried(folder: s
     assert "NOT TRIED (--no-verify: leave it out to have the fleet tried)" in printed
     # This run has no lengths to make requests of.
     printed = run(folder, "--rate", "1").stdout
-    assert "NOT TRIED (the lengths of its prompts and answers" in printed
+    assert "NOT TRIED (its workload states no lengths" in printed
     refused = run(folder, "--rate", "1", "--verify").exception
     assert isinstance(refused, UsageError)
     assert "leave --verify out" in str(refused)

@@ -110,6 +110,15 @@ def test_an_engine_that_the_model_does_not_cover_stays_an_option_and_is_said_not
     assert "nobody/knows-it" in line
 
 
+def test_a_trial_by_the_constants_that_ship_says_so() -> None:
+    found, trials = settled("gpua5000", carries=9.0, limit=20.0)
+    for shown, expected in ((trials, True), (Verification(), False)):
+        printed = render(
+            Answer((found,), ()), DEMAND, known({}), prices=PRICES, token_price=None, trials=shown
+        )
+        assert ("with the constants that ship; --calibration DIR" in printed) is expected
+
+
 def test_what_a_request_is_in_conversations_is_said() -> None:
     answer = recommend([point("a", "gpua5000", 2.0)], DEMAND, prices=PRICES)
     for in_turns, text in (
