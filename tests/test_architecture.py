@@ -58,6 +58,7 @@ PURE = (
     "load/source.py",
     "load/sse.py",
     "load/stage.py",
+    "load/throughput.py",
     "load/timetable.py",
     "load/verdict.py",
     "load/workload.py",

@@ -1,9 +1,9 @@
 """Does a fleet keep the SLO? Tried on a model of it, request by request. Pure: the model is passed in.
 
-The plan divides a rate by what one replica carried. What that leaves out, requests that come in clumps and a router
-that spreads them unevenly, is in the trial: at the planned peak, with the spare replicas down. A fleet that misses
-the SLO there is enlarged until it keeps it. One that measurements ask for is never made smaller; one that a forecast
-asks for is.
+The plan divides a rate by what one replica carried, in most sweeps in a closed loop, which sends the next request when
+one ends. What that leaves out, requests that come in clumps and a router that spreads them unevenly, is in the trial:
+at the planned peak, with the spare replicas down. A fleet that misses the SLO there is enlarged until it keeps it. One
+that measurements ask for is never made smaller; one that a forecast asks for is.
 """
 
 from __future__ import annotations
@@ -55,13 +55,15 @@ class Trial:
 class Check:
     """The trials behind an option: at its size without its spares, and with one replica fewer.
 
-    ``planned`` is the size before it was tried, spares aside. ``fewer`` is None for a single replica. ``untried`` are
-    the bounds that the model says nothing of.
+    ``planned`` is the size before it was tried, spares aside. ``fewer`` is None for a single replica;
+    ``fewer_at_demand`` is what it makes of the demand itself, without the headroom. ``untried`` are the bounds that
+    the model says nothing of.
     """
 
     planned: int
     kept: Trial
     fewer: Trial | None
+    fewer_at_demand: Trial | None = None
     untried: tuple[Bound, ...] = ()
 
     @property
@@ -77,13 +79,14 @@ class Check:
 
 def settle(option: Option, demand: Demand, slo: Slo, fleet: Fleet) -> tuple[Option, Check]:
     """The option with as many replicas as the trials ask for, and the trials."""
-    peak, planned = demand.peak(option.mean_rate_req_s), option.replicas - demand.spare
-    trials: dict[int, Trial] = {}
+    mean, planned = option.mean_rate_req_s, option.replicas - demand.spare
+    peak = demand.peak(mean)
+    trials: dict[tuple[int, float], Trial] = {}
 
-    def tried(replicas: int) -> Trial:
-        if replicas not in trials:
-            trials[replicas] = trial(fleet, slo, replicas=replicas, rate_req_s=peak)
-        return trials[replicas]
+    def tried(replicas: int, rate_req_s: float = peak) -> Trial:
+        if (replicas, rate_req_s) not in trials:
+            trials[replicas, rate_req_s] = trial(fleet, slo, replicas=replicas, rate_req_s=rate_req_s)
+        return trials[replicas, rate_req_s]
 
     count = planned
     if tried(count).miss is not None:
@@ -91,16 +94,23 @@ def settle(option: Option, demand: Demand, slo: Slo, fleet: Fleet) -> tuple[Opti
     elif option.point.source == FORECAST:
         while count > 1 and tried(count - 1).miss is None:
             count -= 1
-    untried = tuple(bound for bound in slo.bounds if bound.metric not in ("ttft", "tpot", "e2e"))
-    check = Check(planned, tried(count), tried(count - 1) if count > 1 else None, untried)
+    check = Check(
+        planned=planned,
+        kept=tried(count),
+        fewer=tried(count - 1) if count > 1 else None,
+        fewer_at_demand=tried(count - 1, mean * demand.burst) if count > 1 else None,
+        untried=tuple(bound for bound in slo.bounds if bound.metric not in ("ttft", "tpot", "e2e")),
+    )
     return option.resized(count + demand.spare), check
 
 
 def _enlarged(count: int, tried: Callable[[int], Trial]) -> int:
-    """The fewest replicas above ``count`` that keep the SLO; the most that are tried when none do."""
-    low, high = count, count + 1
+    """The fewest replicas above ``count`` that keep the SLO, by growing steps and then by halves; the most that are
+    tried when none do. Most plans are short by a few."""
+    low, high, step = count, count + 1, 1
     while high < MOST_REPLICAS and tried(high).miss is not None:
-        low, high = high, high * 2
+        step *= 2
+        low, high = high, high + step
     high = min(high, MOST_REPLICAS)
     while high - low > 1:
         middle = (low + high) // 2
@@ -122,8 +132,7 @@ def trial(fleet: Fleet, slo: Slo, *, replicas: int, rate_req_s: float) -> Trial:
 def _miss(reached: list[tuple[Bound, float]], finished: float, rate_req_s: float) -> str | None:
     for bound, value in reached:
         if value > bound.limit_s:
-            name = f"{bound.metric}_p{bound.percentile:g}"
-            return f"{name} {value * 1000:.0f} ms > {bound.limit_s * 1000:.0f} ms"
+            return bound.missed(value)
     if finished < KEEPS_UP * rate_req_s:
         return f"finishes {finished:.2f} of {rate_req_s:.2f} requests/s"
     return None

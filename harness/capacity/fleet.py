@@ -1,8 +1,9 @@
 """What to rent for a rate and an SLO: the cheapest fleet of replicas that measured points support. Pure.
 
 A cell carries, per replica, the highest rate at which it was seen to keep the SLO with every lower load keeping it
-too. A fleet of r replicas is taken to carry r times that, run at no more than the wished utilisation: requests
-spread over replicas unevenly, and arrivals come in bursts (facts: goodput per replica, then ceil(R / (R1 rho))).
+too. A fleet of r replicas is taken to carry r times that, run at no more than the wished utilisation: the rest is for
+figures that are off, and for growth (ceil(R / (R1 rho))). Whether it carries that much when requests come in clumps
+and spread unevenly is tried in ``harness.capacity.check``.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Demand:
 
     def __post_init__(self) -> None:
         if (self.rate_req_s is None) == (self.users is None):
-            raise UsageError("capacity needs a rate or a number of users, not both")
+            raise UsageError("what is to be served is a rate or a number of users, one of the two")
         if (self.rate_req_s or self.users or 0) <= 0:
             raise UsageError("the rate, or the number of users, must be above 0")
         if not 0 < self.utilisation <= 1:
@@ -93,6 +94,7 @@ class Option:
 
     ``used`` is the mean rate over what the whole fleet carried when measured; ``binding`` is what stops a replica
     from carrying more. ``support`` is the highest level that was measured, where ``point`` is a forecast beyond it.
+    ``is_open_ended``: no higher load is known, so a replica may carry more.
     ``price_per_h`` and ``cost_per_mtok`` (1M output tokens at the mean rate) are None without a price.
     """
 
@@ -104,6 +106,7 @@ class Option:
     price_per_h: float | None = None
     cost_per_mtok: float | None = None
     support: MeasuredPoint | None = None
+    is_open_ended: bool = False
 
     @property
     def gpus(self) -> int:
@@ -184,11 +187,12 @@ def recommend(points: Iterable[MeasuredPoint], demand: Demand, *, prices: PriceT
 
 def ranked(options: Iterable[Option]) -> tuple[Option, ...]:
     """The cheapest first; without prices the fewest GPUs; of these the least used."""
-
-    def place(option: Option) -> tuple[float, int, float, str]:
-        return option.price_per_h or 0.0, option.gpus, option.used, option.point.label
-
     return tuple(sorted(options, key=place))
+
+
+def place(option: Option) -> tuple[float, int, float, str]:
+    """What options are ordered by, the best having the least."""
+    return option.price_per_h or 0.0, option.gpus, option.used, option.point.label
 
 
 def _option(levels: Sequence[MeasuredPoint], demand: Demand, prices: PriceTable | None) -> Option | Excluded:
@@ -205,7 +209,15 @@ def _option(levels: Sequence[MeasuredPoint], demand: Demand, prices: PriceTable 
         return Excluded(label, "no latency, so no rate of users" if mean is None else "finished no request")
     per_replica = best.rate_req_s / best.replicas
     count = max(1, math.ceil(demand.peak(mean) / per_replica - ROUNDING)) + demand.spare
-    option = Option(best, per_replica, mean, count, _binding(believed, kept), support=_support(best, kept))
+    option = Option(
+        best,
+        per_replica,
+        mean,
+        count,
+        _binding(believed, kept),
+        support=_support(best, kept),
+        is_open_ended=len(kept) == len(believed),
+    )
     return option if prices is None else _priced(option, prices)
 
 

@@ -141,8 +141,7 @@ def miss(level: LevelForecast, slo: Slo) -> str | None:
     for bound in slo.bounds:
         reached = reached_s(level, bound)
         if reached is not None and reached > bound.limit_s:
-            name = f"{bound.metric}_p{bound.percentile:g}"
-            return f"{name} {reached * 1000:.0f} ms > {bound.limit_s * 1000:.0f} ms ({level.binding})"
+            return f"{bound.missed(reached)} ({level.binding})"
     if level.refused:
         return f"{level.refused} requests are too long for it"
     if keeping_up(level) < 1:

@@ -10,6 +10,8 @@ from harness.capacity.fleet import MeasuredPoint
 from harness.load.slo import Bound, Slo
 from harness.load.verdict import VOID
 
+# Whole ends would size a fleet by the rounds of a closed loop that a short window happens to hold.
+RATE = "steady_request_throughput_req_s"
 COLUMN_PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 
 
@@ -26,7 +28,7 @@ def measured_points(levels: pd.DataFrame, slo: Slo, *, simulated: bool) -> list[
                 gpu_count=int(level["gpu_count"]),
                 replicas=int(level["replicas"]),
                 load=str(level["load"]),
-                rate_req_s=float(level["request_throughput_req_s"]),
+                rate_req_s=float(level[RATE]),
                 concurrency=float(level["achieved_concurrency"]),
                 miss=None if level["meets_slo"] else miss(level, slo),
                 void=level["verdict"] == VOID,
@@ -44,8 +46,7 @@ def miss(level: pd.Series[Any], slo: Slo) -> str:
     for bound in slo.bounds:
         reached = _reached(level, bound)
         if reached is not None and reached > bound.limit_s:
-            name = f"{bound.metric}_p{bound.percentile:g}"
-            return f"{name} {reached * 1000:.0f} ms > {bound.limit_s * 1000:.0f} ms"
+            return bound.missed(reached)
     failed = int(level["requests_failed"])
     if failed:
         return f"{failed} failed requests count as late"
@@ -59,8 +60,8 @@ def _reached(level: pd.Series[Any], bound: Bound) -> float | None:
 
 
 def _per_request(level: pd.Series[Any]) -> float | None:
-    """Output tokens a request: the ratio of the two throughputs, both over the window."""
-    rate = float(level["request_throughput_req_s"])
+    """Output tokens a request: the ratio of the two throughputs, so that a cost is the price over the tokens/s."""
+    rate = float(level[RATE])
     return float(level["output_throughput_tok_s"]) / rate if rate > 0 else None
 
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.calibrating import calibration_option, read_calibrations
 from harness.cli.completing import slo_presets
 from harness.errors import UsageError
-
-if TYPE_CHECKING:
-    from harness.capacity.check import Check
 
 
 @click.command("capacity")
@@ -46,7 +42,11 @@ if TYPE_CHECKING:
     help="What to draw on: measurements, forecasts, or forecasts where measurements end  [measured in DIR]",
 )
 @calibration_option
-@click.option("--verify", is_flag=True, help="Try each fleet in virtual time, and size it by that.")
+@click.option(
+    "--verify/--no-verify",
+    default=None,
+    help="Try all fleets shown in virtual time, or none  [the answer and what is as cheap]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(
     source: Path,
@@ -61,7 +61,7 @@ def command(
     token_price: float | None,
     basis: str | None,
     calibration: Path | None,
-    verify: bool,
+    verify: bool | None,
     as_json: bool,
 ) -> int:
     """Say which GPU, how many and how many replicas serve a rate within an SLO at the lowest price.
@@ -71,10 +71,11 @@ def command(
     highest load that was measured still kept the SLO, and stands in for cells of DIR that were not measured. Ends
     with 1 when nothing will do. Without prices, fewest GPUs come first.
 
-    A fleet is sized for the mean rate times --burst over --utilisation, replicas taken to add up. With --verify it
-    also has to keep the SLO at that rate in virtual time: random arrivals, spread over replicas at random, the spare
-    ones down. It is enlarged until it does (made smaller only where a forecast sized it), and one replica fewer is
-    tried too. With --utilisation 1 that is the fewest replicas for the rate itself, no headroom left.
+    A fleet is sized for the mean rate times --burst over --utilisation, replicas taken to add up. Then it has to keep
+    the SLO at that rate in virtual time: random arrivals, spread over replicas at random, the spare ones down. It is
+    enlarged until it does (made smaller only where a forecast sized it), and one replica fewer is tried too. So is
+    what is as cheap as planned; --verify tries the next best besides, --no-verify nothing. With --utilisation 1 the
+    answer is the fewest replicas for the rate itself, no headroom left. Requests of conversations are their turns.
 
     \b
     harness capacity results/demo --rate 10 --slo 'ttft_p95<=1s,tpot_p95<=60ms' --prices configs/prices.yaml
@@ -94,6 +95,11 @@ def command(
         think_s = parse_duration(think_time)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    if (rate is None) == (users is None):
+        raise UsageError(
+            "say what is to be served, either --rate R (requests per second) or --users N (with --think-time T): "
+            f"harness capacity {source} --rate 10"
+        )
     demand = Demand(
         rate_req_s=rate, users=users, think_s=think_s, burst=burst, spare=spare, utilisation=utilisation
     )
@@ -101,11 +107,9 @@ def command(
     table = load_prices(prices) if prices is not None else known.prices
     answer = recommend(known.points, demand, prices=table)
     answer = replace(answer, excluded=(*answer.excluded, *known.excluded))
-    checks: dict[str, Check] = {}
-    if verify:
-        answer, checks = verified(answer, demand, known)
+    answer, trials = verified(answer, demand, known, wanted=verify)
     if as_json:
-        click.echo(as_json_text(answer, demand, known, table, checks=checks), nl=False)
+        click.echo(as_json_text(answer, demand, known, table, trials=trials), nl=False)
     else:
-        click.echo(render(answer, demand, known, prices=table, token_price=token_price, checks=checks))
+        click.echo(render(answer, demand, known, prices=table, token_price=token_price, trials=trials))
     return 0 if answer.best is not None else 1

@@ -28,7 +28,7 @@ class Known:
     """What the answer is drawn from. ``basis`` is a line on what kind of figures these are, None for measurements.
 
     ``cells`` by id, ``lengths`` and ``models`` (config.json by model) are what a forecast or a trial needs; lengths
-    are None where the workload has none that could be forecast.
+    are None where the workload has none that could be forecast. ``in_turns``: it was of conversations.
     """
 
     points: Sequence[MeasuredPoint]
@@ -41,6 +41,7 @@ class Known:
     lengths: Lengths | None
     models: Mapping[str, Mapping[str, object]]
     calibrations: Calibrations
+    in_turns: bool = False
 
 
 def known_from(source: Path, slo: str | None, basis: str | None, calibrations: Calibrations) -> Known:
@@ -76,6 +77,7 @@ def _measured(folder: Path, slo: str | None, basis: str, calibrations: Calibrati
         lengths=_lengths_of(run.resolved.workload),
         models=_models_of(run),
         calibrations=calibrations,
+        in_turns=bool(run.resolved.workload.get("conversations")),
     )
     return known if basis == "measured" else _with_forecasts(known)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.capacity_tried import cheaper_lines, check_json, tried_lines
 from harness.units import counted
 
 if TYPE_CHECKING:
-    from harness.capacity.check import Check, Trial
     from harness.capacity.fleet import Answer, Demand, Option
     from harness.cli.capacity_known import Known
+    from harness.cli.capacity_trial import Verification
     from harness.results.prices import PriceTable
 
 SHOWN = 10
@@ -23,24 +23,29 @@ def render(
     *,
     prices: PriceTable | None,
     token_price: float | None,
-    checks: Mapping[str, Check],
+    trials: Verification,
 ) -> str:
     """The answer as text: what to rent, what comes next, what is no option, and what was assumed."""
     best = answer.best
     slo = known.slo
     lines = [] if known.basis is None else [known.basis, ""]
     if best is None:
-        lines.append(f"Nothing known serves {_wanted(demand)} within {slo}")
+        lines.append(f"Nothing known serves {_wanted(demand, known)} within {slo}")
     else:
-        lines += [f"For {_wanted(demand)} within {slo}:", "", f"  {_sentence(best, prices)}", ""]
+        lines += [f"For {_wanted(demand, known)} within {slo}:", "", f"  {_sentence(best, prices)}", ""]
         lines += [f"  {name:<10} {text}" for name, text in _particulars(best)]
         if token_price is not None:
             lines.append(f"  {'break-even':<10} {_break_even(best, token_price, prices)}")
-        if best.point.cell_id in checks:
-            lines += [f"  {'checked':<10} {text}" for text in _checked(checks[best.point.cell_id], demand)]
+        lines += [f"  {'tried':<10} {text}" for text in tried_lines(best, demand, trials)]
+        if best.point.cell_id in trials.checks and not (known.simulated or known.calibrations.found):
+            lines.append(f"  {'':<10} with the constants that ship; --calibration DIR takes a sweep's own")
+        cheaper = cheaper_lines(answer, demand, trials, prices)
+        lines += ["", "Cheaper, and not enough:", *(f"  {text}" for text in cheaper)] if cheaper else []
     if len(answer.options) > 1:
         lines += ["", "Next best:"]
-        lines += [f"  {_sentence(option, prices)}" for option in answer.options[1:SHOWN]]
+        lines += [
+            f"  {_sentence(option, prices)}{_untried(option, trials)}" for option in answer.options[1:SHOWN]
+        ]
     if answer.excluded:
         lines += ["", "No option:"]
         lines += [f"  {excluded.label}: {excluded.reason}" for excluded in answer.excluded]
@@ -48,9 +53,15 @@ def render(
     return "\n".join(lines)
 
 
-def _wanted(demand: Demand) -> str:
+def _untried(option: Option, trials: Verification) -> str:
+    reason = None if trials.skipped else trials.why_not(option)
+    return "" if reason is None else f", not tried: {reason}"
+
+
+def _wanted(demand: Demand, known: Known) -> str:
     if demand.rate_req_s is not None:
-        return f"{demand.rate_req_s:g} requests/s"
+        turns = ", each turn of a conversation being one," if known.in_turns else ""
+        return f"{demand.rate_req_s:g} requests/s{turns}"
     return f"{demand.users:g} users with {demand.think_s:g} s of think time"
 
 
@@ -85,33 +96,6 @@ def _particulars(option: Option) -> list[tuple[str, str]]:
     ]
 
 
-def _checked(check: Check, demand: Demand) -> list[str]:
-    """The trials in words, the one with a replica fewer after that of the fleet."""
-    spares = f", its {demand.spare} spare down" if demand.spare else ""
-    lines = [
-        f"in virtual time, spread at random{spares}: {_tried(check.kept)} at {check.kept.rate_req_s:.2f} requests/s"
-    ]
-    if check.kept.replicas != check.planned:
-        lines.append(f"instead of the {check.planned} planned")
-    if check.fewer is not None:
-        lines.append(_tried(check.fewer))
-    if check.untried:
-        lines.append(f"not tried: {', '.join(map(str, check.untried))}")
-    return lines
-
-
-def _tried(trial: Trial) -> str:
-    """``2 replicas miss it: ttft_p95 1410 ms > 1000 ms``."""
-    one = trial.replicas == 1
-    subject = f"{trial.replicas} replica{'' if one else 's'}"
-    if trial.miss is not None:
-        return f"{subject} miss{'es' if one else ''} the SLO ({trial.miss})"
-    reached = ", ".join(
-        f"{bound.metric}_p{bound.percentile:g} {value * 1000:.0f} ms" for bound, value in trial.reached
-    )
-    return f"{subject} keep{'s' if one else ''} the SLO ({reached})"
-
-
 def _break_even(option: Option, token_price: float, prices: PriceTable | None) -> str:
     from harness.capacity.fleet import break_even_req_s
 
@@ -139,7 +123,7 @@ def as_json_text(
     known: Known,
     prices: PriceTable | None,
     *,
-    checks: Mapping[str, Check],
+    trials: Verification,
 ) -> str:
     """The answer for a program."""
     from harness.results.files import plain_json
@@ -156,15 +140,16 @@ def as_json_text(
             "spare": demand.spare,
             "utilisation": demand.utilisation,
         },
+        "in_turns": known.in_turns,
         "currency": None if prices is None else prices.currency,
         "prices": None if prices is None else f"{prices.what} ({prices.as_of})",
-        "options": [_option_json(option, checks.get(option.point.cell_id)) for option in answer.options],
+        "options": [_option_json(option, trials) for option in answer.options],
         "excluded": [{"label": excluded.label, "reason": excluded.reason} for excluded in answer.excluded],
     }
     return plain_json(document, indent=2) + "\n"
 
 
-def _option_json(option: Option, check: Check | None) -> dict[str, Any]:
+def _option_json(option: Option, trials: Verification) -> dict[str, Any]:
     point, support = option.point, option.support
     return {
         "cell_id": point.cell_id,
@@ -183,18 +168,6 @@ def _option_json(option: Option, check: Check | None) -> dict[str, Any]:
         "load": point.load,
         "run_ids": list(point.run_ids if support is None else support.run_ids),
         "measured_req_s": None if support is None else support.rate_req_s / support.replicas,
-        "check": None
-        if check is None
-        else {"planned": check.planned, "kept": _trial_json(check.kept), "fewer": _trial_json(check.fewer)},
-    }
-
-
-def _trial_json(trial: Trial | None) -> dict[str, Any] | None:
-    if trial is None:
-        return None
-    return {
-        "replicas": trial.replicas,
-        "rate_req_s": trial.rate_req_s,
-        "reached_s": {f"{bound.metric}_p{bound.percentile:g}": value for bound, value in trial.reached},
-        "miss": trial.miss,
+        "check": check_json(trials.checks.get(point.cell_id)),
+        "not_tried": trials.why_not(option),
     }

@@ -1,50 +1,105 @@
-"""The fleets that ``harness capacity --verify`` tries in virtual time before it recommends one."""
+"""The fleets that ``harness capacity`` tries in virtual time before it recommends one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import click
 
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.capacity.check import Check, Trace
-    from harness.capacity.fleet import Answer, Demand
+    from harness.capacity.fleet import Answer, Demand, Option
     from harness.capacity.forecasted import Lengths
     from harness.cli.capacity_known import Known
     from harness.plan.cells import Cell
 
-SETTLED = 10  # options that are tried in virtual time; those after them are dearer
+MOST_TRIED = 10  # options that are sized by trials where all are asked for; those after them are dearer
 TRIAL_S, FEWEST_REQUESTS, MOST_REQUESTS = 60.0, 3000, 20_000
+NOT_ASKED = "--no-verify"
+NO_LENGTHS = "its workload states no lengths of prompts and answers"
 
 
-def verified(answer: Answer, demand: Demand, known: Known) -> tuple[Answer, dict[str, Check]]:
-    """The answer with its first options sized by trials in virtual time, and the trials by the options' cell."""
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was tried: the trials by the option's cell, and of others why not (``untried``).
+
+    ``skipped`` says why nothing was.
+    """
+
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    untried: Mapping[str, str] = field(default_factory=dict)
+    skipped: str | None = None
+
+    def why_not(self, option: Option) -> str | None:
+        """Why the option was not tried; None where it was."""
+        if option.point.cell_id in self.checks:
+            return None
+        return self.skipped or self.untried.get(option.point.cell_id, "no cheaper as planned")
+
+
+def verified(
+    answer: Answer, demand: Demand, known: Known, *, wanted: bool | None
+) -> tuple[Answer, Verification]:
+    """The answer with its options sized by trials, and the trials.
+
+    ``wanted`` True tries the next best too, None only what is as cheap as the best that was tried; False nothing.
+    UsageError where trials are wanted and cannot be made.
+    """
+    if wanted is False:
+        return answer, Verification(skipped=NOT_ASKED)
+    if known.lengths is None:
+        if wanted:
+            raise UsageError(f"no fleet can be tried: {NO_LENGTHS}; leave --verify out")
+        return answer, Verification(skipped=NO_LENGTHS)
+    return _tried(answer, demand, known, known.lengths, everything=bool(wanted))
+
+
+def _tried(
+    answer: Answer, demand: Demand, known: Known, lengths: Lengths, *, everything: bool
+) -> tuple[Answer, Verification]:
     from harness.capacity.check import settle
-    from harness.capacity.fleet import Excluded, ranked
+    from harness.capacity.fleet import Excluded, place, ranked
     from harness.load.slo import Slo
 
-    lengths, checks, options, excluded = known.lengths, {}, [], list(answer.excluded)
-    if lengths is None:
-        raise UsageError("the run's workload has no lengths to try a fleet with; leave --verify out")
-    for option in answer.options[:SETTLED]:
-        cell = replace(known.cells[option.point.cell_id], replicas=1)
-        fleet = _fleet(cell, lengths, known)
+    checks, untried, excluded = {}, {}, list(answer.excluded)
+    options: list[Option] = []
+    slo = Slo.parse(known.slo)
+    for number, option in enumerate(answer.options):
+        cell_id = option.point.cell_id
+        # Trials make a measured plan larger, never smaller: what is dearer as planned stays dearer. One that a
+        # forecast sized may lose a replica; --verify finds that.
+        surpassed = any(place(found) < place(option) for found in options if found.point.cell_id in checks)
+        if surpassed and not (everything and number < MOST_TRIED):
+            options.append(option)
+            continue
+        _say(f"trying in virtual time: {option.point.label} ({number + 1} of {len(answer.options)})")
         try:
-            found, check = settle(option, demand, Slo.parse(known.slo), fleet)
+            cell = replace(known.cells[cell_id], replicas=1)
+            found, check = settle(option, demand, slo, _fleet(cell, lengths, known))
         except UsageError as error:
-            excluded.append(Excluded(option.point.label, f"not tried: {error}"))
+            options.append(option)
+            untried[cell_id] = str(error)
             continue
         if check.is_met:
             options.append(found)
-            checks[option.point.cell_id] = check
+            checks[cell_id] = check
         else:
             excluded.append(
                 Excluded(option.point.label, f"{check.kept.replicas} replicas: {check.kept.miss}")
             )
-    left = [Excluded(option.point.label, "dearer, and not tried") for option in answer.options[SETTLED:]]
-    return replace(answer, options=ranked(options), excluded=(*excluded, *left)), checks
+    _say("")
+    return replace(answer, options=ranked(options), excluded=tuple(excluded)), Verification(checks, untried)
+
+
+def _say(text: str) -> None:
+    """A line that the next one overwrites, on a terminal alone."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{text}", err=True, nl=False)
 
 
 def _fleet(cell: Cell, lengths: Lengths, known: Known) -> Callable[[int, float], Trace]:

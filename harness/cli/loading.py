@@ -182,7 +182,7 @@ def _row(metrics: LoadMetrics, slo: Slo | None) -> list[str]:
     row = [
         metrics.label,
         f"{metrics.succeeded}/{metrics.failed}/{metrics.unfinished}",
-        f"{metrics.request_throughput_req_s:.2f}",
+        f"{metrics.steady_request_throughput_req_s:.2f}",
         f"{metrics.output_throughput_tok_s:.0f}",
         *(_percentile(metrics.ttft, which) for which in (50, 99)),
         *(_percentile(metrics.tpot, which) for which in (50, 99)),
@@ -245,6 +245,7 @@ def _stage_json(measured: Measured) -> dict[str, Any]:
         "output_throughput_tok_s": metrics.output_throughput_tok_s,
         "input_throughput_tok_s": metrics.input_throughput_tok_s,
         "request_throughput_req_s": metrics.request_throughput_req_s,
+        "steady_request_throughput_req_s": metrics.steady_request_throughput_req_s,
         "achieved_concurrency": metrics.achieved_concurrency,
         "offered_rate_req_s": metrics.offered_rate_req_s,
         "tokens_per_chunk": metrics.tokens_per_chunk,

@@ -207,7 +207,9 @@ class _KneeSteps:
     def told(self, step: Step, metrics: LoadMetrics) -> None:
         self._steps.append(step.number)
         assert isinstance(step.stage.arrivals, ClosedLoop), "next_stage made it one"
-        self._search.told(step.stage.arrivals.concurrency, metrics.output_throughput_tok_s)
+        e2e_s = metrics.e2e.mean
+        rounds = metrics.window_s / e2e_s if e2e_s else None if metrics.succeeded else 0.0
+        self._search.told(step.stage.arrivals.concurrency, metrics.output_throughput_tok_s, rounds=rounds)
 
     def finding(self) -> Finding:
         known = bool(self._search.throughputs)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ from harness.load.records import ClientStats, Outcome, StageResult
 from harness.load.reuse import cached_share, template_tokens, unexpected_share
 from harness.load.slo import Slo
 from harness.load.summary import LatencySummary, adjusted_percentiles, summary
+from harness.load.throughput import arrived_tokens, concurrency, finished, served_shares, whole_span
 from harness.load.verdict import Evidence, Verdict, judge
 
 SMALL_GAP_S = 0.001
@@ -41,6 +41,8 @@ class LoadMetrics:
     ``tpot`` and ``e2e`` to percentiles in which a failure is infinitely late. ``input_length_error`` is the mean of
     (counted - asked) / asked. ``output_tokens`` and ``input_tokens`` are the server's counts over all requests, warm-up
     included; of a request cut off before its usage the output tokens that had arrived.
+    ``steady_request_throughput_req_s`` counts the shares of requests served within the window, and
+    ``request_throughput_req_s`` whole requests where they end (``harness.load.throughput``).
     ``offered_rate_req_s`` is the nominal rate of an open loop. ``ended_early`` says why the window was cut short.
     ``ttft_by_turn`` is empty without conversations.
     """
@@ -67,6 +69,7 @@ class LoadMetrics:
     output_throughput_tok_s: float
     input_throughput_tok_s: float
     request_throughput_req_s: float
+    steady_request_throughput_req_s: float
     whole_run_output_throughput_tok_s: float | None
     whole_run_request_throughput_req_s: float | None
     achieved_concurrency: float
@@ -182,17 +185,16 @@ def _metrics(
     failures = {str(n): int(c) for n, c in zip(names, counts, strict=True) if Outcome(str(n)).is_failure}
     failed = sum(failures.values())
     opening = np.nan_to_num(floats["connect_time_s"]) + np.nan_to_num(floats["tls_time_s"])
-    token_times, weights = _arrived_tokens(columns)
+    token_times, weights = arrived_tokens(columns)
     inside = (token_times >= window[0]) & (token_times <= window[1])
-    ended = (floats["ended_s"] >= window[0]) & (floats["ended_s"] <= window[1])
-    finished = ended & (columns.outcomes == str(Outcome.SUCCEEDED))
+    ended = finished(columns, window)
     tpot = summary(figures.tpot[good])
     gaps = figures.good_gaps()
     arrived = tokens_of_requests(columns)
     chunks = int(np.diff(columns.offsets)[good].sum())
     prompt = columns.integers["prompt_tokens"]
     completion = columns.integers["completion_tokens"]
-    span_s = _whole_span(floats, good)
+    span_s = whole_span(floats, good)
     return LoadMetrics(
         label=label,
         window_s=window_s,
@@ -217,11 +219,12 @@ def _metrics(
             for name, values in (("ttft", figures.ttft), ("tpot", figures.tpot), ("e2e", figures.e2e))
         },
         output_throughput_tok_s=float(weights.sum(where=inside)) / window_s,
-        input_throughput_tok_s=float(np.maximum(prompt, 0)[finished].sum()) / window_s,
-        request_throughput_req_s=int(finished.sum()) / window_s,
+        input_throughput_tok_s=float(np.maximum(prompt, 0)[ended].sum()) / window_s,
+        request_throughput_req_s=int(ended.sum()) / window_s,
+        steady_request_throughput_req_s=float(served_shares(columns, window).sum()) / window_s,
         whole_run_output_throughput_tok_s=float(completion[good].sum()) / span_s if span_s else None,
         whole_run_request_throughput_req_s=int(good.sum()) / span_s if span_s else None,
-        achieved_concurrency=_concurrency(floats, window),
+        achieved_concurrency=concurrency(floats, window),
         offered_rate_req_s=offered,
         per_user_throughput_tok_s=1 / tpot.p50 if tpot.p50 else None,
         tokens_per_chunk=int(arrived[good].sum()) / chunks if chunks else None,
@@ -243,41 +246,6 @@ def _metrics(
         verdict=Verdict("valid"),
         ttft_by_turn=ttft_by_turn(columns, figures),
     )
-
-
-def _arrived_tokens(columns: Columns) -> tuple[Floats, npt.NDArray[Any]]:
-    """When tokens arrived and how many.
-
-    Where tokens per chunk were assumed, a request's chunks share its true count. An answer in one piece arrives with
-    its last byte.
-    """
-    total = columns.integers["completion_tokens"]
-    weights: npt.NDArray[Any] = columns.chunk_tokens
-    assumed = columns.flags["tokens_assumed"] & (total != ABSENT)
-    if assumed.any():
-        counted = tokens_of_requests(columns)
-        factor = np.where(assumed & (counted > 0), total / np.where(counted > 0, counted, 1), 1.0)
-        shares = np.repeat(factor, np.diff(columns.offsets))
-        weights = np.multiply(weights, shares, out=shares)
-    whole = (np.diff(columns.offsets) == 0) & (total > 0) & ~np.isnan(columns.floats["last_token_s"])
-    if not whole.any():
-        return columns.chunk_times_s, weights
-    times = np.concatenate([columns.chunk_times_s, columns.floats["last_token_s"][whole]])
-    return times, np.concatenate([weights, total[whole].astype(np.float64)])
-
-
-def _concurrency(floats: Mapping[str, Floats], window: tuple[float, float]) -> float:
-    """Mean number of requests in flight over the window."""
-    begun, ended = floats["sent_s"], np.nan_to_num(floats["ended_s"], nan=window[1])
-    overlap = np.minimum(ended, window[1]) - np.maximum(begun, window[0])
-    return float(np.nansum(np.maximum(overlap, 0))) / max(window[1] - window[0], 1e-9)
-
-
-def _whole_span(floats: Mapping[str, Floats], good: Mask) -> float | None:
-    """Last end less first send over the good requests: what vLLM's benchmark divides by."""
-    if not good.any():
-        return None
-    return float(np.nanmax(floats["ended_s"][good]) - np.nanmin(floats["sent_s"][good])) or None
 
 
 def _mean(values: npt.NDArray[np.generic]) -> float | None:
@@ -331,4 +299,16 @@ def _evidence(
         output_tok_s=metrics.output_throughput_tok_s,
         window_s=metrics.window_s,
         ceiling_tok_s=ceiling_tok_s,
+        tpot_s=metrics.tpot.p50,
+        request_s=_whole_request_s(columns),
+        unfinished=metrics.unfinished,
     )
+
+
+def _whole_request_s(columns: Columns) -> float | None:
+    """Median time of all requests whose answer came whole, in the warm-up and in the drain too."""
+    kinds = (str(Outcome.SUCCEEDED), str(Outcome.UNFINISHED))
+    whole = np.isin(columns.outcomes, kinds) & ~np.isnan(columns.floats["done_s"])
+    took = (columns.floats["last_token_s"] - columns.floats["sent_s"])[whole]
+    took = took[~np.isnan(took)]
+    return float(np.median(took)) if len(took) else None

@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 
 from harness.load.arrivals import ClosedLoop
-from harness.load.drift import trend
+from harness.load.drift import thirds, trend
 from harness.load.records import Outcome, RequestRecord
 from harness.load.slo import Slo
 from harness.load.stage import Stage
@@ -140,17 +140,16 @@ class Outlook:
             return None
         pace = (now - before - backlog) / max(elapsed_s - half_s, 1e-9)
         left_over = backlog + (total - now) - CATCH_UP * pace * (duration_s - elapsed_s)
-        growth = self._ttft_growth()
+        recent = np.array(self._ttfts).reshape(-1, 2)
+        growth = trend(recent[:, 0], recent[:, 1])
         if left_over <= backlog_limit(total) or growth is None or growth < LEAST_TTFT_GROWTH:
             return None
+        first_s, last_s = thirds(recent[:, 0], recent[:, 1])
         return (
             f"{OVER_SATURATED}: {backlog} of {now - before} requests piled up within {elapsed_s - half_s:.0f} s, "
-            f"{pace:.2g} of them end a second, and TTFT rose by {growth:.0%}"
+            f"{pace:.2g} of them end a second, and TTFT rose from "
+            f"{first_s * 1000:.0f} to {last_s * 1000:.0f} ms (medians of the first and last third of them)"
         )
-
-    def _ttft_growth(self) -> float | None:
-        recent = np.array(self._ttfts).reshape(-1, 2)
-        return trend(recent[:, 0], recent[:, 1])
 
 
 def _misses(record: RequestRecord, metric: str, limit_s: float) -> bool:

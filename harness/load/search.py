@@ -18,6 +18,8 @@ MOST_STEPS = 16
 # Below this gain for twice the users a server counts as saturated.
 LEAST_GAIN = 0.1
 NEAR_BEST = 0.9
+# A closed loop in lockstep fills a window with whole rounds: one more or less of ten is the gain that is looked for.
+FEWEST_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class KneeSearch:
     most_users: int = 4096
     most_steps: int = MOST_STEPS
     throughputs: dict[int, float] = field(default_factory=dict)
+    rounds: dict[int, float] = field(default_factory=dict)
 
     def next_level(self) -> int | None:
         """The next number of users to measure; None when the knee is found or the limits are."""
@@ -176,17 +179,33 @@ class KneeSearch:
 
     @property
     def resolved(self) -> bool:
-        """True when throughput was seen to stop growing, and the knee is narrowed down."""
-        return self.saturated and self._wanted() is None
+        """True when throughput was seen to stop growing, the knee is narrowed down, and the windows tell a tenth."""
+        return self.saturated and self._wanted() is None and self._short() is None
+
+    def _short(self) -> str | None:
+        """What stands against the windows; None when the levels that decide held rounds enough."""
+        deciding = {self.knee(), max(self.throughputs, key=self.throughputs.__getitem__)}
+        held = {users: self.rounds[users] for users in deciding if users in self.rounds}
+        users = min(held, key=lambda each: held[each], default=None)
+        if users is None or held[users] >= FEWEST_ROUNDS:
+            return None
+        if held[users] < 1:
+            return f"the window at {users} users is shorter than a request"
+        return (
+            f"the window at {users} users holds {held[users]:.1f} requests one after another, and a tenth is told "
+            f"from {FEWEST_ROUNDS} on: measure {FEWEST_ROUNDS / held[users]:.1f} times as long"
+        )
 
     def knee(self) -> int:
         """The fewest users measured with nine tenths of the best throughput."""
         best = max(self.throughputs.values())
         return min(count for count, reached in self.throughputs.items() if reached >= NEAR_BEST * best)
 
-    def told(self, users: int, throughput: float) -> None:
-        """Take the throughput of a level."""
+    def told(self, users: int, throughput: float, *, rounds: float | None = None) -> None:
+        """Take the throughput of a level; ``rounds`` is its window over the mean E2E latency."""
         self.throughputs[users] = throughput
+        if rounds is not None:
+            self.rounds[users] = rounds
 
     def answer(self) -> str:
         """The finding in words."""
@@ -194,8 +213,9 @@ class KneeSearch:
             return "no throughput was measured"
         knee, best = self.knee(), max(self.throughputs.values())
         text = f"{knee} users reach {self.throughputs[knee]:.4g} tok/s, the best seen is {best:.4g}"
-        if not self.saturated:
-            return f"unresolved: {text}, and it still grew"
-        return (
-            text if self.resolved else f"unresolved: {text}, and the steps ran out before the knee was close"
-        )
+        doubts = [] if self.saturated else ["it still grew"]
+        if self.saturated and self._wanted() is not None:
+            doubts.append("the steps ran out before the knee was close")
+        if (short := self._short()) is not None:
+            doubts.append(short)
+        return f"unresolved: {text}, and {'; '.join(doubts)}" if doubts else text

@@ -15,6 +15,7 @@ from harness.units import parse_duration
 
 METRICS = ("ttft", "tpot", "itl", "e2e", "stall")
 USUAL_PERCENTILE = 99.0
+MOST_DIGITS = 3  # of a millisecond
 
 # model: (TTFT, TPOT) in ms, server scenario; then the interactive one where MLPerf has it.
 MLPERF: Mapping[str, tuple[int, int]] = {
@@ -51,6 +52,28 @@ class Bound:
     def __str__(self) -> str:
         limit = f"{self.limit_s:g}s" if self.limit_s >= 1 else f"{self.limit_s * 1000:g}ms"
         return f"{self.metric}_p{self.percentile:g}<={limit}"
+
+    def reached(self, value_s: float) -> str:
+        """What was reached, in digits that tell it from the limit: ``tpot_p95 39.8 ms``."""
+        return f"{self.metric}_p{self.percentile:g} {_ms_beside(value_s, self.limit_s)} ms"
+
+    def missed(self, value_s: float) -> str:
+        """What was reached and by which it is above the limit: ``tpot_p95 40.2 ms > 40 ms``."""
+        return f"{self.reached(value_s)} > {_plain(self.limit_s * 1000, MOST_DIGITS)} ms"
+
+
+def _ms_beside(value_s: float, limit_s: float) -> str:
+    """Milliseconds in whole numbers, or in as many digits as it takes to be on the limit's one side."""
+    value, limit = value_s * 1000, limit_s * 1000
+    for digits in range(MOST_DIGITS + 1):
+        text = f"{value:.{digits}f}"
+        if (float(text) > limit) == (value > limit) and (float(text) < limit) == (value < limit):
+            return text
+    return f"{'just above' if value > limit else 'just under'} {_plain(limit, MOST_DIGITS)}"
+
+
+def _plain(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ BACKLOG_SHARE = 0.05
 # Poisson arrivals and departures differ by some standard deviations in a server that keeps up.
 CHANCE = 3.0
 LAGGING_LOOP_S = 0.01
+# Of reads with several events, two or more each: a third of all events then have no time of their own; most have none.
+STARVED_SHARE, MOSTLY_STARVED_SHARE = 0.2, 0.5
+WINDOW_REQUESTS = 3
 CLOCK_SHARE = 0.01
 
 
@@ -43,7 +46,8 @@ class Evidence:
 
     ``arrivals`` is the number of requests an open loop scheduled in a window that ends by time, None otherwise;
     ``backlog`` how many more were in flight at its end than at its start. ``unexpected_cached_share`` leaves out what
-    the workload shares on purpose.
+    the workload shares on purpose. ``tpot_s`` is the median; ``request_s`` that of the time whole requests took, of the
+    warm-up and of the drain too; ``unfinished`` were under way when the window ended.
     """
 
     client: ClientStats
@@ -64,6 +68,9 @@ class Evidence:
     modes: tuple[str, ...] = ()
     ended_early: str | None = None
     server_restarted: bool = False
+    tpot_s: float | None = None
+    request_s: float | None = None
+    unfinished: int = 0
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -97,7 +104,32 @@ def _void_client(evidence: Evidence) -> list[str | None]:
         f"user-space clock on a loop that lags by {client.loop_lag_p99_s * 1000:.0f} ms (p99)"
         if client.clock == "user" and client.loop_lag_p99_s > LAGGING_LOOP_S
         else None,
+        _starved_text(evidence),
     ]
+
+
+def _starved_text(evidence: Evidence) -> str | None:
+    """A client that came to its sockets too seldom to see what it measures.
+
+    The kernel stamps a read, not each event in it: of events that waited together only the last one's time is known.
+    That alone may be a proxy that sends in batches, and a lag alone is mended by the stamps. Together, with a lag
+    (p99) above the median TTFT, first tokens have the time of what came after them; where most reads are such and the
+    lag is above the time per token, so have all others. In a closed loop the lag also delays what is sent next.
+    """
+    client, ttft_s, tpot_s = evidence.client, evidence.ttft.p50, evidence.tpot_s
+    lag_s, share = client.loop_lag_p99_s, client.coalesced_read_share
+    if lag_s <= LAGGING_LOOP_S:
+        return None
+    if share > STARVED_SHARE and ttft_s is not None and lag_s > ttft_s:
+        measure = f"TTFT ({ttft_s * 1000:.0f} ms, median)"
+    elif share > MOSTLY_STARVED_SHARE and tpot_s is not None and lag_s > tpot_s:
+        measure = f"the time per token ({tpot_s * 1000:.1f} ms, median)"
+    else:
+        return None
+    return (
+        f"client starved: its loop lags by {lag_s * 1000:.0f} ms (p99), more than {measure}, and {share:.0%} of the "
+        "reads carried several events: the times are the client's"
+    )
 
 
 def _void_server(evidence: Evidence) -> list[str | None]:
@@ -105,7 +137,7 @@ def _void_server(evidence: Evidence) -> list[str | None]:
     errors = evidence.failed / ended if ended else 0.0
     ceiling, reached = evidence.ceiling_tok_s, evidence.output_tok_s
     return [
-        "no request succeeded" if not evidence.succeeded else None,
+        _none_text(evidence) if not evidence.succeeded else None,
         f"{errors:.1%} of the requests failed" if errors > VOID_ERROR_SHARE else None,
         "the engine restarted: its counters went back, and requests failed"
         if evidence.server_restarted and evidence.failed
@@ -114,6 +146,22 @@ def _void_server(evidence: Evidence) -> list[str | None]:
         if ceiling is not None and reached is not None and reached > ceiling
         else None,
     ]
+
+
+def _none_text(evidence: Evidence) -> str:
+    """Why no measured request succeeded; in a window that is too short, how long it would have to be."""
+    if evidence.failed or not evidence.unfinished or evidence.window_s is None:
+        return "no request succeeded"
+    window, took_s = f"the window ({evidence.window_s:.3g} s)", evidence.request_s
+    if took_s is None:
+        return (
+            f"no request ended within {window}: {evidence.unfinished} were still under way; measure for longer, or "
+            "until a number of requests have ended"
+        )
+    longer = f"measure for {math.ceil(WINDOW_REQUESTS * took_s)} s or longer, or until a number of requests have ended"
+    if took_s > evidence.window_s:
+        return f"{window} is shorter than a request ({took_s:.1f} s median): none began and ended in it; {longer}"
+    return f"no request began and ended within {window}, and one takes {took_s:.1f} s (median); {longer}"
 
 
 def _suspect_client(evidence: Evidence) -> list[str | None]:

@@ -178,8 +178,8 @@ class Run:
     def cost(self, prices: PriceTable) -> pd.DataFrame:
         """The levels with ``price_per_h`` of the whole deployment and ``cost_per_mtok`` (1M output tokens).
 
-        At the output throughput measured (with an SLO: the share of it in requests that kept the SLO), the deployment
-        busy all the time; start-up is not in it. NaN where the table states no price for the family and count.
+        At the output throughput measured (with an SLO: times the attainment, the share of requests that kept it), the
+        deployment busy all the time; start-up is not in it. NaN where the table has no price for the family and count.
         """
         levels = self.levels.copy()
         hourly = [
@@ -190,8 +190,8 @@ class Run:
         ]
         levels["price_per_h"] = hourly
         useful = levels["output_throughput_tok_s"]
-        if levels["goodput_req_s"].notna().any():
-            useful = useful * (levels["goodput_req_s"] / levels["request_throughput_req_s"])
+        if levels["attainment"].notna().any():
+            useful = useful * levels["attainment"]
         levels["cost_per_mtok"] = (levels["price_per_h"] / (useful.where(useful > 0) * 3600)) * 1e6
         return levels
 

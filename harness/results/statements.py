@@ -13,7 +13,7 @@ from harness.results.frame import Run
 from harness.results.rivals import rivals, told
 from harness.results.searching import search_answers
 
-OUTPUT = "output_throughput_tok_s"
+OUTPUT, REQUESTS = "output_throughput_tok_s", "steady_request_throughput_req_s"
 
 
 def answers(run: Run, levels: pd.DataFrame) -> Iterable[str]:
@@ -45,7 +45,7 @@ def _within(run: Run, within: pd.DataFrame) -> Iterable[str]:
             f"(prices: {prices.what}, {prices.as_of}){_doubt(best)}."
         )
         yield from told(rivals(run, priced, best, figure="cost_per_mtok"), best, unit=prices.currency)
-    yield f"Most requests within the SLO ({run.resolved.slo}): {_named(_top(within, 'request_throughput_req_s'))}."
+    yield f"Most requests within the SLO ({run.resolved.slo}): {_named(_top(within, REQUESTS))}."
 
 
 def _top(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
@@ -61,7 +61,7 @@ def _named(row: pd.Series[Any]) -> str:
     note = f" ({', '.join(latencies)})" if latencies else ""
     return (
         f"{row['label']} at {row['load']}: {row['output_throughput_tok_s']:,.0f} tokens/s, "
-        f"{row['request_throughput_req_s']:.2f} requests/s{note}{_doubt(row)}"
+        f"{row[REQUESTS]:.2f} requests/s{note}{_doubt(row)}"
     )
 
 
@@ -102,7 +102,11 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("ITL", "gaps between chunks that carry tokens, pooled over requests"),
     ("E2E", "last token's arrival minus the sending of the request's last byte"),
     ("Output throughput", "output tokens that arrived within the window, divided by its length"),
-    ("Request throughput", "requests that finished well within the window, divided by its length"),
+    (
+        "Requests/s",
+        "requests in the window, each counted for the share of its tokens that arrived in it, divided by its length "
+        "(request_throughput_req_s in points.csv counts whole requests where they end)",
+    ),
     ("Percentiles", "linear interpolation over successful requests; failures count in no latency"),
     (
         "Faint figures, hollow marks",

@@ -23,7 +23,7 @@ CELL_COLUMNS: tuple[Column, ...] = (
     ("Per 1M output tok", "cost_per_mtok", 1, 2),
     ("Output tok/s", "output_throughput_tok_s", 1, 0),
     ("per GPU", "output_throughput_tok_s_per_gpu", 1, 0),
-    ("Req/s", "request_throughput_req_s", 1, 2),
+    ("Req/s", "steady_request_throughput_req_s", 1, 2),
     ("TTFT p95 (ms)", "ttft_p95_s", 1000, 0),
     ("TPOT p95 (ms)", "tpot_p95_s", 1000, 1),
 )
@@ -31,7 +31,7 @@ LEVEL_COLUMNS: tuple[Column, ...] = (
     ("Requests", "requests_sent", 1, 0),
     ("Failed", "requests_failed", 1, 0),
     ("Output tok/s", "output_throughput_tok_s", 1, 0),
-    ("Req/s", "request_throughput_req_s", 1, 2),
+    ("Req/s", "steady_request_throughput_req_s", 1, 2),
     ("TTFT p50 (ms)", "ttft_p50_s", 1000, 0),
     ("TTFT p95 (ms)", "ttft_p95_s", 1000, 0),
     ("TTFT p99 (ms)", "ttft_p99_s", 1000, 0),

@@ -70,6 +70,10 @@ def test_a_fleet_that_keeps_the_slo_stays_as_planned() -> None:
     assert check.fewer is not None
     assert check.fewer.miss == "ttft_p95 5000 ms > 1000 ms"
     assert check.is_least
+    # 4 of them carry the 8 that are asked for, with nothing left.
+    assert check.fewer_at_demand is not None
+    assert (check.fewer_at_demand.replicas, check.fewer_at_demand.rate_req_s) == (4, 8.0)
+    assert check.fewer_at_demand.miss is None
 
 
 def test_a_fleet_that_misses_it_is_enlarged_to_the_fewest_that_keep_it_and_costs_more() -> None:

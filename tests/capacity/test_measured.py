@@ -12,9 +12,9 @@ SLO = Slo.parse("ttft_p95<=1s,tpot_p95<=60ms")
 def row(**changes: object) -> dict[str, object]:
     usual: dict[str, object] = {
         "cell_id": "abc", "label": "small×1", "gpu_type": "small", "gpu_count": 1, "replicas": 2, "load": "c8",
-        "request_throughput_req_s": 4.0, "output_throughput_tok_s": 400.0, "achieved_concurrency": 7.5,
-        "requests_succeeded": 100, "requests_failed": 0, "verdict": "valid", "meets_slo": True,
-        "run_ids": "abc-r0 abc-r1", "ttft_p95_s": 0.5, "tpot_p95_s": 0.05, "e2e_mean_s": 1.8,
+        "steady_request_throughput_req_s": 4.0, "request_throughput_req_s": 5.0, "output_throughput_tok_s": 400.0,
+        "achieved_concurrency": 7.5, "requests_succeeded": 100, "requests_failed": 0, "verdict": "valid",
+        "meets_slo": True, "run_ids": "abc-r0 abc-r1", "ttft_p95_s": 0.5, "tpot_p95_s": 0.05, "e2e_mean_s": 1.8,
     }  # fmt: skip
     return usual | changes
 

@@ -22,6 +22,7 @@ from harness.results.store import RunFolder, write_records
 from harness.simulator.fleet import run_fleet
 
 PRICES = Path(__file__).resolve().parents[2] / "configs" / "prices.yaml"
+SAMPLE = str(Path(__file__).resolve().parents[2] / "results" / "sample")
 
 
 def make_stage(concurrency: int, *, ttft_s: float, seconds: float) -> StageResult:
@@ -92,6 +93,25 @@ def test_json_names_the_runs_the_figures_come_from(folder: str) -> None:
     assert option["run_ids"] == [f"{option['cell_id']}-r0"]
 
 
+def test_tokens_of_a_fully_used_fleet_cost_its_price_over_tokens_per_second_here_and_in_the_report() -> None:
+    found = load(SAMPLE)
+    assert found.resolved.prices is not None
+    slo = Slo.parse("ttft_p95<=1s,tpot_p95<=60ms")
+    levels = found.cost(found.resolved.prices)
+    points = measured_points(join_repeats(found.points_against(slo)), slo, simulated=True)
+    rows = [row for _, row in levels.iterrows()]
+    kept = [(point, row) for point, row in zip(points, rows, strict=True) if row["attainment"] == 1.0]
+    assert len(kept) == 23  # of 24: one misses the SLO
+    for point, row in kept:
+        assert (point.cell_id, point.load) == (row["cell_id"], row["load"])
+        demand = Demand(rate_req_s=point.rate_req_s, utilisation=1.0)
+        option = recommend([point], demand, prices=found.resolved.prices).options[0]
+        assert (option.replicas, option.used) == (1, pytest.approx(1.0))
+        expected = row["price_per_h"] / (row["output_throughput_tok_s"] * 3600) * 1e6
+        assert option.cost_per_mtok == pytest.approx(expected)
+        assert row["cost_per_mtok"] == pytest.approx(expected)
+
+
 def test_an_slo_that_nothing_meets_ends_with_one(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["capacity", folder, "--rate", "1", "--slo", "ttft_p95<=1ms"])
@@ -116,7 +136,8 @@ def test_break_even_says_when_tokens_are_cheaper(folder: str) -> None:
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ([], "a rate or a number of users"),
+        ([], "either --rate R (requests per second) or --users N"),
+        (["--rate", "1", "--users", "2"], "either --rate R"),
         (["--rate", "1", "--slo", "fast"], "fast"),
         (["--rate", "1", "--think-time", "long"], "not a duration"),
         (["--rate", "-1"], "above 0"),
@@ -146,9 +167,6 @@ def test_a_sweep_file_is_answered_by_forecast_and_says_so(tmp_path: Path) -> Non
     assert "gpu3080ti×1 0.15.1 default: would not start" in result.stdout  # 16 GB of weights on a 12 GB card
 
 
-SAMPLE = str(Path(__file__).resolve().parents[2] / "results" / "sample")
-
-
 @pytest.mark.parametrize(("rate", "utilisation"), [("90", "1"), ("100", "0.8"), ("150", "1")])
 def test_the_fleet_recommended_from_the_sample_keeps_the_slo_and_one_replica_fewer_does_not(
     rate: str, utilisation: str
@@ -171,7 +189,7 @@ def test_the_fleet_recommended_from_the_sample_keeps_the_slo_and_one_replica_few
 def test_the_trials_are_printed_and_forecasts_are_told_from_measurements() -> None:
     printed = run(SAMPLE, "--rate", "100", "--basis", "both", "--verify", "--spare", "1").stdout
     assert "forecast at" in printed
-    assert "simulated up to 30.86 at c24, the SLO kept" in printed
+    assert "simulated up to 31.52 at c24, the SLO kept" in printed
     assert "its 1 spare down: 2 replicas keep the SLO (ttft_p95" in printed
     assert "1 replica misses the SLO (ttft_p95" in printed
 
@@ -179,12 +197,54 @@ def test_the_trials_are_printed_and_forecasts_are_told_from_measurements() -> No
 def test_a_split_at_random_that_the_plan_does_not_survive_asks_for_more_replicas() -> None:
     # At 25 ms a token this GPU keeps up with two requests at a time and hardly more: clumps miss it.
     arguments = (SAMPLE, "--rate", "15", "--slo", "ttft_p95<=500ms,tpot_p95<=25ms", "--json")
-    planned, tried = (json.loads(run(*arguments, *extra).stdout)["options"] for extra in ((), ("--verify",)))
+    planned, tried = (
+        json.loads(run(*arguments, extra).stdout)["options"] for extra in ("--no-verify", "--verify")
+    )
     by_cell = {option["cell_id"]: option for option in tried}
     tight = next(option for option in planned if option["label"] == "gpua5000×1 0.15.1 default")
     assert by_cell[tight["cell_id"]]["replicas"] > tight["replicas"]
     assert by_cell[tight["cell_id"]]["check"]["planned"] == tight["replicas"]
     assert by_cell[tight["cell_id"]]["check"]["fewer"]["miss"].startswith("tpot_p95")
+
+
+TIGHT = (SAMPLE, "--rate", "15", "--slo", "ttft_p95<=500ms,tpot_p95<=25ms", "--prices", str(PRICES))
+
+
+def test_unasked_the_answer_and_what_is_cheaper_as_planned_are_tried() -> None:
+    document = json.loads(run(*TIGHT, "--json").stdout)
+    best, *others = document["options"]
+    assert best["check"]["kept"]["miss"] is None
+    assert best["not_tried"] is None
+    untried = [option for option in others if option["not_tried"] is not None]
+    assert untried
+    assert all(option["not_tried"] == "no cheaper as planned" for option in untried)
+    assert all(option["price_per_h"] >= best["price_per_h"] for option in untried)
+    everything = json.loads(run(*TIGHT, "--verify", "--json").stdout)
+    assert everything["options"][0] == best
+    assert len(everything["options"]) > 1
+    assert all(option["check"] is not None for option in everything["options"])
+
+
+def test_an_answer_that_was_not_tried_says_so_and_how_to_have_it_tried(folder: str) -> None:
+    printed = run(*TIGHT, "--no-verify").stdout
+    assert "NOT TRIED (--no-verify: leave it out to have the fleet tried)" in printed
+    # This run has no lengths to make requests of.
+    printed = run(folder, "--rate", "1").stdout
+    assert "NOT TRIED (its workload states no lengths" in printed
+    refused = run(folder, "--rate", "1", "--verify").exception
+    assert isinstance(refused, UsageError)
+    assert "leave --verify out" in str(refused)
+
+
+def test_a_replica_fewer_that_keeps_the_slo_too_is_not_proposed_for_a_reason() -> None:
+    # Measured to 31.52 requests/s a replica: 3 carry 94.55, and 90 of them are 95 %; 4 are planned for.
+    printed = run(SAMPLE, "--rate", "90").stdout
+    assert "4 replicas of gpurtx6000pro×1 0.15.1 default" in printed
+    assert "3 replicas keep the SLO (" in printed
+    assert (
+        "Not proposed: they were simulated to carry 94.55 requests/s, of which 90.00 would be 95%, above the 80% "
+        "planned for; a higher load measured, or --basis both, may show"
+    ) in printed
 
 
 def test_cells_nobody_measured_are_in_the_answer_as_forecasts(folder: str) -> None:

@@ -173,7 +173,8 @@ def test_a_search_for_the_knee_ends_where_throughput_stops_growing(
     document = json.loads(capsys.readouterr().out)
     assert [stage["load"]["concurrency"] for stage in document["stages"]][:2] == [1, 2]
     assert len(document["stages"]) <= 4
-    assert re.match(r"[12] users reach", document["answer"])
+    # 12 requests are 6 rounds of 2 users: where those decide, they are too few.
+    assert re.match(r"(unresolved: )?[12] users reach", document["answer"])
 
 
 def test_a_search_for_a_rate_asks_for_higher_levels_until_one_misses() -> None:

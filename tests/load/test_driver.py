@@ -115,6 +115,8 @@ def test_what_ends_in_the_drain_is_unfinished_with_its_tokens(serve: Serve, lab:
     server = serve(lab.answering(first_s=0.4))
     result = lab.load(server.url, Stage(arrivals=ClosedLoop(2), duration_s=0.2, drain_s=5.0))
     assert [record.outcome for record in result.records] == [Outcome.UNFINISHED] * 2
+    reasons = summarise(result).verdict.reasons
+    assert any(reason.startswith("the window (0.2 s) is shorter than a request (0.") for reason in reasons)
     assert [record.completion_tokens for record in result.records] == [5, 5]
     assert result.window_end_s == pytest.approx(0.2)
 
@@ -129,12 +131,12 @@ def test_answers_in_one_piece_have_an_end_and_no_first_token(serve: Serve, lab: 
         assert record.completion_tokens == 5
 
 
-async def held_up(url: str, lab: ModuleType) -> StageResult:
-    """A stage on a loop that something else holds for 15 ms out of every 20."""
+async def held_up(url: str, lab: ModuleType, *, for_s: float = 0.015) -> StageResult:
+    """A stage on a loop that something else holds for so long, then leaves alone for 5 ms, and so on."""
 
     async def hold() -> None:
         while True:
-            time.sleep(0.015)  # noqa: ASYNC251 - holding the loop is the point
+            time.sleep(for_s)  # noqa: ASYNC251 - holding the loop is the point
             await asyncio.sleep(0.005)
 
     holder = asyncio.ensure_future(hold())
@@ -165,6 +167,18 @@ def test_a_client_that_is_held_up_says_so_and_the_kernels_clock_stays_true(
     # The user-space clock sees a token when the loop is free again: up to 15 ms late.
     assert user.itl.p90 > 1.1 * kernel.itl.p90
     assert any("user-space clock" in reason for reason in user.verdict.reasons)
+
+
+def test_the_figures_of_a_starved_client_are_its_own_and_void(serve: Serve, lab: ModuleType) -> None:
+    server = serve(lab.answering(first_s=0.05, gap_s=0.01))
+    metrics = summarise(asyncio.run(held_up(server.url, lab, for_s=0.2)))
+    true_gaps = np.concatenate([np.diff(np.array(reply.sent_ns[2:14]) / 1e9) for reply in server.replies])
+    assert len(true_gaps) == 44
+    # The server wrote a token every 10 ms or more; the client read most of them together.
+    assert float(np.median(true_gaps)) >= 0.009
+    assert metrics.itl.p50 < 0.001
+    assert metrics.verdict.state == "void"
+    assert any(reason.startswith("client starved") for reason in metrics.verdict.reasons)
 
 
 # The five traps: each is a stream that at least one of five widely used clients got wrong.
@@ -218,7 +232,7 @@ def test_trap_2_the_role_chunk_is_not_the_first_token(serve: Serve, lab: ModuleT
 def test_trap_3_chunks_batched_by_a_proxy_are_flagged(serve: Serve, lab: ModuleType) -> None:
     batch = b"".join(event(lab.text("a", ids=[i])) for i in range(5))
     last = event(lab.text("z", finish="length", ids=[9])) + event(lab.usage(5, 16)) + event(b"[DONE]")
-    server = serve(playing(lab, [(0.0, batch), (0.05, batch), (0.05, batch), (0.05, last)]))
+    server = serve(playing(lab, [(0.3, batch), (0.05, batch), (0.05, batch), (0.05, last)]))
     metrics = summarise(lab.load(server.url, Stage(arrivals=ClosedLoop(1), requests=2), output=16))
     # 15 gaps a request: 12 of them within a batch.
     assert metrics.itl.count == 30

@@ -104,6 +104,8 @@ def test_throughput_counts_tokens_where_they_arrive() -> None:
     assert metrics.output_throughput_tok_s == pytest.approx(6 / 2)
     # Two requests ended well in the window.
     assert metrics.request_throughput_req_s == pytest.approx(1.0)
+    # Their shares: 1 of 2 tokens, 3 of 3, 2 of 3.
+    assert metrics.steady_request_throughput_req_s == pytest.approx((1 / 2 + 1 + 2 / 3) / 2)
     assert (metrics.sent, metrics.succeeded, metrics.failed, metrics.unfinished) == (2, 1, 0, 1)
     # In flight: 0.5 s of the first, 1.5 s of the second, 1 s of the third, over 2 s.
     assert metrics.achieved_concurrency == pytest.approx(1.5)
@@ -212,6 +214,45 @@ def test_a_stage_without_requests_has_no_figures_and_is_void() -> None:
     assert metrics.verdict.state == "void"
     assert (metrics.sent, metrics.ttft.p50, metrics.output_throughput_tok_s) == (0, None, 0.0)
     assert metrics_of(slo="ttft<=1s").attainment is None
+
+
+def reasons_of(*records: RequestRecord) -> tuple[str, ...]:
+    return metrics_of(*records, window=(0.0, 5.0)).verdict.reasons
+
+
+def test_a_window_shorter_than_a_request_is_named_as_the_reason_with_one_that_would_do() -> None:
+    # One of the warm-up took 8 s; of two that ended in the drain one took 8.3 s, the other 9 s: the median is 8.3 s.
+    warm = record(-6.0, [1.0, 2.0], warmup=True, done_s=2.0)
+    drained = [
+        record(0.5, [1.0, 8.8], outcome=Outcome.UNFINISHED, done_s=8.8),
+        record(0.5, [1.0, 9.5], outcome=Outcome.UNFINISHED, done_s=9.5),
+    ]
+    assert reasons_of(warm, *drained)[0] == (
+        "the window (5 s) is shorter than a request (8.3 s median): none began and ended in it; measure for 25 s or "
+        "longer, or until a number of requests have ended"
+    )
+    short = record(2.0, [2.5, 6.0], outcome=Outcome.UNFINISHED, done_s=6.0)
+    assert reasons_of(short)[0] == (
+        "no request began and ended within the window (5 s), and one takes 4.0 s (median); measure for 12 s or "
+        "longer, or until a number of requests have ended"
+    )
+    cut = record(2.0, [2.5, 9.0], outcome=Outcome.UNFINISHED, completion_tokens=None)
+    assert "no request ended within the window (5 s): 2 were still under way" in reasons_of(cut, cut)[0]
+    failed = record(2.0, [], outcome=Outcome.TIMEOUT)
+    assert reasons_of(cut, failed)[0] == "no request succeeded"
+
+
+def test_drift_is_told_as_what_the_ends_of_the_window_had() -> None:
+    # TTFT 1 s for 30 requests and 10 ms for 60 more: a straight line through them ends below 0.
+    falling = [record(i * 0.1, [i * 0.1 + (1.0 if i < 30 else 0.01)]) for i in range(90)]
+    (ttft,) = (text for text in metrics_of(*falling, window=(0.0, 9.0)).drift if text.startswith("TTFT"))
+    assert ttft == "TTFT falls from 1000 to 10 ms over the window (medians of its first and last third)"
+    # 12 bins of 1 s, with 10 tokens in each of the first four, 20 and 30 in those of the other two thirds.
+    times = [
+        second + (k + 0.5) / n for second in range(12) for n in (10 * (second // 4 + 1),) for k in range(n)
+    ]
+    (rate,) = metrics_of(record(0.0, times), window=(0.0, 12.0)).drift
+    assert rate == "tokens/s rise from 10 to 30 over the window (medians of its first and last third)"
 
 
 def test_a_rising_ttft_is_drift() -> None:

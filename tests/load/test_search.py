@@ -103,3 +103,24 @@ def test_a_throughput_that_still_grows_is_unresolved() -> None:
         search.told(users, 10.0 * users)
     assert sorted(search.throughputs) == [1, 2, 4, 8, 16, 32, 64]
     assert search.answer().startswith("unresolved: ")
+
+
+def knee_by_windows_of(rounds: float) -> KneeSearch:
+    """A server with four places; every window holds so many requests one after another."""
+    search = KneeSearch()
+    while (users := search.next_level()) is not None:
+        search.told(users, 100.0 * min(users, 4), rounds=rounds)
+    assert search.knee() == 4
+    return search
+
+
+def test_a_knee_found_by_windows_of_few_rounds_is_unresolved_and_says_how_long_to_measure() -> None:
+    long, short, none = (knee_by_windows_of(rounds) for rounds in (10.0, 4.0, 0.0))
+    assert long.resolved
+    assert long.answer() == "4 users reach 400 tok/s, the best seen is 400"
+    assert not short.resolved
+    assert short.answer() == (
+        "unresolved: 4 users reach 400 tok/s, the best seen is 400, and the window at 4 users holds 4.0 requests one "
+        "after another, and a tenth is told from 10 on: measure 2.5 times as long"
+    )
+    assert "is shorter than a request" in none.answer()

@@ -69,6 +69,28 @@ def test_an_slo_is_read_and_written() -> None:
     assert Slo.parse("e2e<=2s").bounds[0].percentile == 99.0
 
 
+@pytest.mark.parametrize(
+    ("value_s", "text"),
+    [
+        (0.0532, "tpot_p99 53 ms > 40 ms"),
+        (0.0403, "tpot_p99 40.3 ms > 40 ms"),
+        (0.04004, "tpot_p99 40.04 ms > 40 ms"),
+        (0.0400000001, "tpot_p99 just above 40 ms > 40 ms"),
+        (20.742, "tpot_p99 20742 ms > 40 ms"),
+    ],
+)
+def test_what_is_above_a_limit_is_printed_in_digits_that_show_it(value_s: float, text: str) -> None:
+    assert Slo.parse("tpot<=40ms").bounds[0].missed(value_s) == text
+
+
+def test_what_keeps_a_limit_is_never_printed_as_what_misses_it() -> None:
+    bound = Slo.parse("tpot_p95<=40.5ms").bounds[0]
+    assert bound.reached(0.0404) == "tpot_p95 40 ms"
+    assert bound.reached(0.0405) == "tpot_p95 40.5 ms"
+    assert Slo.parse("tpot_p95<=40ms").bounds[0].reached(0.0399999999) == "tpot_p95 just under 40 ms"
+    assert bound.missed(0.0409) == "tpot_p95 41 ms > 40.5 ms"
+
+
 def test_every_preset_is_an_slo() -> None:
     assert len(PRESETS) == 11
     for name in PRESETS:
@@ -122,6 +144,26 @@ def test_a_clean_point_is_valid() -> None:
         ),
         (replace(GOOD, client=replace(GOOD.client, loop_lag_p99_s=0.03)), "suspect", "client slowed"),
         (replace(GOOD, client=replace(GOOD.client, coalesced_read_share=0.2)), "suspect", "several events"),
+        # A lag above TTFT (100 ms) with a third of the reads coalesced; above the time per token with most of them.
+        (
+            replace(GOOD, client=replace(GOOD.client, loop_lag_p99_s=0.12, coalesced_read_share=0.3)),
+            "void",
+            "^client starved: its loop lags by 120 ms .p99., more than TTFT .100 ms, median., and 30%",
+        ),
+        (
+            replace(
+                GOOD, tpot_s=0.02, client=replace(GOOD.client, loop_lag_p99_s=0.03, coalesced_read_share=0.6)
+            ),
+            "void",
+            "^client starved: .* more than the time per token .20.0 ms",
+        ),
+        (
+            replace(
+                GOOD, tpot_s=0.02, client=replace(GOOD.client, loop_lag_p99_s=0.03, coalesced_read_share=0.3)
+            ),
+            "suspect",
+            "client slowed",
+        ),
         (replace(GOOD, client=replace(GOOD.client, queued=3)), "suspect", "limit on requests in flight"),
         (replace(GOOD, failed=20), "suspect", "2.0% of the requests failed"),
         (replace(GOOD, failed=200), "void", "16.7% of the requests failed"),
@@ -173,3 +215,7 @@ def test_a_trend_must_be_both_significant_and_large() -> None:
     assert trend(times, 1 + times / 2000 + noise / 10) is None  # significant, 5 % only
     assert trend(times, 1 + noise * 30) is None  # large, by chance
     assert trend(times[:5], times[:5]) is None  # too few
+    # One value in ten thousand times the others drags the line up while nearly all values fall.
+    falling = 2 - times / 200
+    falling[-1] = 1e4
+    assert trend(times, falling) is None
