@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from harness.errors import UsageError
 from harness.load.slo import Slo
 from harness.load.verdict import SUSPECT, VALID, VOID
 from harness.results.account import SweepAccount, account
@@ -21,7 +22,7 @@ from harness.results.figures import point_row
 from harness.results.hardware import Ceilings
 from harness.results.pareto import pareto_front
 from harness.results.point import Point
-from harness.results.prices import PriceTable
+from harness.results.price_file import Prices, price_table
 from harness.results.resolved import Resolved
 from harness.results.rows import (
     FOUND_BY,
@@ -175,15 +176,22 @@ class Run:
         front = pareto_front(believed[gain].to_list(), believed[cost].to_list())
         return believed[front].sort_values(cost)
 
-    def cost(self, prices: PriceTable) -> pd.DataFrame:
+    def cost(self, prices: Prices | None = None) -> pd.DataFrame:
         """The levels with ``price_per_h`` of the whole deployment and ``cost_per_mtok`` (1M output tokens).
+
+        ``prices`` is a file such as ``configs/prices.yaml``, what stands in one as a mapping, or a PriceTable; without
+        it the sweep's own hold, UsageError when it had none.
 
         At the output throughput measured (with an SLO: the share of it in requests that kept the SLO), the deployment
         busy all the time; start-up is not in it. NaN where the table states no price for the family and count.
         """
+        stated = self.resolved.prices if prices is None else prices
+        if stated is None:
+            raise UsageError(f"'{self.resolved.name}' had no prices; name a file: run.cost('prices.yaml')")
+        table = price_table(stated)
         levels = self.levels.copy()
         hourly = [
-            np.nan if (price := prices.per_replica_hour(kind, count)) is None else price * replicas
+            np.nan if (price := table.per_replica_hour(kind, count)) is None else price * replicas
             for kind, count, replicas in zip(
                 levels["gpu_type"], levels["gpu_count"], levels["replicas"], strict=True
             )
