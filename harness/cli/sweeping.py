@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -34,6 +35,7 @@ from harness.results.store import RunFolder
 from harness.sweep.budget import Budget
 from harness.sweep.conduct import Conduct, conduct
 from harness.sweep.estimates import Timing
+from harness.sweep.keeping import keep, write_kept
 from harness.sweep.measure import Instruments
 from harness.sweep.opening import plan_runs, resolve, start_folder
 from harness.sweep.outcome import SweepOutcome, require_nothing_left
@@ -71,7 +73,8 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
     config = load_config(path)
     prices = earlier.prices if request.prices is None else load_prices(request.prices)
     rule = rule_of(config, request.terms.prune)
-    pruner = Pruner(config, rule, prices, read_calibrations(request.terms.calibration))
+    calibrations = read_calibrations(request.terms.calibration)
+    pruner = Pruner(config, rule, prices, calibrations)
     plan = offline = pruner(preflight(config, managed=request.choice.managed))
     if request.choice.endpoint is not None and plan.cells != 1:
         raise UsageError(f"an existing endpoint is one cell; {config.path} has {plan.cells}")
@@ -80,6 +83,14 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
     budget = make_budget(config, plan.accepted, request, prices=prices, times=times, earlier=earlier)
     agree(config, plan, budget, request, prices=prices, times=times)
     folder_path = request.resume or request.results or default_results(config.name)
+    faults = request.choice.faults
+    kept = keep(
+        config,
+        local=request.choice.local,
+        prices=prices,
+        calibrations=calibrations,
+        faults=None if faults is None else Path(faults),
+    )
     async with (
         open_crew(request.executor) as crew,
         open_cloud(request.choice, config, log_folder=folder_path / "logs") as cloud,
@@ -93,15 +104,22 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
             tell_findings(replace(plan, warnings=()), told=offline)
         unix_s = time.time if cloud.zone is None else cloud.zone.surroundings.unix_s
         resolved = resolve(
-            config, plan, cloud.deployer, prices=prices, unix_s=unix_s, virtual=cloud.zone is not None
+            config,
+            plan,
+            cloud.deployer,
+            prices=prices,
+            unix_s=unix_s,
+            virtual=cloud.zone is not None,
+            kept=kept,
         )
         if request.resume is None:
             folder, journal = start_folder(
-                folder_path, config, plan, resolved, replace=request.replace, unix_s=unix_s
+                folder_path, config, plan, resolved, kept=kept, replace=request.replace, unix_s=unix_s
             )
             ledgers: Mapping[str, Ledger] = {}
         else:
             folder, journal, ledgers = reopen(request.resume, config, plan, unix_s=unix_s)
+            write_kept(folder, kept)
             write_json(folder_path / "resolved.json", resolved.to_json())
         with journal:
             async with models_ready(request, plan, cloud, journal):

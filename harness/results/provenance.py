@@ -44,7 +44,7 @@ def provenance(run: Run) -> Iterable[tuple[str, str]]:
     yield "Seed", str(resolved.seed)
     if resolved.slo:
         yield "SLO", resolved.slo
-    yield "Configuration", f"config.yaml, SHA-256 {resolved.config_sha256 or 'unknown'}"
+    yield "Configuration", f"SHA-256 {resolved.config_sha256 or 'unknown'} of the sweep file as it was read"
     yield "Requests", _request_count(run.points)
     scaled = ", as it went here: a simulated cloud hurries its provisioning" if resolved.simulated else ""
     total = account.spent(resolved.prices)

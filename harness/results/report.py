@@ -130,7 +130,7 @@ def _measured_sections(
     )
     yield forecast_section(forecast, simulated=run.resolved.simulated)
     yield definitions_section(*best_points(run, levels, most=1)[0])
-    yield reproduction_section(run.resolved)
+    yield reproduction_section(run.resolved, run.account.started)
 
 
 def summary(run: Run, levels: pd.DataFrame, document: Document) -> dict[str, Any]:
