@@ -13,7 +13,7 @@ __all__ = ["__version__", "compare", "load", "open_run"]
 
 _LAZY = {
     "open_run": ("harness.results.frame", "load"),
-    "compare": ("harness.results.matching", "compare_runs"),
+    "compare": ("harness.results.comparison", "compare_runs"),
 }
 
 

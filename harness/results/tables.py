@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -176,7 +176,7 @@ def doubt_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
             TableCell(kind),
             TableCell(verdict),
             TableCell(str(len(names)), number=True),
-            TableCell(_some(list(names.values()))),
+            TableCell(first_few(list(names.values()))),
         )
         for (verdict, kind), names in sorted(found.items(), key=lambda item: -len(item[1]))
     )
@@ -194,6 +194,7 @@ def doubt_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
     )
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+def first_few(names: Sequence[str], joint: str = ", ", *, most: int = MOST_NAMED) -> str:
+    """``a, b, c, d and 3 more``: the first of them, and how many there are besides."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return joint.join(names[:most]) + more
