@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from harness.errors import UsageError
+from harness.errors import ConfigError, UsageError
 from harness.load.slo import Slo
 from harness.load.verdict import SUSPECT, VALID, VOID
 from harness.results.account import SweepAccount, account
@@ -49,11 +49,15 @@ class Run:
     ``cells`` has one row a cell, ``runs`` one a repeat of a cell, ``points`` one a measured load level of a run,
     ``levels`` the points with their repeats joined by the median, ``requests`` one a request, ``chunks`` one a
     token-bearing chunk; ``searches`` one a search of a run, ``skipped_levels`` one a level that was passed over.
+
+    A damaged records file is a ConfigError where it is read; ``lenient`` leaves it out, and then ``lost`` names it.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, *, lenient: bool = False) -> None:
         self.folder = folder
         self.resolved: Resolved = folder.resolved()
+        self._lenient = lenient
+        self._damaged: dict[str, str] = {}
 
     @cached_property
     def account(self) -> SweepAccount:
@@ -70,7 +74,20 @@ class Run:
         for path in self.folder.record_files():
             run_id, _, point = path.stem.rpartition("-p")
             if run_id in planned and (run_id not in stale or int(point) in planned[run_id]):
-                yield read_records(path)
+                try:
+                    yield read_records(path)
+                except ConfigError as error:
+                    if not self._lenient:
+                        raise
+                    self._damaged[path.name] = str(error)
+
+    @cached_property
+    def lost(self) -> dict[str, str]:
+        """Records that the journal has as finished and that are not in the frames: file names, and why."""
+        names = [f"{run.run_id}-p{point}.parquet" for run in self.account.runs for point in run.points]
+        gone = {name: "missing" for name in names if not (self.folder.records / name).exists()}
+        self.points  # noqa: B018  # reads every file, and finds the damaged ones
+        return gone | self._damaged
 
     @cached_property
     def cells(self) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from harness.load.verdict import SUSPECT, VOID
 from harness.results.frame import Run
 from harness.results.rivals import rivals, told
 from harness.results.searching import search_answers
+from harness.results.tables import first_few
 
 OUTPUT = "output_throughput_tok_s"
 
@@ -79,6 +80,12 @@ def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     if not account.finished:
         reason = f"interrupted by {account.interrupted_by}" if account.interrupted_by else "not finished"
         yield f"The sweep is partial ({reason}); what it measured before that is below."
+    if run.lost:
+        measured = len(run.lost) + len(run.points)
+        yield (
+            f"{len(run.lost)} of {measured} measured points have lost their records and are not here: "
+            f"{first_few(list(run.lost))}."
+        )
     if run.resolved.pruned:
         yield (
             f"{len(run.resolved.pruned)} of {len(run.cells)} cells were not measured: their forecast left them out "
