@@ -34,7 +34,7 @@ OUT = click.Path(path_type=Path, file_okay=False)
 @click.option("--llm-d", metavar="OUT", type=OUT, help="Write each point as an llm-d report (0.2) below OUT.")
 @click.pass_context
 def command(
-    ctx: click.Context, folder: Path, form: str | None, *, partial: bool, **targets: Path | None
+    ctx: click.Context, /, folder: Path, form: str | None, *, partial: bool, **targets: Path | None
 ) -> None:
     """Rebuild every report of the run in DIR from its stored records.
 

@@ -18,7 +18,7 @@ from harness.errors import UsageError
 from harness.results.frame import Run
 from harness.results.matching import IDENTITY, LeftOut, Pairing
 from harness.results.provenance import lengths_said
-from harness.results.tables import first_few
+from harness.units import first_few
 
 LONGEST = 80
 

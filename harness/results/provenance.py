@@ -23,7 +23,7 @@ from harness.load.lengths import (
 from harness.results.figures import level_name
 from harness.results.frame import Run
 from harness.results.spending import Spent
-from harness.units import MS_PER_S, format_duration
+from harness.units import MS_PER_S, first_few, format_duration
 
 
 def provenance(run: Run) -> Iterable[tuple[str, str]]:
@@ -50,12 +50,9 @@ def provenance(run: Run) -> Iterable[tuple[str, str]]:
     total = account.spent(resolved.prices)
     yield "Deployments took", f"{total.gpu_hours:.3g} GPU-hours{scaled}{_still(total)}"
     if resolved.prices is not None:
-        known = (
-            "unknown: a price is missing"
-            if total.cost is None
-            else f"{total.cost:.2f} {resolved.prices.currency}"
-        )
-        yield "Deployments cost", known
+        lacking = f"; no price of {first_few(total.unpriced)}" if total.unpriced else ""
+        least = "at least " if total.unpriced else ""
+        yield "Deployments cost", f"{least}{total.known_cost:.2f} {resolved.prices.currency}{lacking}"
         yield "Prices", f"{resolved.prices.what}, {resolved.prices.currency}, {resolved.prices.as_of}"
     yield "Tool", f"harness {resolved.tool_version}"
 

@@ -10,8 +10,7 @@ import pandas as pd
 from harness.load.verdict import VOID
 from harness.results.document import Section, Table, TableCell
 from harness.results.frame import Run
-from harness.results.tables import first_few
-from harness.units import counted
+from harness.units import counted, first_few
 
 UNITS = {"rate": "req/s", "knee": "users"}
 

@@ -12,7 +12,7 @@ from harness.load.verdict import SUSPECT, VOID
 from harness.results.frame import Run
 from harness.results.rivals import rivals, told
 from harness.results.searching import search_answers
-from harness.results.tables import first_few
+from harness.units import first_few
 
 OUTPUT = "output_throughput_tok_s"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,10 +11,10 @@ import pandas as pd
 from harness.load.verdict import VALID
 from harness.results.document import Table, TableCell
 from harness.results.frame import Run
+from harness.units import first_few
 
 # A percentile is read off the tail: below this many requests it is printed, but greyed.
 ENOUGH: Mapping[str, int] = {"p50": 20, "p90": 100, "p95": 200, "p99": 1000}
-MOST_NAMED = 4
 JUDGEMENTS = {"meets_slo": "Meets SLO", "verdict": "Verdict"}
 _NUMBER = re.compile(r"\d[\d.,]*")
 
@@ -192,9 +192,3 @@ def doubt_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
         ),
         Table("Each doubted level", ("Cell", "Load", "Verdict", "Why"), each, folded=True),
     )
-
-
-def first_few(names: Sequence[str], joint: str = ", ", *, most: int = MOST_NAMED) -> str:
-    """``a, b, c, d and 3 more``: the first of them, and how many there are besides."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return joint.join(names[:most]) + more
