@@ -30,7 +30,8 @@ def prune_options(command: F) -> F:
     return click.option(
         "--prune",
         metavar="RULE",
-        help="Leave cells out by their forecast: keep=20%, or within=1.5 of the best predicted cost; "
+        help="Leave cells out by their forecast: keep=20%, or within=1.5 of the best predicted cost (none for a doubt "
+        "of the SLO alone); "
         "equivalent, those that run the same as another; joined by commas  [the file's own]",
     )(command)
 
