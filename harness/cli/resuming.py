@@ -25,6 +25,7 @@ from harness.sweep.loads import levels, workload
 from harness.sweep.opening import refuse
 from harness.sweep.preflight import Preflight
 from harness.sweep.states import Ledger, Result, replay
+from harness.units import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def reopen(
         )
     if stale:
         click.echo(
-            f"the workload, the load levels or the version changed: {len(stale)} runs are measured again",
+            f"the workload, the load levels or the version changed: measured again: {counted(len(stale), 'run')}",
             err=True,
         )
         ledgers = replay(journal.events())

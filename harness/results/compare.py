@@ -27,6 +27,7 @@ from harness.results.stats import (
     quantile_figure,
     total_figure,
 )
+from harness.units import counted
 
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 LATENCIES = ("ttft", "tpot", "itl", "e2e")
@@ -120,10 +121,10 @@ def multiplicity(changes: Sequence[Change]) -> str:
         return "no interval: with one run a side the window is too short; run repeats, or longer windows"
     if min(levels) > LEVEL:
         return (
-            f"{len(levels)} intervals that hold together at {LEVEL:.0%}, each at {levels[0] * 100:.4g} % "
+            f"{counted(len(levels), 'interval')} that hold together at {LEVEL:.0%}, each at {levels[0] * 100:.4g} % "
             "(Bonferroni)"
         )
-    return f"{len(levels)} intervals at 95 %: about {len(levels) / 20:.1f} would exclude 0 by chance alone"
+    return f"{counted(len(levels), 'interval')} at 95 %: about {len(levels) / 20:.1f} would exclude 0 by chance alone"
 
 
 def _change(subject: Subject, metric: str, level: float) -> Change | None:

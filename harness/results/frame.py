@@ -36,6 +36,7 @@ from harness.results.rows import (
     search_row,
 )
 from harness.results.store import RunFolder, read_records
+from harness.units import counted
 
 if TYPE_CHECKING:
     from harness.results.canvas import Plot
@@ -235,7 +236,7 @@ class Run:
         return heatmap(self, ranked_levels(self), rows=rows, columns=columns, figure=figure)
 
     def __repr__(self) -> str:
-        return f"<Run {self.title}: {len(self.cells)} cells, {len(self.points)} points>"
+        return f"<Run {self.title}: {counted(len(self.cells), 'cell')}, {counted(len(self.points), 'point')}>"
 
     @property
     def title(self) -> str:

@@ -12,7 +12,7 @@ from harness.load.verdict import SUSPECT, VOID
 from harness.results.frame import Run
 from harness.results.rivals import rivals, told
 from harness.results.searching import search_answers
-from harness.units import first_few
+from harness.units import counted, first_few
 
 OUTPUT = "output_throughput_tok_s"
 
@@ -83,8 +83,8 @@ def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     if run.lost:
         measured = len(run.lost) + len(run.points)
         yield (
-            f"{len(run.lost)} of {measured} measured points have lost their records and are not here: "
-            f"{first_few(list(run.lost))}."
+            f"Not here, their records lost: {len(run.lost)} of {counted(measured, 'measured point')} "
+            f"({first_few(list(run.lost))})."
         )
     if run.resolved.pruned:
         yield (
@@ -95,9 +95,9 @@ def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     if left:
         yield f"Not proven deleted, may still cost money: {', '.join(left)}. Run `harness cleanup`."
     if "verdict" in levels and (void := int((levels["verdict"] == "void").sum())):
-        yield f"{void} of {len(levels)} measured levels are void and rank nowhere; the reasons are below."
+        yield f"Void, ranking nowhere: {void} of {counted(len(levels), 'measured level')}; the reasons are below."
     if "interrupted" in levels and (cut := int(levels["interrupted"].sum())):
-        yield f"{cut} of {len(levels)} measured levels were cut short."
+        yield f"Cut short: {cut} of {counted(len(levels), 'measured level')}."
 
 
 DEFINITIONS: tuple[tuple[str, str], ...] = (

@@ -11,7 +11,7 @@ import pandas as pd
 from harness.load.verdict import VALID
 from harness.results.document import Table, TableCell
 from harness.results.frame import Run
-from harness.units import first_few
+from harness.units import counted, first_few
 
 # A percentile is read off the tail: below this many requests it is printed, but greyed.
 ENOUGH: Mapping[str, int] = {"p50": 20, "p90": 100, "p95": 200, "p99": 1000}
@@ -140,7 +140,7 @@ def levels_table(levels: pd.DataFrame) -> Table:
     )
     heads = ("Cell", "Load", *(column[0] for column in columns))
     heads += tuple(JUDGEMENTS[name] for name in judged)
-    return Table(f"All {len(rows)} measured load levels, best first", heads, rows, folded=True)
+    return Table(f"All measured load levels ({len(rows)}), best first", heads, rows, folded=True)
 
 
 def _present(columns: tuple[Column, ...], levels: pd.DataFrame) -> list[Column]:
@@ -186,7 +186,7 @@ def doubt_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
     )
     return (
         Table(
-            f"{len(doubted)} of {len(levels)} levels are to be doubted",
+            f"To be doubted: {len(doubted)} of {counted(len(levels), 'level')}",
             ("Why", "Verdict", "Levels", "Which"),
             by_reason,
         ),
