@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 GIB = 1 << 30
 MS_PER_S = 1000.0
@@ -39,6 +40,12 @@ def exact(value: float) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 cell``, ``2 cells``: for nouns that take an s."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def first_few(names: Sequence[str], joint: str = ", ", *, most: int = 4) -> str:
+    """``a, b, c, d and 3 more``: the first of them, and how many there are besides."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return joint.join(names[:most]) + more
 
 
 def format_duration(seconds: float) -> str:

@@ -287,7 +287,9 @@ def local_cloud(choice: CloudChoice, config: SweepConfig, *, log_folder: Path) -
     paths = {**folders, **(choice.model_paths or {})}
     engines = LocalEngines(commands, paths, config.engine_environment, config.timeouts.ready_s)
     patience = Patience(delete_s=config.timeouts.delete_s, find_s=0.0, resend_s=30.0, poll_s=0.2, retry_s=1.0)
-    return Cloud(LocalVllmDeployer(engines, log_folder=log_folder), patience, {"engines": dict(commands)})
+    given = {model: str(Path(path).absolute()) for model, path in (choice.model_paths or {}).items()}
+    where = {"engines": dict(commands), "model_paths": given}
+    return Cloud(LocalVllmDeployer(engines, log_folder=log_folder), patience, where)
 
 
 async def existing_cloud(url: str, key_variable: str | None, *, ask: bool = True) -> Cloud:

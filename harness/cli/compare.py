@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +12,7 @@ from harness.cli import completing
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.results.compare import Bar, Change
+    from harness.results.gates import Bar, Check
 
 HEADLINE = (
     "ttft_p50", "ttft_p95", "ttft_p99", "tpot_p50", "tpot_p95", "itl_p99", "e2e_p95", "output_throughput",
@@ -32,7 +32,9 @@ HEADLINE = (
     help="End with 1 past this bar: 'ttft_p99 > +5%'.",
 )
 @click.option(
-    "--strict", is_flag=True, help="Also past a bar when the change is not distinguished from none."
+    "--strict",
+    is_flag=True,
+    help="Also where a bar is passed inconclusively, or could not be checked at something that A measured.",
 )
 @click.option(
     "--metric",
@@ -48,6 +50,11 @@ HEADLINE = (
     "--where-a", multiple=True, metavar="KEY=VALUE", help="Only these cells of A: engine-version=0.12.0."
 )
 @click.option("--where-b", multiple=True, metavar="KEY=VALUE", help="Only these cells of B.")
+@click.option(
+    "--anyway",
+    is_flag=True,
+    help="Compare other models or workloads, or simulated figures with measured ones.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
 @click.option(
     "--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write the bars as a JUnit file."
@@ -64,15 +71,20 @@ def command(
     together: bool,
     where_a: Sequence[str],
     where_b: Sequence[str],
+    anyway: bool,
     as_json: bool,
     junit: Path | None,
 ) -> None:
     """Compare the runs in A and B: how much each figure changed, and whether that is more than chance.
 
+    What they differ in stands above the figures. Two models or workloads, or simulated figures and measured ones, are
+    not compared (exit 2) unless --anyway says so; void points never are.
+
     With repeats in both, the interval comes from the pairs; else from how each run wandered over its window, which
     knows nothing of what varies between runs and wants windows of 10 mean latencies (20 for p90, 40 for p95, 200 for
     p99). A change whose interval includes 0 is "not distinguished". A bar is missed (exit 1) by a change past it that
-    is distinguished from none; with --strict by any change past it.
+    is distinguished from none; with --strict by any change past it, and by a level of A that B has no figure for. A
+    bar that could be checked nowhere is an error (exit 2).
 
     One interval in twenty excludes 0 by chance; with --together only one comparison in twenty has any that does.
 
@@ -80,46 +92,62 @@ def command(
     harness compare results/before results/after --fail-if 'ttft_p99 > +5%'
     harness compare results/demo results/demo --where-a engine-version=0.12.0 --where-b engine-version=0.15.1
     """
-    from harness.results.compare import METRICS, Bar, BarOutcome, judge
+    from harness.cli.compare_text import as_json_text, junit_text, table
+    from harness.results.comparable import differences, refusal, said
+    from harness.results.compare import METRICS, compare
+    from harness.results.files import write_text
     from harness.results.frame import load
-    from harness.results.matching import changes_between
+    from harness.results.gates import Bar, checks, unchecked
+    from harness.results.matching import pair_up
 
-    wanted = [Bar.parse(text) for text in bars]
+    wanted = [Bar.parse(text) for text in dict.fromkeys(bars)]
     named = METRICS if everything else [*(metrics or HEADLINE), *(bar.metric for bar in wanted)]
     run_a, run_b = load(a), load(b)
-    changes = changes_between(
-        run_a,
-        run_b,
-        where_a=_pairs(where_a, "--where-a"),
-        where_b=_pairs(where_b, "--where-b"),
-        metrics=list(dict.fromkeys(named)),
-        together=together,
+    pairing = pair_up(
+        run_a, run_b, where_a=_pairs(where_a, "--where-a"), where_b=_pairs(where_b, "--where-b")
     )
+    found = differences(run_a, run_b, pairing)
+    if not anyway:
+        refusal(found, override="--anyway")
+    changes = compare(pairing.subjects, metrics=list(dict.fromkeys(named)), together=together)
     simulated = run_a.resolved.simulated or run_b.resolved.simulated
-    judged = [
-        (change, bar, judge(change, bar))
-        for bar in wanted
-        for change in changes
-        if change.metric == bar.metric
-    ]
-    bad = (BarOutcome.MISSED, BarOutcome.INCONCLUSIVE) if strict else (BarOutcome.MISSED,)
-    failed = [(change, bar) for change, bar, outcome in judged if outcome in bad]
+    judged = checks(wanted, changes, pairing)
+    failed = [check for check in judged if _fails(check, strict=strict)]
     if junit is not None:
-        from harness.results.files import write_text
-
-        write_text(junit, junit_text([(change, bar, (change, bar) in failed) for change, bar, _ in judged]))
+        write_text(junit, junit_text(judged, failed, unchecked(wanted, judged)))
     if as_json:
-        click.echo(_json(changes, judged, simulated=simulated), nl=False)
+        click.echo(as_json_text(changes, judged, found, pairing.left_out, simulated=simulated), nl=False)
     else:
-        click.echo(table(changes, simulated=simulated))
-        for change, bar, outcome in judged:
-            click.echo(
-                f"{outcome.value}: {bar} · {change.subject} · {change.load} ({change.relative * 100:+.1f} %)"
-            )
-    unmeasured = [bar for bar in wanted if not any(bar is other for _, other, _ in judged)]
-    if unmeasured:
-        raise UsageError(f"no point has the metric of the bar '{unmeasured[0]}' on both sides")
+        click.echo(table(changes, above=said(found, pairing.left_out), simulated=simulated))
+        click.echo("".join(f"{check}\n" for check in judged), nl=False)
+    _tell_what_passes(judged, strict=strict)
+    _refuse_unchecked(unchecked(wanted, judged), judged)
     ctx.exit(1 if failed else 0)
+
+
+def _fails(check: Check, *, strict: bool) -> bool:
+    from harness.results.gates import BarOutcome
+
+    return check.outcome is BarOutcome.MISSED or (strict and check.outcome is not BarOutcome.HELD)
+
+
+def _tell_what_passes(judged: Sequence[Check], *, strict: bool) -> None:
+    """On stderr, what ends well without having been shown to be well."""
+    from harness.results.gates import BarOutcome
+
+    outcomes = [check.outcome for check in judged]
+    counts = {kind: outcomes.count(kind) for kind in (BarOutcome.INCONCLUSIVE, BarOutcome.NOT_CHECKED)}
+    told = [f"{count} {kind.value}" for kind, count in counts.items() if count]
+    if told and not strict:
+        click.echo(f"of {len(judged)} checks {' and '.join(told)}: not failed without --strict", err=True)
+
+
+def _refuse_unchecked(bars: Sequence[Bar], judged: Sequence[Check]) -> None:
+    """UsageError for a bar that would pass without ever having been held against anything."""
+    if not bars:
+        return
+    reasons = dict.fromkeys(check.detail for check in judged if check.bar == bars[0])
+    raise UsageError(f"the bar '{bars[0]}' could be checked nowhere: {'; '.join(list(reasons)[:4])}")
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
@@ -130,92 +158,3 @@ def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
             raise UsageError(f"{option} takes KEY=VALUE, not '{text}'")
         found[key] = value
     return found
-
-
-def table(changes: Sequence[Change], *, simulated: bool) -> str:
-    """The changes as aligned text, one subject and load after another."""
-    from harness.results.compare import multiplicity
-
-    heads = ("metric", "A", "B", "change", f"{_level(changes) * 100:.4g} % interval", "")
-    rows: list[tuple[str, ...]] = []
-    title: tuple[str, str] | None = None
-    lines = ["SIMULATED: at least one of the two runs is" if simulated else ""]
-    widths = [20, 10, 10, 9, 20]
-    for change in changes:
-        if (change.subject, change.load) != title:
-            title = (change.subject, change.load)
-            lines += ["", f"{change.subject} · {change.load} ({change.method})", _row(heads, widths)]
-        ends = change.interval
-        interval = "–" if ends is None else f"{ends.low * 100:+.1f} to {ends.high * 100:+.1f} %"
-        values = [_value(change.metric, figure) for figure in (change.a, change.b)]
-        rows.append(
-            (change.metric, *values, f"{change.relative * 100:+.1f} %", interval, change.verdict.value)
-        )
-        lines.append(_row(rows[-1], widths))
-    lines += ["", multiplicity(changes)]
-    return "\n".join(lines).strip("\n")
-
-
-def _level(changes: Sequence[Change]) -> float:
-    """The level of the intervals, one for all of them."""
-    return max((change.level for change in changes if change.interval is not None), default=0.95)
-
-
-def _row(fields: Sequence[str], widths: Sequence[int]) -> str:
-    shown = [fields[0].ljust(widths[0])]
-    shown += [field.rjust(width) for field, width in zip(fields[1:], widths[1:], strict=False)]
-    return "  " + " ".join(shown) + "  " + fields[-1]
-
-
-def _value(metric: str, figure: float) -> str:
-    if metric in ("output_throughput", "request_throughput", "goodput"):
-        return f"{figure:,.2f}/s"
-    return f"{figure * 1000:,.1f} ms"
-
-
-def _json(changes: Sequence[Change], judged: Sequence[tuple[Change, Bar, Any]], *, simulated: bool) -> str:
-    from harness.results.files import plain_json
-
-    document = {
-        "schema_version": 1,
-        "simulated": simulated,
-        "intervals": sum(change.interval is not None for change in changes),
-        "level": _level(changes),
-        "changes": [_change_json(change) for change in changes],
-        "bars": [
-            {"bar": str(bar), "subject": change.subject, "load": change.load, "outcome": outcome.value}
-            for change, bar, outcome in judged
-        ],
-    }
-    return plain_json(document, indent=2) + "\n"
-
-
-def _change_json(change: Change) -> dict[str, Any]:
-    return {
-        "subject": change.subject,
-        "load": change.load,
-        "metric": change.metric,
-        "a": change.a,
-        "b": change.b,
-        "relative": change.relative,
-        "interval": None if change.interval is None else [change.interval.low, change.interval.high],
-        "method": change.method,
-        "verdict": change.verdict.value,
-    }
-
-
-def junit_text(judged: Sequence[tuple[Change, Bar, bool]]) -> str:
-    """One test case per bar and subject, as JUnit XML; the third item says whether it failed."""
-    from xml.sax.saxutils import escape, quoteattr
-
-    lines = ['<?xml version="1.0" encoding="utf-8"?>']
-    failures = sum(failed for *_, failed in judged)
-    lines.append(f'<testsuite name="harness compare" tests="{len(judged)}" failures="{failures}">')
-    for change, bar, failed in judged:
-        name = quoteattr(f"{bar} at {change.load}")
-        lines.append(f"  <testcase classname={quoteattr(change.subject)} name={name}>")
-        if failed:
-            text = f"{change.metric} changed by {change.relative * 100:+.1f} % ({change.verdict.value})"
-            lines.append(f"    <failure message={quoteattr(text)}>{escape(text)}</failure>")
-        lines.append("  </testcase>")
-    return "\n".join([*lines, "</testsuite>", ""])

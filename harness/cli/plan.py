@@ -15,6 +15,7 @@ from harness.cli.plan_windows import short_windows
 from harness.cli.pruning import Pruner, prune_options, rule_of, said
 
 if TYPE_CHECKING:
+    from harness.plan.cells import Cell
     from harness.plan.config import SweepConfig
     from harness.results.prices import PriceTable
     from harness.sweep.equivalence import Twin
@@ -72,6 +73,7 @@ def command(
     """
     from harness.plan.config import load_config
     from harness.results.price_file import load_prices
+    from harness.sweep.forecasts import has_searches
     from harness.sweep.preflight import preflight
 
     loaded = load_config(config)
@@ -80,10 +82,11 @@ def command(
     pruner = Pruner(loaded, rule, table, read_calibrations(calibration))
     whole = preflight(loaded, managed=not local)
     forecasts = pruner.forecast(whole)
+    found: Mapping[str, CellForecast] = pruner.searched(whole) if has_searches(loaded) else {}
     alike = pruner.alike(whole)
     plan = pruner(whole)
     document = describe(
-        loaded, plan, forecasts, alike, prices=table, reuse=reuse, parallel=parallel_deployments
+        loaded, plan, forecasts, alike, found=found, prices=table, reuse=reuse, parallel=parallel_deployments
     )
     click.echo(json.dumps(document, indent=2) if as_json else as_text(document, show_all=show_all))
     return 0 if plan.accepted else 1
@@ -95,15 +98,23 @@ def describe(
     forecasts: Mapping[str, CellForecast],
     alike: Sequence[Twin],
     *,
+    found: Mapping[str, CellForecast],
     prices: PriceTable | None,
     reuse: bool,
     parallel: int = 1,
 ) -> dict[str, Any]:
-    """The whole plan as plain values; costs are None without a price for every cell."""
+    """The whole plan as plain values; costs are None without a price for every cell, ``cost_at_least`` is of the rest.
+
+    ``found`` are the forecasts at the loads that searches may come to.
+    """
     from harness.sweep.deployers import run_id
     from harness.sweep.estimates import estimate_runs, interval, price_of, total
-    from harness.sweep.forecasts import left_out
+    from harness.sweep.forecasts import left_out, unforecast
+    from harness.sweep.search_forecasts import at_answers, expected_answers
 
+    answers = {cell_id: expected_answers(config, forecast) for cell_id, forecast in found.items()}
+    if found and unforecast(config) is not None:  # the searches are all there is
+        forecasts = {cell_id: at_answers(forecast, answers[cell_id]) for cell_id, forecast in found.items()}
     runs = estimate_runs(config, plan.accepted, price_of(prices), reuse=reuse, parallel=parallel)
     likely = total(runs)
     ends = {cell.id: interval(runs[run_id(cell, 0)]) for cell in plan.accepted}
@@ -117,8 +128,10 @@ def describe(
         "gpu_hours_interval": list(likely.gpu_hours_between),
         "cost": likely.cost,
         "cost_interval": None if likely.cost_between is None else list(likely.cost_between),
+        "cost_at_least": likely.known_cost,
+        "unpriced": unpriced(plan.accepted, prices),
         "currency": None if prices is None else prices.currency,
-        "not_forecast": left_out(config),
+        "not_forecast": [level for level in left_out(config) if not (found and level.startswith("find "))],
         "accepted": [
             {
                 "id": cell.id,
@@ -131,6 +144,10 @@ def describe(
                 "cost": runs[run_id(cell, 0)].cost,
                 "cost_interval": priced([end.cost for end in ends[cell.id]]),
                 "forecast": forecasts[cell.id].to_json(),
+                "searches": [
+                    {"find": one.find, "at_least": one.low, "below": one.high, "text": one.text}
+                    for one in answers.get(cell.id, ())
+                ],
             }
             for cell in plan.accepted
         ],
@@ -169,6 +186,14 @@ def placed(refusal: Refusal) -> str:
     """Why a cell is refused, with the place in the sweep file where that is not its list of parameters."""
     location = refusal.findings[0].location
     return refusal.reason if location is None else f"{location}: {refusal.reason}"
+
+
+def unpriced(cells: Sequence[Cell], prices: PriceTable | None) -> list[str]:
+    """GPU families with their numbers that a price file has no price of; none without one."""
+    if prices is None:
+        return []
+    lacking = [cell for cell in cells if prices.per_replica_hour(cell.gpu_type, cell.gpu_count) is None]
+    return list(dict.fromkeys(f"{cell.gpu_type}×{cell.gpu_count}" for cell in lacking))
 
 
 def priced(costs: list[float | None]) -> list[float | None] | None:

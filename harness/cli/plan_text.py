@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.units import counted, format_duration
+from harness.units import counted, first_few, format_duration
 
 SHOWN_CELLS = 40
-HEADS = (
-    "cell", "GPUs", "time", "GPU-h", "cost", "tok/s", "TTFT ms", "TPOT ms", "off by", "bound by",
-    "longest", "most seqs",
-)  # fmt: skip
-LEFT_ALIGNED = ("cell", "GPU-h", "cost", "bound by")
-FORECAST_COLUMNS = 7
+TAKEN = ("cell", "GPUs", "time", "GPU-h", "cost")
+FORECAST = ("tok/s", "TTFT ms", "TPOT ms", "off by", "bound by", "longest", "most seqs")
+HEADS = (*TAKEN, *FORECAST, "should find")
+LEFT_ALIGNED = ("cell", "GPU-h", "cost", "bound by", "should find")
 
 
 def as_text(document: Mapping[str, Any], *, show_all: bool) -> str:
@@ -40,8 +38,9 @@ def _row(cell: Mapping[str, Any]) -> tuple[str, ...]:
         "" if cell["cost"] is None else _between(cell["cost"], cell["cost_interval"]),
     )
     forecast = cell["forecast"]
+    found = ", ".join(search["text"] for search in cell["searches"])
     if not forecast.get("levels"):
-        return (*takes, *[""] * FORECAST_COLUMNS)
+        return (*takes, *[""] * len(FORECAST), found)
     last = forecast["levels"][-1]
     return (
         *takes,
@@ -52,6 +51,7 @@ def _row(cell: Mapping[str, Any]) -> tuple[str, ...]:
         last["binding"],
         str(forecast["largest_max_model_len"]),
         str(forecast["largest_max_num_seqs"]),
+        found,
     )
 
 
@@ -78,6 +78,7 @@ def _legend(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     forecasts = [cell["forecast"] for cell in cells if cell["forecast"].get("levels")]
     if not forecasts:
         return []
+    searched = any(cell["searches"] for cell in cells)
     at = dict.fromkeys(f"{forecast['levels'][-1]['level']:g}" for forecast in forecasts)
     whose = dict.fromkeys(
         (each["interval"], each["calibration"]) for each in forecasts if each["calibration"]
@@ -86,6 +87,7 @@ def _legend(cells: Sequence[Mapping[str, Any]]) -> list[str]:
         "",
         f"Forecast of the last load level ({', '.join(at)}); longest and most seqs: the largest max-model-len and "
         "max-num-seqs that fit.",
+        *(["should find: between two steps of a search that doubles its load"] if searched else []),
         *[f"±{interval:.0%}: {calibration}" for interval, calibration in whose],
     ]
 
@@ -130,6 +132,10 @@ def _sum(document: Mapping[str, Any]) -> str:
     if document["cost"] is not None:
         cost = _between(document["cost"], document["cost_interval"])
         parts.append(f"{cost} {document['currency']} by the price file")
+    elif document["unpriced"]:
+        least = document["cost_at_least"]
+        known = "no cost" if least is None else f"at least {least:.2f} {document['currency']}"
+        parts.append(f"{known} by the price file, which has no price of {first_few(document['unpriced'])}")
     return f"{document['name']}: {', '.join(parts)}"
 
 

@@ -30,7 +30,8 @@ def prune_options(command: F) -> F:
     return click.option(
         "--prune",
         metavar="RULE",
-        help="Leave cells out by their forecast: keep=20%, or within=1.5 of the best predicted cost; "
+        help="Leave cells out by their forecast: keep=20%, or within=1.5 of the best predicted cost (none for a doubt "
+        "of the SLO alone); "
         "equivalent, those that run the same as another; joined by commas  [the file's own]",
     )(command)
 
@@ -66,6 +67,7 @@ class Pruner:
         self._rule = rule
         self._prices = prices
         self.forecasts: dict[str, CellForecast] = {}
+        self._at_steps: dict[str, CellForecast] = {}
 
     def __call__(self, plan: Preflight) -> Preflight:
         """The plan without the cells that the rule leaves out; the same one without a rule."""
@@ -79,7 +81,7 @@ class Pruner:
         return prune(
             plan,
             self._rule,
-            self._searched(plan) if has_searches(self._config) else self.forecast(plan),
+            self.searched(plan) if has_searches(self._config) else self.forecast(plan),
             twins=self.alike(plan),
             slo=None if self._config.slo is None else Slo.parse(self._config.slo),
             price=price_of(self._prices),
@@ -101,11 +103,14 @@ class Pruner:
             self.forecasts |= self._forecast(self._config, new)
         return self.forecasts
 
-    def _searched(self, plan: Preflight) -> dict[str, CellForecast]:
+    def searched(self, plan: Preflight) -> dict[str, CellForecast]:
         """The forecasts at every load that a search may come to: its first tells cells apart badly."""
         from harness.sweep.forecasts import searched
 
-        return self._forecast(searched(self._config), plan.accepted)
+        new = [cell for cell in plan.accepted if cell.id not in self._at_steps]
+        if new:
+            self._at_steps |= self._forecast(searched(self._config), new)
+        return self._at_steps
 
     def _forecast(self, config: SweepConfig, cells: Sequence[Cell]) -> dict[str, CellForecast]:
         from harness.sweep.forecasts import forecast_cells

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.units import counted
+
 if TYPE_CHECKING:
+    from harness.results.report import Reports
     from harness.results.store import RunFolder
 
 OUT = click.Path(path_type=Path, file_okay=False)
@@ -22,16 +25,23 @@ OUT = click.Path(path_type=Path, file_okay=False)
 @click.option("--openmetrics", "form", flag_value="openmetrics", help="Print the levels as OpenMetrics text.")
 @click.option("--csv", "form", flag_value="csv", help="Print the measured points as CSV; write nothing.")
 @click.option(
+    "--partial", is_flag=True, help="Where records are lost: replace the earlier report by one of the rest."
+)
+@click.option(
     "--vllm-bench", metavar="OUT", type=OUT, help="Write each cell as vllm bench's results below OUT."
 )
 @click.option("--guidellm", metavar="OUT", type=OUT, help="Write each cell as a guidellm report below OUT.")
 @click.option("--llm-d", metavar="OUT", type=OUT, help="Write each point as an llm-d report (0.2) below OUT.")
-def command(folder: Path, form: str | None, **targets: Path | None) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context, /, folder: Path, form: str | None, *, partial: bool, **targets: Path | None
+) -> None:
     """Rebuild every report of the run in DIR from its stored records.
 
     Writes report.html (one offline page), report.md, summary.json, points.csv, cells.csv, calibration.json and
     plots/ into DIR, from the records, the journal and resolved.json alone. A run that was interrupted is reported as
-    far as it went.
+    far as it went. Records that were measured and are missing or damaged are named, with exit code 1; a report that
+    is there already then stays, unless --partial.
 
     \b
     harness report results/demo
@@ -41,7 +51,6 @@ def command(folder: Path, form: str | None, **targets: Path | None) -> None:
 
     Each figure in another tool's file is under that tool's definition; llm-d's form takes any tool's, and has ours.
     """
-    from harness.results.files import plain_json
     from harness.results.report import build_reports, write_reports
     from harness.results.store import RunFolder
 
@@ -58,18 +67,29 @@ def command(folder: Path, form: str | None, **targets: Path | None) -> None:
             openmetrics(run.levels, name=run.resolved.name, simulated=run.resolved.simulated), nl=False
         )
         return
-    if form is None:
-        paths = write_reports(opened)
-        click.echo("\n".join(str(path) for path in paths))
-        return
     reports = build_reports(opened)
-    text = {
-        "md": lambda: reports.markdown,
-        "html": lambda: reports.html,
-        "csv": lambda: reports.points_csv,
-        "json": lambda: plain_json(reports.summary, indent=2) + "\n",
-    }[form]()
-    click.echo(text, nl=False)
+    for name, reason in reports.lost.items():
+        click.echo(f"lost records: {name}: {reason}", err=True)
+    if form is not None:
+        click.echo(_text(reports, form), nl=False)
+    elif reports.lost and not partial and (folder / "report.html").exists():
+        click.echo(
+            f"{folder / 'report.html'} stays as it is: {counted(len(reports.lost), 'measured point')} would be missing "
+            "from a new one; --partial writes that",
+            err=True,
+        )
+    else:
+        click.echo("\n".join(str(path) for path in write_reports(opened, reports)))
+    ctx.exit(1 if reports.lost else 0)
+
+
+def _text(reports: Reports, form: str) -> str:
+    """One of the reports, as it is printed."""
+    from harness.results.files import plain_json
+
+    if form == "json":
+        return plain_json(reports.summary, indent=2) + "\n"
+    return {"md": reports.markdown, "html": reports.html, "csv": reports.points_csv}[form]
 
 
 def _export(folder: RunFolder, targets: Mapping[str, Path | None]) -> None:

@@ -154,7 +154,7 @@ def reopen(
         )
     if stale:
         click.echo(
-            f"the workload, the load levels or the version changed: {len(stale)} runs are measured again",
+            f"the workload, the load levels or the version changed: measured again: {counted(len(stale), 'run')}",
             err=True,
         )
         ledgers = replay(journal.events())

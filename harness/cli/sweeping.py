@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -34,6 +35,7 @@ from harness.results.store import RunFolder, require_room
 from harness.sweep.budget import Budget
 from harness.sweep.conduct import Conduct, conduct
 from harness.sweep.estimates import Timing
+from harness.sweep.keeping import keep, write_kept
 from harness.sweep.measure import Instruments
 from harness.sweep.opening import plan_runs, resolve, start_folder
 from harness.sweep.outcome import SweepOutcome
@@ -63,7 +65,8 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
     config = load_config(path)
     prices = earlier.prices if request.prices is None else load_prices(request.prices)
     rule = rule_of(config, request.terms.prune)
-    pruner = Pruner(config, rule, prices, read_calibrations(request.terms.calibration))
+    calibrations = read_calibrations(request.terms.calibration)
+    pruner = Pruner(config, rule, prices, calibrations)
     plan = offline = pruner(preflight(config, managed=request.choice.managed))
     if request.choice.endpoint is not None and plan.cells != 1:
         raise UsageError(f"an existing endpoint is one cell; {config.path} has {plan.cells}")
@@ -72,6 +75,14 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
     if request.resume is None:
         require_room(folder_path, replace=request.replace)
     tell_findings(plan)
+    faults = request.choice.faults
+    kept = keep(
+        config,
+        local=request.choice.local,
+        prices=prices,
+        calibrations=calibrations,
+        faults=None if faults is None else Path(faults),
+    )
     async with (
         open_crew(request.executor) as crew,
         open_cloud(
@@ -93,15 +104,22 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
         )
         agree(config, plan, budget, request, cloud, prices=prices, times=times)
         resolved = resolve(
-            config, plan, cloud.deployer, prices=prices, unix_s=cloud.clock, virtual=cloud.zone is not None
+            config,
+            plan,
+            cloud.deployer,
+            prices=prices,
+            unix_s=cloud.clock,
+            virtual=cloud.zone is not None,
+            kept=kept,
         )
         if request.resume is None:
             folder, journal = start_folder(
-                folder_path, config, plan, resolved, replace=request.replace, unix_s=cloud.clock
+                folder_path, config, plan, resolved, kept=kept, replace=request.replace, unix_s=cloud.clock
             )
             ledgers: Mapping[str, Ledger] = {}
         else:
             folder, journal, ledgers = reopen(request.resume, config, plan, unix_s=cloud.clock)
+            write_kept(folder, kept)
             write_json(folder_path / "resolved.json", resolved.to_json())
         with journal:
             async with models_ready(request, plan, cloud, journal):

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 
 class _CallableRoom(types.ModuleType):
-    def __call__(self, path: object) -> Any:
+    def __call__(self, path: str | Path) -> Any:
+        """The run in a results folder, as pandas frames: ``harness.load("results/demo").levels``.
+
+        ``cells``, ``runs``, ``points``, ``levels`` and ``requests`` are frames; ``cost(prices)``, ``pareto()``,
+        ``meets(slo)`` and ``plots()`` work on them. ConfigError when the folder holds no run.
+        """
         import harness
 
         return harness.open_run(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -62,6 +62,7 @@ class SweepAccount:
     """Every planned run in the plan's order, repeats together. ``finished`` is False for a partial sweep.
 
     ``interrupted_by`` names the signal that ended it, ``started_unix`` and ``ended_unix`` are the first and last event.
+    ``started`` is what the latest attempt said of itself as it began: its terms, its cloud.
     ``paid`` is for how long deployments had GPUs, those of runs that are in no plan any more included.
     """
 
@@ -71,6 +72,7 @@ class SweepAccount:
     started_unix: float | None
     ended_unix: float | None
     paid: tuple[Paid, ...] = ()
+    started: Mapping[str, Any] = field(default_factory=dict)
 
     def spent(self, prices: PriceTable | None = None) -> Spent:
         """GPU-hours and cost of all deployments, those that may still be alive up to the last event."""
@@ -100,6 +102,7 @@ def account(cells: Iterable[Cell], *, repeats: int, events: Iterable[Event]) -> 
         for repeat in range(repeats)
     }
     finished, interrupted_by = False, None
+    started: Mapping[str, Any] = {}
     events = list(events)
     for event in events:
         if event.kind == "sweep-finished":
@@ -108,6 +111,7 @@ def account(cells: Iterable[Cell], *, repeats: int, events: Iterable[Event]) -> 
             interrupted_by = str(event.data.get("signal", "an interrupt"))
         elif event.kind in ("sweep-started", "sweep-resumed"):
             finished, interrupted_by = False, None
+            started = event.data if event.kind == "sweep-started" else started
         for run_id in _targets(event, runs):
             runs[run_id] = _after(runs[run_id], event)
     return SweepAccount(
@@ -117,6 +121,7 @@ def account(cells: Iterable[Cell], *, repeats: int, events: Iterable[Event]) -> 
         started_unix=events[0].at_unix if events else None,
         ended_unix=events[-1].at_unix if events else None,
         paid=tuple(paid_stretches(events, cells)),
+        started=started,
     )
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from harness.results.canvas import COLOURS, HATCHES, Plot, blank, by_load, finish
+from harness.results.canvas import COLOURS, HATCHES, LEGEND_PT, ROW_PT, Plot, blank, by_load, finish
+from harness.units import counted
 
 MOST_ROWS = 60
 MOST_GRID = 400
@@ -31,9 +32,9 @@ def time_to_ready(runs: pd.DataFrame, labels: Sequence[str], *, simulated: bool)
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
-            fontsize=8,
+            fontsize=ROW_PT,
         )
-    axes.set_yticks(range(len(known)), known.index.to_list(), fontsize=8)
+    axes.set_yticks(range(len(known)), known.index.to_list(), fontsize=ROW_PT)
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set_xlabel("seconds from create to a working completion")
@@ -59,14 +60,14 @@ def request_outcomes(levels: pd.DataFrame, *, simulated: bool) -> Plot | None:
         )  # fmt: skip
         left += share
     names = [f"{label} · {load}" for label, load in zip(shown["label"], shown["load"], strict=True)]
-    axes.set_yticks(range(len(shown)), names, fontsize=7)
+    axes.set_yticks(range(len(shown)), names, fontsize=ROW_PT)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of requests (%)")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=LEGEND_PT, frameon=False)
     axes.set_title(axes.get_title(), pad=24)
     failed = int(shown["requests_failed"].sum())
-    words = f"{failed} of {int(shown['requests_sent'].sum())} requests failed over {len(shown)} load levels."
+    words = f"{failed} of {int(shown['requests_sent'].sum())} requests failed over {counted(len(shown), 'load level')}."
     return finish(figure, "request-outcomes", axes.get_title(), words)
 
 
@@ -84,7 +85,7 @@ def cost_bars(levels: pd.DataFrame, *, currency: str, simulated: bool) -> Plot |
     axes.barh(range(len(best)), best["cost_per_mtok"].to_numpy(), color=COLOURS[2], edgecolor="black")
     for row, (price, load) in enumerate(zip(best["cost_per_mtok"], best["load"], strict=True)):
         _beside(axes, f"{price:.2f} at {load}", price, row)
-    axes.set_yticks(range(len(best)), best["label"].to_list(), fontsize=8)
+    axes.set_yticks(range(len(best)), best["label"].to_list(), fontsize=ROW_PT)
     axes.set_ylim(len(best) - 0.4, -0.6)
     axes.margins(x=0.18)
     axes.set_xlabel(f"{currency} per 1M output tokens, start-up not counted")
@@ -121,8 +122,8 @@ def heatmap(
         ink = "black" if (value > middle) != lower_is_better else "white"
         text, ink = (f"{value:,.{decimals}f}", ink) if np.isfinite(value) else ("not measured", "black")
         axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=9)
-    axes.set_xticks(range(table.shape[1]), [str(value) for value in table.columns], fontsize=8)
-    axes.set_yticks(range(table.shape[0]), [str(value) for value in table.index], fontsize=8)
+    axes.set_xticks(range(table.shape[1]), [str(value) for value in table.columns], fontsize=ROW_PT)
+    axes.set_yticks(range(table.shape[0]), [str(value) for value in table.index], fontsize=ROW_PT)
     axes.set_xlabel(_plain(columns))
     axes.set_ylabel(_plain(rows))
     figure.colorbar(image, ax=axes)
@@ -138,7 +139,7 @@ def heatmap(
 
 def _beside(axes: Axes, text: str, x: float, row: int) -> None:
     """The number at the end of its bar."""
-    axes.annotate(text, (x, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.annotate(text, (x, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=ROW_PT)
 
 
 def _plain(factor: str) -> str:

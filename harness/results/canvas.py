@@ -6,7 +6,7 @@ Figures are matplotlib objects of their own, never pyplot's, so drawing leaves n
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from harness.units import first_few
+
 # Okabe and Ito's colours, which people with any common colour blindness tell apart; ordered by darkness contrast.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -24,7 +26,8 @@ HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
 MOST_NAMED = len(COLOURS)  # more lines than that nobody tells apart
 OTHERS = {"color": "#C0C0C0", "linewidth": 0.8, "zorder": 1}
 WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.8, 110
-NOTE_PT = 7.5
+NOTE_PT, LEGEND_PT, ROW_PT = 8.5, 9, 8.5
+POINT_PT = 7.0
 PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
 
 
@@ -73,14 +76,18 @@ def style(order: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """How cells are drawn: a cell looks the same in every plot. ``ranks`` are places by cell_id, the best at 0."""
+    """How cells are drawn: a cell looks the same in every plot. ``ranks`` are places by cell_id, the best at 0, as in
+    the report's table of cells; ``labels`` are in that order."""
 
     ranks: Mapping[str, int]
+    labels: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, levels: pd.DataFrame) -> Looks:
         """The cells of ranked levels, in their order."""
-        return cls({str(cell_id): rank for rank, cell_id in enumerate(dict.fromkeys(levels["cell_id"]))})
+        first = levels.drop_duplicates("cell_id")
+        ranks = {str(cell_id): rank for rank, cell_id in enumerate(first["cell_id"])}
+        return cls(ranks, tuple(map(str, first["label"])))
 
     def style(self, cell_id: str) -> dict[str, Any]:
         """``style`` of the cell's rank."""
@@ -91,7 +98,22 @@ class Looks:
         rank = self.ranks[cell_id]
         if rank < MOST_NAMED:
             return label
-        return f"{len(self.ranks) - MOST_NAMED} other cells" if rank == MOST_NAMED else None
+        return f"the others, {self._others}" if rank == MOST_NAMED else None
+
+    @property
+    def _others(self) -> str:
+        """Which those past the named ones are."""
+        first, last = MOST_NAMED + 1, len(self.ranks)
+        return f"ranked {first}" if first == last else f"ranked {first} to {last}"
+
+    @property
+    def told(self) -> str:
+        """A sentence on the cells without a colour of their own, to follow another; empty when all have one."""
+        if len(self.ranks) <= MOST_NAMED:
+            return ""
+        return (
+            f" Grey: the cells {self._others} in the table of cells ({first_few(self.labels[MOST_NAMED:])})."
+        )
 
     def cells(self, frame: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
         """cell_id, name for the legend, and rows from light to heavy load, of each cell, the best first."""
@@ -124,38 +146,56 @@ def mark_void(axes: Axes, xs: pd.Series, ys: pd.Series, path: pd.DataFrame) -> N
         axes.plot(xs[void], ys[void], linestyle="none", marker="x", markersize=13, color="black")
 
 
-def note_points(axes: Axes, xs: Sequence[float], ys: Sequence[float], texts: Sequence[str]) -> None:
-    """A text beside each point, where there is room for it beside no other and inside the axes; else none.
+def note_points(
+    axes: Axes,
+    xs: Sequence[float],
+    ys: Sequence[float],
+    texts: Sequence[tuple[str, ...]],
+    *,
+    beside: Sequence[tuple[float, float]] = (),
+) -> None:
+    """A text beside each point: the first of its texts that has room inside the axes, over no other text and over none
+    of the points ``beside``; else none.
 
     Call it when the limits of the axes are final.
     """
-    taken: list[Bbox] = []
+    pixels = axes.figure.dpi / 72
+    half = POINT_PT * pixels / 2
+    taken = [
+        Bbox.from_extents(x - half, y - half, x + half, y + half)
+        for x, y in (axes.transData.transform(point) for point in beside)
+    ]
     inside = axes.get_window_extent()
-    for x, y, text in zip(xs, ys, texts, strict=True):
+    for x, y, choices in zip(xs, ys, texts, strict=True):
         at_x, at_y = axes.transData.transform((x, y))
-        wide, high = len(text) * NOTE_PT * 0.6 * axes.figure.dpi / 72, NOTE_PT * 1.4 * axes.figure.dpi / 72
+        for text, box in _places(at_x, at_y, choices, pixels):
+            if box.x0 < inside.x0 or box.x1 > inside.x1 or any(box.overlaps(other) for other in taken):
+                continue
+            taken.append(box)
+            offset = (box.x0 - at_x, box.y0 - at_y)
+            axes.annotate(
+                text, (x, y), xytext=offset, textcoords="offset pixels", fontsize=NOTE_PT, bbox=PAPER
+            )
+            break
+
+
+def _places(x: float, y: float, texts: Iterable[str], pixels: float) -> Iterator[tuple[str, Bbox]]:
+    """Where each text may stand beside a point, the best first."""
+    for text in texts:
+        wide, high = len(text) * NOTE_PT * 0.6 * pixels, NOTE_PT * 1.4 * pixels
         for right, up in ((True, True), (True, False), (False, True), (False, False)):
-            left, low = at_x + (12 if right else -12 - wide), at_y + (6 if up else -6 - high)
-            box = Bbox.from_bounds(left, low, wide, high)
-            if (
-                box.x0 >= inside.x0
-                and box.x1 <= inside.x1
-                and not any(box.overlaps(other) for other in taken)
-            ):
-                taken.append(box)
-                offset = (left - at_x, low - at_y)
-                axes.annotate(
-                    text, (x, y), xytext=offset, textcoords="offset pixels", fontsize=NOTE_PT, bbox=PAPER
-                )
-                break
+            left, low = x + (12 if right else -12 - wide), y + (6 if up else -6 - high)
+            yield text, Bbox.from_bounds(left, low, wide, high)
 
 
 def legend(axes: Axes, figure: Figure) -> None:
     """The legend below the axes, where it hides nothing; the figure grows by its height."""
     handles, labels = axes.get_legend_handles_labels()
     columns = 2 if len(labels) > 3 else max(1, len(labels))
-    figure.set_figheight(figure.get_figheight() + 0.19 * (-(-len(labels) // columns) - 1))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+    figure.set_figheight(figure.get_figheight() + 0.21 * (-(-len(labels) // columns) - 1))
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, fontsize=LEGEND_PT, frameon=False
+    )
 
 
 def finish(figure: Figure, name: str, title: str, description: str) -> Plot:

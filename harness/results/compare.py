@@ -7,7 +7,6 @@ window does, which knows nothing of what varies between runs, and the comparison
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,6 +27,7 @@ from harness.results.stats import (
     quantile_figure,
     total_figure,
 )
+from harness.units import counted
 
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 LATENCIES = ("ttft", "tpot", "itl", "e2e")
@@ -121,10 +121,10 @@ def multiplicity(changes: Sequence[Change]) -> str:
         return "no interval: with one run a side the window is too short; run repeats, or longer windows"
     if min(levels) > LEVEL:
         return (
-            f"{len(levels)} intervals that hold together at {LEVEL:.0%}, each at {levels[0] * 100:.4g} % "
+            f"{counted(len(levels), 'interval')} that hold together at {LEVEL:.0%}, each at {levels[0] * 100:.4g} % "
             "(Bonferroni)"
         )
-    return f"{len(levels)} intervals at 95 %: about {len(levels) / 20:.1f} would exclude 0 by chance alone"
+    return f"{counted(len(levels), 'interval')} at 95 %: about {len(levels) / 20:.1f} would exclude 0 by chance alone"
 
 
 def _change(subject: Subject, metric: str, level: float) -> Change | None:
@@ -195,46 +195,3 @@ def _figure(sample: Sample, metric: str) -> Figure | None:
     if part == "mean":
         return mean_figure(values, times, window=sample.window)
     return quantile_figure(values, times, window=sample.window, quantile=QUANTILES[part])
-
-
-_BAR = re.compile(r"\s*(?P<metric>[a-z0-9_]+)\s*(?P<sign>[<>])\s*(?P<limit>[+-]?\d+(?:\.\d*)?)\s*%\s*")
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A limit on a relative change: ``ttft_p99 > +5%`` is missed by a rise of more than 5 %."""
-
-    metric: str
-    above: bool
-    limit: float
-
-    @classmethod
-    def parse(cls, text: str) -> Bar:
-        """The bar in ``METRIC > +5%`` or ``METRIC < -5%``; UsageError says which part is wrong."""
-        match = _BAR.fullmatch(text)
-        if match is None:
-            raise UsageError(f"not a bar: '{text}'; try 'ttft_p99 > +5%' or 'output_throughput < -3%'")
-        if match["metric"] not in METRICS:
-            raise UsageError(f"unknown metric '{match['metric']}' in '{text}'; one of: {', '.join(METRICS)}")
-        return cls(match["metric"], match["sign"] == ">", float(match["limit"]) / 100)
-
-    def __str__(self) -> str:
-        return f"{self.metric} {'>' if self.above else '<'} {self.limit * 100:+g}%"
-
-
-class BarOutcome(StrEnum):
-    """``MISSED``: past the bar, and distinguished from no change. ``INCONCLUSIVE``: past it, but not distinguished."""
-
-    HELD = "held"
-    MISSED = "missed"
-    INCONCLUSIVE = "inconclusive"
-
-
-def judge(change: Change, bar: Bar) -> BarOutcome:
-    """Whether a change of the bar's metric passes it."""
-    past = change.relative > bar.limit if bar.above else change.relative < bar.limit
-    if not past:
-        return BarOutcome.HELD
-    if change.verdict in (Verdict.BETTER, Verdict.WORSE):
-        return BarOutcome.MISSED
-    return BarOutcome.INCONCLUSIVE

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from harness.errors import ConfigError, UsageError
 from harness.load.slo import Slo
 from harness.load.verdict import SUSPECT, VALID, VOID
 from harness.results.account import SweepAccount, account
@@ -21,7 +22,7 @@ from harness.results.figures import point_row
 from harness.results.hardware import Ceilings
 from harness.results.pareto import pareto_front
 from harness.results.point import Point
-from harness.results.prices import PriceTable
+from harness.results.price_file import Prices, price_table
 from harness.results.resolved import Resolved
 from harness.results.rows import (
     FOUND_BY,
@@ -35,6 +36,7 @@ from harness.results.rows import (
     search_row,
 )
 from harness.results.store import RunFolder, read_records
+from harness.units import counted
 
 if TYPE_CHECKING:
     from harness.results.canvas import Plot
@@ -48,11 +50,15 @@ class Run:
     ``cells`` has one row a cell, ``runs`` one a repeat of a cell, ``points`` one a measured load level of a run,
     ``levels`` the points with their repeats joined by the median, ``requests`` one a request, ``chunks`` one a
     token-bearing chunk; ``searches`` one a search of a run, ``skipped_levels`` one a level that was passed over.
+
+    A damaged records file is a ConfigError where it is read; ``lenient`` leaves it out, and then ``lost`` names it.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, *, lenient: bool = False) -> None:
         self.folder = folder
         self.resolved: Resolved = folder.resolved()
+        self._lenient = lenient
+        self._damaged: dict[str, str] = {}
 
     @cached_property
     def account(self) -> SweepAccount:
@@ -69,7 +75,20 @@ class Run:
         for path in self.folder.record_files():
             run_id, _, point = path.stem.rpartition("-p")
             if run_id in planned and (run_id not in stale or int(point) in planned[run_id]):
-                yield read_records(path)
+                try:
+                    yield read_records(path)
+                except ConfigError as error:
+                    if not self._lenient:
+                        raise
+                    self._damaged[path.name] = str(error)
+
+    @cached_property
+    def lost(self) -> dict[str, str]:
+        """Records that the journal has as finished and that are not in the frames: file names, and why."""
+        names = [f"{run.run_id}-p{point}.parquet" for run in self.account.runs for point in run.points]
+        gone = {name: "missing" for name in names if not (self.folder.records / name).exists()}
+        self.points  # noqa: B018  # reads every file, and finds the damaged ones
+        return gone | self._damaged
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -175,15 +194,22 @@ class Run:
         front = pareto_front(believed[gain].to_list(), believed[cost].to_list())
         return believed[front].sort_values(cost)
 
-    def cost(self, prices: PriceTable) -> pd.DataFrame:
+    def cost(self, prices: Prices | None = None) -> pd.DataFrame:
         """The levels with ``price_per_h`` of the whole deployment and ``cost_per_mtok`` (1M output tokens).
+
+        ``prices`` is a file such as ``configs/prices.yaml``, what stands in one as a mapping, or a PriceTable; without
+        it the sweep's own hold, UsageError when it had none.
 
         At the output throughput measured (with an SLO: times the attainment, the share of requests that kept it), the
         deployment busy all the time; start-up is not in it. NaN where the table has no price for the family and count.
         """
+        stated = self.resolved.prices if prices is None else prices
+        if stated is None:
+            raise UsageError(f"'{self.resolved.name}' had no prices; name a file: run.cost('prices.yaml')")
+        table = price_table(stated)
         levels = self.levels.copy()
         hourly = [
-            np.nan if (price := prices.per_replica_hour(kind, count)) is None else price * replicas
+            np.nan if (price := table.per_replica_hour(kind, count)) is None else price * replicas
             for kind, count, replicas in zip(
                 levels["gpu_type"], levels["gpu_count"], levels["replicas"], strict=True
             )
@@ -210,7 +236,7 @@ class Run:
         return heatmap(self, ranked_levels(self), rows=rows, columns=columns, figure=figure)
 
     def __repr__(self) -> str:
-        return f"<Run {self.title}: {len(self.cells)} cells, {len(self.points)} points>"
+        return f"<Run {self.title}: {counted(len(self.cells), 'cell')}, {counted(len(self.points), 'point')}>"
 
     @property
     def title(self) -> str:

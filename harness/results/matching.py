@@ -1,75 +1,43 @@
-"""Which points of two runs are compared with which, and what of them. Reads records through the runs' frames."""
+"""Which points of two runs are compared with which, and which are not. Reads records through the runs' frames."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from harness.errors import UsageError
-from harness.load.figures import RequestFigures
-from harness.load.goodput import meets
-from harness.load.records import Outcome
-from harness.load.slo import Slo
-from harness.results.compare import LATENCIES, METRICS, Change, Sample, Subject, compare, multiplicity
-from harness.results.frame import Run, load
-from harness.results.parquet import read_records
-from harness.results.point import Point, PointMeta
-from harness.results.stats import Floats, Window
+from harness.load.verdict import VOID
+from harness.results.compare import METRICS, Change, Subject, compare
+from harness.results.frame import Run
+from harness.results.samples import samples_of
 
 IDENTITY = ("gpu_type", "gpu_count", "replicas", "engine_version", "model", "parameter_set", "parameters")
-COLUMNS: Mapping[str, str] = {
-    "output_throughput": "output_throughput_tok_s",
-    "request_throughput": "request_throughput_req_s",
-    "goodput": "goodput_req_s",
-}
-MOST_GAPS = 200_000
 
 
-class Comparison(pd.DataFrame):
-    """The changes as a frame that says in a notebook what it is; parts of it are plain frames."""
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A cell (``load`` None) or a level that was measured and is not compared. ``of_a``: A has it, so it is missed;
+    one that only B has is merely new."""
 
-    def _repr_html_(self) -> str:
-        """The table under its title and what the number of intervals means."""
-        title, note = (html.escape(str(self.attrs.get(name, ""))) for name in ("title", "note"))
-        return f"<h3>{title}</h3><p>{note}</p>{pd.DataFrame(self)._repr_html_()}"  # type: ignore[operator]  # IPython's hook is not in the stubs
+    name: str
+    load: str | None
+    reason: str
+    of_a: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.name}{f' · {self.load}' if self.load else ''}: {self.reason}"
 
 
-def compare_runs(
-    a: Run | str,
-    b: Run | str,
-    *,
-    where_a: Mapping[str, str] | None = None,
-    where_b: Mapping[str, str] | None = None,
-    together: bool = False,
-) -> Comparison:
-    """Every change from A to B as a frame; see ``changes_between``. Its columns: ``results/README.md``."""
-    left, right = _run(a), _run(b)
-    changes = changes_between(left, right, where_a=where_a or {}, where_b=where_b or {}, together=together)
-    frame = Comparison(
-        [
-            {
-                "subject": change.subject,
-                "load": change.load,
-                "metric": change.metric,
-                "a": change.a,
-                "b": change.b,
-                "relative": change.relative,
-                "low": np.nan if change.interval is None else change.interval.low,
-                "high": np.nan if change.interval is None else change.interval.high,
-                "level": change.level,
-                "method": change.method,
-                "verdict": change.verdict.value,
-            }
-            for change in changes
-        ]
-    )
-    frame.attrs = {"title": f"{left.title} → {right.title}", "note": multiplicity(changes)}
-    return frame
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What is compared with what: the cells' ids, their common levels, and what has no other side."""
+
+    cells: tuple[tuple[str, str], ...]
+    subjects: tuple[Subject, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 def changes_between(
@@ -81,29 +49,48 @@ def changes_between(
     metrics: Sequence[str] = METRICS,
     together: bool = False,
 ) -> list[Change]:
-    """The changes from A to B of every cell and load level that both measured, in A's order.
+    """The changes from A to B of every cell and load level that both measured, in A's order (see ``pair_up``).
+
+    ``together`` widens the intervals so that all of them hold at once at 95 %.
+    """
+    pairing = pair_up(a, b, where_a=where_a or {}, where_b=where_b or {})
+    return compare(pairing.subjects, metrics=metrics, together=together)
+
+
+def pair_up(a: Run, b: Run, *, where_a: Mapping[str, str], where_b: Mapping[str, str]) -> Pairing:
+    """The cells and levels to compare, in A's order. Void points are not.
 
     Cells match when they agree in everything in which the two sides have any value in common: two sweeps over engine
     versions 0.12.0 and 0.15.1 are matched by the rest. UsageError when nothing matches, or one matches several.
-    ``together`` widens the intervals so that all of them hold at once at 95 %.
     """
-    left, right = _chosen(a, where_a or {}, "A"), _chosen(b, where_b or {}, "B")
+    left, right = _chosen(a, where_a, "A"), _chosen(b, where_b, "B")
     keys = [key for key in IDENTITY if set(left[key]) & set(right[key])]
     if not keys:
         raise UsageError("the two runs have nothing in common to be matched by")
     names, others = _by_key(left, keys, "A"), _by_key(right, keys, "B")
-    subjects = []
-    for key, cell_a in names.items():
-        if key in others:
-            pair = (cell_a, others[key])
-            subjects += _subjects(a, b, *pair, name=_name(left, right, pair))
+    pairs = tuple((cell, others[key]) for key, cell in names.items() if key in others)
+    left_out = [
+        LeftOut(str(left.loc[names[key], "label"]), None, "only in A") for key in names if key not in others
+    ]
+    left_out += [
+        LeftOut(str(right.loc[others[key], "label"]), None, "only in B", of_a=False)
+        for key in others
+        if key not in names
+    ]
+    subjects: list[Subject] = []
+    for pair in pairs:
+        for found in _levels(a, b, pair, name=_name(left, right, pair)):
+            (subjects if isinstance(found, Subject) else left_out).append(found)  # type: ignore[arg-type]  # each to its own
     if not subjects:
-        raise UsageError("no cell and load level was measured in both runs")
-    return compare(subjects, metrics=metrics, together=together)
+        raise UsageError(_nothing(left_out))
+    return Pairing(pairs, tuple(subjects), tuple(left_out))
 
 
-def _run(given: Run | str) -> Run:
-    return given if isinstance(given, Run) else load(given)
+def _nothing(left_out: Sequence[LeftOut]) -> str:
+    """Why there is nothing to compare."""
+    said = "; ".join(str(one) for one in left_out[:4])
+    more = f"; and {len(left_out) - 4} more" if len(left_out) > 4 else ""
+    return f"no cell and load level was measured in both runs: {said}{more}"
 
 
 def _chosen(run: Run, where: Mapping[str, str], side: str) -> pd.DataFrame:
@@ -141,94 +128,33 @@ def _name(left: pd.DataFrame, right: pd.DataFrame, pair: tuple[str, str]) -> str
     return label_a if label_a == label_b else f"{label_a} → {label_b}"
 
 
-def _subjects(a: Run, b: Run, cell_a: str, cell_b: str, *, name: str) -> list[Subject]:
-    """One subject for each load level both cells measured."""
+def _levels(a: Run, b: Run, pair: tuple[str, str], *, name: str) -> Iterator[Subject | LeftOut]:
+    """Each load level of the two cells: a subject where both have one to be believed, else why not."""
     # The same load by its description: a search has it at another number, and may have come to it twice.
     left, right = (
         run.points[run.points["cell_id"] == cell].drop_duplicates(["repeat", "load"])
-        for run, cell in ((a, cell_a), (b, cell_b))
+        for run, cell in zip((a, b), pair, strict=True)
     )
-    loads = [load for load in dict.fromkeys(left["load"]) if load in set(right["load"])]
-    return [
-        Subject(
-            name=name,
-            load=str(load),
-            a=tuple(samples_of(a, left[left["load"] == load])),
-            b=tuple(samples_of(b, right[right["load"] == load])),
+    for load in dict.fromkeys([*left["load"], *right["load"]]):
+        sides = [points[points["load"] == load] for points in (left, right)]
+        if sides[0].empty or sides[1].empty:
+            yield LeftOut(
+                name, str(load), f"only in {'B' if sides[0].empty else 'A'}", of_a=not sides[0].empty
+            )
+            continue
+        void = [_void(points, side) for points, side in zip(sides, "AB", strict=True)]
+        if any(void):
+            yield LeftOut(name, str(load), "; ".join(filter(None, void)))
+            continue
+        yield Subject(
+            name, str(load), *(tuple(samples_of(run, at)) for run, at in zip((a, b), sides, strict=True))
         )
-        for load in loads
-    ]
 
 
-def samples_of(run: Run, points: pd.DataFrame) -> list[Sample]:
-    """A sample for each of a level's points; with several, the intervals come from pairs and no records are read."""
-    alone = len(points) == 1
-    samples = []
-    for _, row in points.iterrows():
-        estimates = _estimates(row)
-        if alone:
-            stored = read_records(run.folder.records_path(str(row["run_id"]), int(row["point"])))
-            samples.append(sample_of(stored, estimates=estimates, slo=run.slo))
-        else:
-            samples.append(Sample(int(row["repeat"]), estimates))
-    return samples
-
-
-def _estimates(row: pd.Series[Any]) -> dict[str, float]:
-    columns = {metric: COLUMNS.get(metric, f"{metric}_s") for metric in METRICS}
-    return {
-        metric: float(row[column])
-        for metric, column in columns.items()
-        if column in row and pd.notna(row[column])
-    }
-
-
-def sample_of(point: Point, *, estimates: Mapping[str, float], slo: Slo | None = None) -> Sample:
-    """The point with its requests, tokens and their times, for the interval within the run.
-
-    What goodput counts is there only where an SLO is given.
-    """
-    meta, columns = point.meta, point.columns
-    window = Window(meta.window_s, estimates.get("e2e_mean", float("nan")))
-    if window.components is None:
-        return Sample(meta.repeat, estimates)
-    figures = RequestFigures.of(columns)
-    sent = columns.floats["sent_s"] - meta.window_start_s
-    events = _counted(point, figures, slo=slo)
-    for name in LATENCIES:
-        values, owners = (
-            (figures.gaps, figures.gap_owner)
-            if name == "itl"
-            else (getattr(figures, name), np.arange(len(columns)))
-        )
-        keep = figures.good[owners] & np.isfinite(values)
-        events[name] = _thinned(values[keep], sent[owners[keep]])
-    return Sample(meta.repeat, estimates, window=window, events=events)
-
-
-def _counted(point: Point, figures: RequestFigures, *, slo: Slo | None) -> dict[str, tuple[Floats, Floats]]:
-    """Tokens that arrived and requests that finished (and kept the SLO) in the window, and when."""
-    columns, meta = point.columns, point.meta
-    finished = columns.outcomes == Outcome.SUCCEEDED.value
-    ended = columns.floats["ended_s"]
-    found = {
-        "output_throughput": _in_window(meta, columns.chunk_times_s, columns.chunk_tokens),
-        "request_throughput": _in_window(meta, ended, finished),
-    }
-    if slo is not None:
-        kept = finished & np.logical_and.reduce([meets(bound, figures) for bound in slo.bounds])
-        found["goodput"] = _in_window(meta, ended, kept)
-    return found
-
-
-def _in_window(meta: PointMeta, times_s: Floats, weights: npt.NDArray[Any]) -> tuple[Floats, Floats]:
-    inside = (times_s >= meta.window_start_s) & (times_s <= meta.window_end_s) & (weights > 0)
-    return weights[inside].astype(np.float64), times_s[inside] - meta.window_start_s
-
-
-def _thinned(values: Floats, times_s: Floats) -> tuple[Floats, Floats]:
-    """Of very many values every n-th by size, which leaves the quantiles where they are."""
-    if len(values) <= MOST_GAPS:
-        return values, times_s
-    order = np.argsort(values, kind="stable")[:: len(values) // MOST_GAPS]
-    return values[order], times_s[order]
+def _void(points: pd.DataFrame, side: str) -> str:
+    """Why a level's points are not to be believed, by the first that is void; empty when all are."""
+    void = points[points["verdict"] == VOID]
+    if void.empty:
+        return ""
+    share = f" ({len(void)} of {len(points)} repeats)" if len(points) > 1 else ""
+    return f"void in {side}{share}: {void['reasons'].iloc[0]}"

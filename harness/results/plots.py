@@ -28,6 +28,7 @@ from harness.results.canvas import (
     strands,
     titled,
 )
+from harness.units import counted
 
 FEWEST_FOR_KNEE = 3
 # Names of loads that have room under one axis of three.
@@ -93,13 +94,16 @@ def trade_off(
     legend(axes, figure)
     figure.draw_without_rendering()  # the texts beside the points need the final places
     figure.set_layout_engine("none")  # which these are
-    notes = [f"{label} · {load}" for label, load in zip(on_front["label"], on_front["load"], strict=True)]
-    note_points(axes, x.of(on_front).to_list(), y.of(on_front).to_list(), notes)
+    notes = [
+        (f"{label} · {load}", load) for label, load in zip(on_front["label"], on_front["load"], strict=True)
+    ]
+    points = list(zip(x.of(shown), y.of(shown), strict=True))
+    note_points(axes, x.of(on_front).to_list(), y.of(on_front).to_list(), notes, beside=points)
     best = shown.iloc[int(shown[y.column].argmax())]
     words = (
-        f"{len(shown)} load levels of {len(cells)} cells. Highest {y.short}: {best['label']} at "
+        f"{counted(len(shown), 'load level')} of {counted(len(cells), 'cell')}. Highest {y.short}: {best['label']} at "
         f"{best['load']}, {best[y.column] * y.factor:,.0f} at {best[x.column] * x.factor:,.0f} {x.words}. "
-        f"{len(on_front)} levels are on the Pareto front."
+        f"On the Pareto front: {counted(len(on_front), 'level')}.{looks.told}"
     )
     return finish(figure, name, axes.get_title(), words)
 
@@ -165,7 +169,8 @@ def latency_against_load(
     low, high = shown[f"{metric}_{parts[0]}_s"].min() * 1000, shown[f"{metric}_{parts[-1]}_s"].max() * 1000
     count = shown["cell_id"].nunique()
     words = (
-        f"{metric.upper()} of {count} cells: {parts[0]} from {low:.1f} ms, {parts[-1]} up to {high:.1f} ms."
+        f"{metric.upper()} of {counted(count, 'cell')}: {parts[0]} from {low:.1f} ms, {parts[-1]} up to "
+        f"{high:.1f} ms.{looks.told}"
     )
     return finish(figure, f"{metric}-load", titled(title, simulated=simulated), words)
 
@@ -181,7 +186,7 @@ def goodput_against_load(levels: pd.DataFrame, *, looks: Looks, simulated: bool)
     axes.set_ylabel("requests/s within the SLO")
     legend(axes, figure)
     best = shown.iloc[int(shown["goodput_req_s"].argmax())]
-    words = f"Highest goodput: {best['label']} at {best['load']}, {best['goodput_req_s']:.2f} requests/s."
+    words = f"Highest goodput: {best['label']} at {best['load']}, {best['goodput_req_s']:.2f} requests/s.{looks.told}"
     return finish(figure, "goodput-load", axes.get_title(), words)
 
 

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, UsageError
 from harness.results.prices import PriceTable
+
+Prices = PriceTable | Mapping[str, Any] | str | Path
+
+
+def price_table(given: Prices) -> PriceTable:
+    """The table, read from its file or from what would stand in one; UsageError for anything else."""
+    if isinstance(given, PriceTable):
+        return given
+    if isinstance(given, Mapping):
+        return PriceTable.parse(given)
+    if isinstance(given, str | Path):
+        return load_prices(Path(given))
+    # Notebooks are not type-checked.
+    raise UsageError(
+        f"prices are a file such as 'configs/prices.yaml', a mapping or a PriceTable, not {type(given).__name__}"
+    )
 
 
 def load_prices(path: Path) -> PriceTable:

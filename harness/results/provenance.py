@@ -23,7 +23,7 @@ from harness.load.lengths import (
 from harness.results.figures import level_name
 from harness.results.frame import Run
 from harness.results.spending import Spent
-from harness.units import MS_PER_S, format_duration
+from harness.units import MS_PER_S, first_few, format_duration
 
 
 def provenance(run: Run) -> Iterable[tuple[str, str]]:
@@ -44,18 +44,15 @@ def provenance(run: Run) -> Iterable[tuple[str, str]]:
     yield "Seed", str(resolved.seed)
     if resolved.slo:
         yield "SLO", resolved.slo
-    yield "Configuration", f"config.yaml, SHA-256 {resolved.config_sha256 or 'unknown'}"
+    yield "Configuration", f"SHA-256 {resolved.config_sha256 or 'unknown'} of the sweep file as it was read"
     yield "Requests", _request_count(run.points)
     scaled = ", as it went here: a simulated cloud hurries its provisioning" if resolved.simulated else ""
     total = account.spent(resolved.prices)
     yield "Deployments took", f"{total.gpu_hours:.3g} GPU-hours{scaled}{_still(total)}"
     if resolved.prices is not None:
-        known = (
-            "unknown: a price is missing"
-            if total.cost is None
-            else f"{total.cost:.2f} {resolved.prices.currency}"
-        )
-        yield "Deployments cost", known
+        lacking = f"; no price of {first_few(total.unpriced)}" if total.unpriced else ""
+        least = "at least " if total.unpriced else ""
+        yield "Deployments cost", f"{least}{total.known_cost:.2f} {resolved.prices.currency}{lacking}"
         yield "Prices", f"{resolved.prices.what}, {resolved.prices.currency}, {resolved.prices.as_of}"
     yield "Tool", f"harness {resolved.tool_version}"
 
@@ -89,7 +86,7 @@ def _workload(workload: Mapping[str, Any]) -> Iterable[str]:
         yield f"{items} prompts, SHA-256 {workload.get('items_sha256', 'unknown')}"
     for name in ("input tokens", "output tokens"):
         key = name.replace(" ", "_")
-        yield f"{name} {_said(workload.get(key, workload.get(name.replace(' ', '-'))))}"
+        yield f"{name} {lengths_said(workload.get(key, workload.get(name.replace(' ', '-'))))}"
     if conversations := workload.get("conversations"):
         held = conversations_from_json(conversations)
         yield f"conversations of {'all their' if held.turns is None else _words(held.turns)} turns"
@@ -104,7 +101,8 @@ def _workload(workload: Mapping[str, Any]) -> Iterable[str]:
         yield f"extra {json.dumps(workload['extra'])}"
 
 
-def _said(value: object) -> str:
+def lengths_said(value: object) -> str:
+    """A stored distribution for people: ``512``, ``16 to 4096``, ``log-normal, mean 512``."""
     try:
         return _words(lengths_from_json(value))
     except UsageError:

@@ -51,11 +51,12 @@ class Reports:
     cells_csv: str
     calibration: Mapping[str, Any]
     summary: Mapping[str, Any]
+    lost: Mapping[str, str]
 
 
 def build_reports(folder: RunFolder) -> Reports:
-    """The reports of the run; ConfigError when the folder cannot be read."""
-    run = Run(folder)
+    """The reports of the run; ConfigError when the folder cannot be read. Lost records are warned of in them."""
+    run = Run(folder, lenient=True)
     levels = ranked_levels(run)
     forecast = predictions(run)
     document = build(run, levels, forecast)
@@ -67,13 +68,15 @@ def build_reports(folder: RunFolder) -> Reports:
         cells_csv=run.cells.to_csv(),
         calibration=forecast.calibrations.to_json(),
         summary=summary(run, levels, document),
+        lost=run.lost,
     )
 
 
-def write_reports(folder: RunFolder | Path) -> list[Path]:
-    """Write every report of the run; the paths written. A partial run is reported as far as it went."""
+def write_reports(folder: RunFolder | Path, reports: Reports | None = None) -> list[Path]:
+    """Write every report of the run, or those ``reports`` of it; the paths written. A partial run is reported as far
+    as it went."""
     opened = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
-    reports, root = build_reports(opened), opened.path
+    reports, root = reports or build_reports(opened), opened.path
     drawn = {opened.plots / f"{_prefix(reports.document)}{p.name}.png": p.png for p in reports.document.plots}
     for path, png in drawn.items():
         write_bytes(path, png)
@@ -130,7 +133,7 @@ def _measured_sections(
     )
     yield forecast_section(forecast, simulated=run.resolved.simulated)
     yield definitions_section(*best_points(run, levels, most=1)[0])
-    yield reproduction_section(run.resolved)
+    yield reproduction_section(run.resolved, run.account.started)
 
 
 def summary(run: Run, levels: pd.DataFrame, document: Document) -> dict[str, Any]:

@@ -11,11 +11,25 @@ from harness.errors import UsageError
 from harness.load.conversations import conversations_from_json, think_time_text
 from harness.load.lengths import lengths_from_json, text_of
 from harness.results.document import Section, Table, TableCell
-from harness.results.resolved import Resolved
+from harness.results.resolved import CALIBRATION_INPUT, FAULTS_INPUT, PRICES_INPUT, Resolved
 from harness.units import exact
 
 # A distribution that takes more characters comes from a file of its own.
 LONGEST_LENGTHS = 200
+# A sweep's terms, as its journal has them.
+SWITCHES = {"reuse": "--reuse", "delete_models": "--delete-models"}
+AMOUNTS = {
+    "parallel": "--parallel-deployments",
+    "max_gpu_hours": "--max-gpu-hours",
+    "max_cost": "--max-cost",
+    "ttl_s": "--ttl",
+    "time_scale": "--time-scale",
+    "seed": "--seed",
+}
+IN_FOLDER = "to be run in this folder, which keeps the files that config.yaml names"
+IN_PLACE = (
+    "with this folder's config.yaml put back where it was, since the files it names are looked for beside it"
+)
 LIMITS = {
     "--duration": "duration_s",
     "--requests": "requests",
@@ -25,8 +39,11 @@ LIMITS = {
 }
 
 
-def reproduction_section(resolved: Resolved) -> Section:
-    """The sweep's command, and one for each load level; a level's arrivals come from the seed and its place."""
+def reproduction_section(resolved: Resolved, started: Mapping[str, Any] | None = None) -> Section:
+    """The sweep's command, and one for each load level; a level's arrivals come from the seed and its place.
+
+    ``started`` is what the journal says of the attempt's terms.
+    """
     rows = tuple(
         (
             TableCell(str(stage.get("label", f"level {place}"))),
@@ -34,10 +51,11 @@ def reproduction_section(resolved: Resolved) -> Section:
         )
         for place, stage in enumerate(resolved.load)
     )
-    rows = ((TableCell("the whole sweep"), TableCell(sweep_command(resolved), code=True)), *rows)
+    whole = sweep_command(resolved, started)
+    rows = ((TableCell("the whole sweep"), TableCell(whole, code=True)), *rows)
     texts = [
-        "The whole sweep: with this folder's config.yaml put back where it was, since the files it names are looked "
-        "for beside it. One load level: against an endpoint that runs a cell's parameters; put its address for URL."
+        f"The whole sweep: {IN_PLACE if resolved.inputs is None else IN_FOLDER}. One load level: against an endpoint "
+        "that runs a cell's parameters; put its address for URL."
     ]
     if any("FILE" in command.text for _, command in rows):
         texts.append("FILE is the one that config.yaml names in that place.")
@@ -49,15 +67,38 @@ def reproduction_section(resolved: Resolved) -> Section:
     return Section("To reproduce", tuple(texts), tables=(Table("Commands", ("What", "Command"), rows),))
 
 
-def sweep_command(resolved: Resolved) -> str:
-    """``harness sweep`` as this one was deployed, pruned and priced."""
+def sweep_command(resolved: Resolved, started: Mapping[str, Any] | None = None) -> str:
+    """``harness sweep`` as this one was deployed, pruned, priced and limited; run in its folder, beside which the
+    results go."""
+    started = started or {}
+    terms: Mapping[str, Any] = started.get("terms") or {}
+    inputs = resolved.inputs or ()
     words = ["harness", "sweep", "config.yaml"]
     words += ["--simulate"] if resolved.simulated else []
     words += ["--virtual"] if resolved.virtual else []
     words += {"local": ["--local"], "existing": ["--endpoint", "URL"]}.get(resolved.deployer, [])
+    if resolved.deployer == "local":
+        words += _pairs("--engine", started.get("engines")) + _pairs(
+            "--model-path", started.get("model_paths")
+        )
+    elif started.get("zone") and not resolved.simulated:
+        words += ["--zone", str(started["zone"])]
     words += ["--prune", resolved.prune] if resolved.prune else []
-    words += ["--prices", "PRICES"] if resolved.prices is not None else []
+    words += ["--no-prune"] if terms.get("prune") == "" else []
+    if resolved.prices is not None:
+        words += ["--prices", PRICES_INPUT if PRICES_INPUT in inputs else "PRICES"]
+    words += ["--calibration", CALIBRATION_INPUT] if CALIBRATION_INPUT in inputs else []
+    words += ["--faults", FAULTS_INPUT] if FAULTS_INPUT in inputs else []
+    for name, option in SWITCHES.items():
+        words += [option] if terms.get(name) else []
+    for name, option in AMOUNTS.items():
+        words += [option, exact(terms[name])] if terms.get(name) is not None else []
+    words += [] if resolved.inputs is None else ["--results", f"../{resolved.name}-again"]
     return shlex.join(words)
+
+
+def _pairs(option: str, values: Mapping[str, str] | None) -> list[str]:
+    return [word for key, value in (values or {}).items() for word in (option, f"{key}={value}")]
 
 
 def load_command(stage: Mapping[str, Any], resolved: Resolved, *, seed: int) -> str:

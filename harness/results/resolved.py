@@ -12,6 +12,11 @@ from harness.plan.cells import Cell
 from harness.results.prices import PriceTable
 
 SCHEMA_VERSION = 1
+# Where a run folder keeps what the sweep read.
+INPUTS = "inputs"
+PRICES_INPUT, CALIBRATION_INPUT, FAULTS_INPUT = (
+    f"{INPUTS}/{name}" for name in ("prices.json", "calibration.json", "faults.yaml")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,8 @@ class Resolved:
     True when no real hardware was used, ``virtual`` when no real time passed either; ``slo``, ``workload`` and
     ``load`` are as the file gave them; ``models`` holds what the forecast knows of each model it covers, as
     ``ModelFacts.to_json`` has it; ``prune`` is the rule by which cells were left out, ``pruned`` the reason of each,
-    by cell id.
+    by cell id; ``inputs`` are the files below the folder that config.yaml and the sweep's command name, None where
+    none were kept.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Resolved:
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     prune: str | None = None
     pruned: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] | None = None
     tool_version: str = __version__
 
     def to_json(self) -> dict[str, Any]:
@@ -67,6 +74,7 @@ class Resolved:
             "models": {name: dict(facts) for name, facts in self.models.items()},
             "prune": self.prune,
             "pruned": dict(self.pruned),
+            "inputs": None if self.inputs is None else list(self.inputs),
             "cells": [_cell_to_json(cell) for cell in self.cells],
         }
 
@@ -99,6 +107,7 @@ class Resolved:
                 models=document.get("models") or {},
                 prune=document.get("prune"),
                 pruned=document.get("pruned") or {},
+                inputs=None if document.get("inputs") is None else tuple(document["inputs"]),
                 tool_version=document.get("tool_version", "unknown"),
             )
         except (KeyError, TypeError) as error:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from harness.results.compare import Change, Subject, compare
 from harness.results.frame import Run
-from harness.results.matching import samples_of
+from harness.results.samples import samples_of
 from harness.results.stats import Interval
 
 MOST_RIVALS = 5

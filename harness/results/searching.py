@@ -10,8 +10,8 @@ import pandas as pd
 from harness.load.verdict import VOID
 from harness.results.document import Section, Table, TableCell
 from harness.results.frame import Run
+from harness.units import counted, first_few
 
-MOST_NAMED = 4
 UNITS = {"rate": "req/s", "knee": "users"}
 
 
@@ -27,8 +27,7 @@ def search_answers(run: Run) -> Iterable[str]:
         searched = f" ({name})" if alike > 1 else ""
         what = "Highest rate found within the SLO" if find == "rate" else "Highest throughput at the knee"
         labels = [str(run.cells["label"][cell_id]) for cell_id in best["cell_id"]]
-        more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-        which = f"{', '.join(labels[:MOST_NAMED])}{more}, of {len(cells)} cells searched"
+        which = f"{first_few(labels)}, of {counted(len(cells), 'cell')} searched"
         yield f"{what}{searched}: {which}: {best.iloc[0]['answer']}."
 
 
@@ -91,7 +90,7 @@ def _found_table(run: Run, found: pd.DataFrame, *, several: bool) -> Table:
             )
         )
     heads = ("Cell", f"Found ({unit})", "Resolved", "Of the worst repeat" if several else "In words", "Steps")
-    return Table(f"{first['search']}: {len(rows)} cells, best first", heads, tuple(rows))
+    return Table(f"{first['search']}: {counted(len(rows), 'cell')}, best first", heads, tuple(rows))
 
 
 def _repeat_row(run: Run, row: pd.Series[Any]) -> tuple[TableCell, ...]:

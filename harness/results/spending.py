@@ -44,11 +44,14 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """A sum. ``cost`` is None when a price is missing; ``open`` are the stretches without an end, counted up to now."""
+    """A sum. ``cost`` is None when a price is missing, and ``known_cost`` is of what has one; ``unpriced`` names what
+    has none; ``open`` are the stretches without an end, counted up to now."""
 
     gpu_hours: float = 0.0
     cost: float | None = 0.0
     open: tuple[Paid, ...] = ()
+    known_cost: float = 0.0
+    unpriced: tuple[str, ...] = ()
 
 
 def spent(paid: Iterable[Paid], prices: PriceTable | None, *, now_unix: float) -> Spent:
@@ -59,6 +62,14 @@ def spent(paid: Iterable[Paid], prices: PriceTable | None, *, now_unix: float) -
         sum(each.gpu_hours(now_unix=now_unix) for each in paid),
         None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in costs),
         tuple(each for each in paid if each.until_unix is None),
+        sum(cost or 0.0 for cost in costs),
+        tuple(
+            dict.fromkeys(
+                f"{each.gpu_type}×{each.gpu_count}"
+                for each, cost in zip(paid, costs, strict=True)
+                if cost is None
+            )
+        ),
     )
 
 

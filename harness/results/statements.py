@@ -12,6 +12,7 @@ from harness.load.verdict import SUSPECT, VOID
 from harness.results.frame import Run
 from harness.results.rivals import rivals, told
 from harness.results.searching import search_answers
+from harness.units import counted, first_few
 
 OUTPUT, REQUESTS = "output_throughput_tok_s", "steady_request_throughput_req_s"
 
@@ -79,6 +80,12 @@ def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     if not account.finished:
         reason = f"interrupted by {account.interrupted_by}" if account.interrupted_by else "not finished"
         yield f"The sweep is partial ({reason}); what it measured before that is below."
+    if run.lost:
+        measured = len(run.lost) + len(run.points)
+        yield (
+            f"Not here, their records lost: {len(run.lost)} of {counted(measured, 'measured point')} "
+            f"({first_few(list(run.lost))})."
+        )
     if run.resolved.pruned:
         yield (
             f"{len(run.resolved.pruned)} of {len(run.cells)} cells were not measured: their forecast left them out "
@@ -88,9 +95,9 @@ def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:
     if left:
         yield f"Not proven deleted, may still cost money: {', '.join(left)}. Run `harness cleanup`."
     if "verdict" in levels and (void := int((levels["verdict"] == "void").sum())):
-        yield f"{void} of {len(levels)} measured levels are void and rank nowhere; the reasons are below."
+        yield f"Void, ranking nowhere: {void} of {counted(len(levels), 'measured level')}; the reasons are below."
     if "interrupted" in levels and (cut := int(levels["interrupted"].sum())):
-        yield f"{cut} of {len(levels)} measured levels were cut short."
+        yield f"Cut short: {cut} of {counted(len(levels), 'measured level')}."
 
 
 DEFINITIONS: tuple[tuple[str, str], ...] = (

@@ -16,15 +16,16 @@ from harness.forecast.calibration import Calibrations, calibrations_from_json
 from harness.results.files import StoreError, write_bytes, write_json
 from harness.results.journal import Event, Journal, is_being_written, read_events
 from harness.results.parquet import read_meta, read_records, write_records
-from harness.results.resolved import Resolved
+from harness.results.resolved import INPUTS, Resolved
 
 __all__ = ["RunFolder", "config_sha256", "read_meta", "read_records", "write_records"]
 
 # Everything a run folder may hold; `replace` removes these and refuses a folder with anything else in it.
 CONTENTS = (
-    "config.yaml", "resolved.json", "journal.sqlite", "records", "logs", "summary.json", "points.csv", "cells.csv",
-    "calibration.json", "report.md", "report.html", "plots",
+    "config.yaml", INPUTS, "resolved.json", "journal.sqlite", "records", "logs", "summary.json", "points.csv",
+    "cells.csv", "calibration.json", "report.md", "report.html", "plots",
 )  # fmt: skip
+CONFIG_FILE = "config.yaml"
 CALIBRATION_FILE = "calibration.json"
 _RECORDS_NAME = re.compile(r"(?P<run>.+)-p(?P<point>\d+)\.parquet")
 
@@ -61,7 +62,7 @@ class RunFolder:
         except OSError as error:
             raise StoreError(f"cannot create '{path}': {error.strerror}") from error
         journal = Journal.create(folder.journal_path, clock=clock)
-        write_bytes(path / "config.yaml", config)
+        write_bytes(path / CONFIG_FILE, config)
         write_json(path / "resolved.json", resolved.to_json())
         return folder, journal
 

@@ -11,10 +11,10 @@ import pandas as pd
 from harness.load.verdict import VALID
 from harness.results.document import Table, TableCell
 from harness.results.frame import Run
+from harness.units import counted, first_few
 
 # A percentile is read off the tail: below this many requests it is printed, but greyed.
 ENOUGH: Mapping[str, int] = {"p50": 20, "p90": 100, "p95": 200, "p99": 1000}
-MOST_NAMED = 4
 JUDGEMENTS = {"meets_slo": "Meets SLO", "verdict": "Verdict"}
 _NUMBER = re.compile(r"\d[\d.,]*")
 
@@ -140,7 +140,7 @@ def levels_table(levels: pd.DataFrame) -> Table:
     )
     heads = ("Cell", "Load", *(column[0] for column in columns))
     heads += tuple(JUDGEMENTS[name] for name in judged)
-    return Table(f"All {len(rows)} measured load levels, best first", heads, rows, folded=True)
+    return Table(f"All measured load levels ({len(rows)}), best first", heads, rows, folded=True)
 
 
 def _present(columns: tuple[Column, ...], levels: pd.DataFrame) -> list[Column]:
@@ -176,7 +176,7 @@ def doubt_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
             TableCell(kind),
             TableCell(verdict),
             TableCell(str(len(names)), number=True),
-            TableCell(_some(list(names.values()))),
+            TableCell(first_few(list(names.values()))),
         )
         for (verdict, kind), names in sorted(found.items(), key=lambda item: -len(item[1]))
     )
@@ -186,14 +186,9 @@ def doubt_tables(levels: pd.DataFrame) -> tuple[Table, ...]:
     )
     return (
         Table(
-            f"{len(doubted)} of {len(levels)} levels are to be doubted",
+            f"To be doubted: {len(doubted)} of {counted(len(levels), 'level')}",
             ("Why", "Verdict", "Levels", "Which"),
             by_reason,
         ),
         Table("Each doubted level", ("Cell", "Load", "Verdict", "Why"), each, folded=True),
     )
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more

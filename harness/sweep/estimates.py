@@ -105,20 +105,23 @@ def estimate_runs(
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The sum over all runs with its interval; costs None when a price is missing."""
+    """The sum over all runs with its interval; costs None when a price is missing, ``known_cost`` is of the others."""
 
     gpu_hours: float
     gpu_hours_between: tuple[float, float]
     cost: float | None
     cost_between: tuple[float, float] | None
     deployments: int
+    known_cost: float | None = None
 
     def told(self, currency: str | None) -> str:
         """``12.3 GPU-hours (7.5 to 25), 17.2 EUR (10.5 to 35) by the price file``."""
         low, high = self.gpu_hours_between
         hours = f"{self.gpu_hours:.2f} GPU-hours ({low:.2f} to {high:.2f})"
         if self.cost is None or self.cost_between is None:
-            return hours
+            if self.known_cost is None:
+                return hours
+            return f"{hours}, at least {self.known_cost:.2f} {currency} (a price is missing)"
         low, high = self.cost_between
         return f"{hours}, {self.cost:.2f} {currency} ({low:.2f} to {high:.2f}) by the price file"
 
@@ -144,6 +147,7 @@ def total(estimates: Mapping[str, RunEstimate], times: Timing | None = None) -> 
         cost,
         None if cost is None else (_cost(lows) or 0.0, _cost(highs) or 0.0),
         fresh,
+        None if not (known := [run.cost for run in runs if run.cost is not None]) else sum(known),
     )
 
 

@@ -18,6 +18,7 @@ from harness.results.prices import PriceTable
 from harness.results.resolved import Resolved
 from harness.results.store import RunFolder
 from harness.sweep.deployers import Deployer, Run, run_id
+from harness.sweep.keeping import Kept, write_kept
 from harness.sweep.loads import levels, workload
 from harness.sweep.preflight import Preflight, read_model_configs
 
@@ -41,6 +42,7 @@ def resolve(
     prices: PriceTable | None,
     unix_s: Callable[[], float] = time.time,
     virtual: bool = False,
+    kept: Kept | None = None,
 ) -> Resolved:
     """What this sweep was asked to do, for ``resolved.json``; refused cells are in it too."""
     return Resolved(
@@ -66,6 +68,7 @@ def resolve(
         models=_facts(config),
         prune=None if plan.rule is None else plan.rule.text,
         pruned={pruned.cell.id: pruned.reason for pruned in plan.pruned},
+        inputs=None if kept is None else tuple(kept.inputs),
     )
 
 
@@ -83,13 +86,15 @@ def start_folder(
     plan: Preflight,
     resolved: Resolved,
     *,
+    kept: Kept,
     replace: bool,
     unix_s: Callable[[], float] = time.time,
 ) -> tuple[RunFolder, Journal]:
-    """A new run folder with every refused cell accounted for."""
+    """A new run folder with what it keeps, every refused cell accounted for."""
     folder, journal = RunFolder.create(
-        path, config=config.source.text.encode(), resolved=resolved, replace=replace, clock=unix_s
+        path, config=kept.config, resolved=resolved, replace=replace, clock=unix_s
     )
+    write_kept(folder, kept)
     refuse(journal, plan, repeats=config.repeats)
     return folder, journal
 

@@ -2,9 +2,11 @@
 
 A cell's predicted cost is what an output token costs at the best of the sweep's load levels: the hourly price, or the
 number of GPUs where a price is missing, over output tokens a second. With an SLO a level's tokens count by the chance
-that it keeps it: a bound that is missed by less than the forecast's own error may well be kept. Cells are compared
-within one model. The best cell of every GPU family stays, in case the forecast is wrong about a family, as does a
-cell without a forecast. What that may lose: ``tests/sweep/test_prune_safety.py``.
+that it keeps it: a bound that is missed by less than the forecast's own error may well be kept. No cell goes for such a
+doubt alone: one that would be cheaper than a kept one, were the levels counted in full that keep the SLO or miss it by
+no more than that error, stays. Cells are compared within one model. The best cell of every GPU family stays, in case
+the forecast is wrong about a family, as does a cell without a forecast. What that may lose:
+``tests/sweep/test_prune_safety.py``.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from harness.sweep.forecasts import CellForecast
 from harness.sweep.preflight import Preflight, Pruned
 
 NO_CHANCE = 1e-3
+# The chance to keep a bound that is missed by just the forecast's error: a standard deviation.
+IN_DOUBT = 0.5 * math.erfc(1 / math.sqrt(2))
+SURE = 0.95
 
 PriceOf = Callable[[Cell], float | None]
 
@@ -32,8 +37,10 @@ PriceOf = Callable[[Cell], float | None]
 class Prediction:
     """A cell's predicted cost of an output token in ``unit``; infinite where no level has a chance to keep the SLO.
 
-    ``missed`` says which bound is missed where no level is predicted to keep it. ``promise`` orders cells that all
-    have no chance: the cost without regard to the SLO.
+    ``in_full`` is that cost with the levels counted in full that keep the SLO or miss it by no more than the error, and
+    ``chance`` the chance that the best of those keeps it. ``missed`` says which bound is missed where no level is
+    predicted to keep it, ``spoilt`` which one is at the load that would be cheaper than those. ``promise`` orders cells
+    that all have no chance: the cost without regard to the SLO.
     """
 
     cell: Cell
@@ -41,6 +48,9 @@ class Prediction:
     promise: float
     unit: str
     missed: str | None = None
+    in_full: float = math.inf
+    chance: float = 0.0
+    spoilt: str | None = None
 
 
 def prune(
@@ -89,12 +99,19 @@ def _predict(cell: Cell, forecast: Forecast, per_hour: float, *, unit: str, slo:
     chances = [chance(level, slo, forecast.interval) for level in forecast.levels]
     useful = max((one * share for one, share in zip(tokens, chances, strict=True)), default=0.0)
     most = max(tokens, default=0.0)
+    doubtful = max(
+        ((one, share) for one, share in zip(tokens, chances, strict=True) if share >= IN_DOUBT),
+        default=(0.0, 0.0),
+    )
     return Prediction(
         cell,
         cost=per_hour / useful if useful > 0 else math.inf,
         promise=per_hour / most if most > 0 else math.inf,
         unit=unit,
         missed=None if None in misses else next(iter(misses), None),
+        in_full=per_hour / doubtful[0] if doubtful[0] > 0 else math.inf,
+        chance=doubtful[1],
+        spoilt=misses[tokens.index(most)] if most > doubtful[0] else None,
     )
 
 
@@ -118,24 +135,32 @@ def _beyond(known: Sequence[Prediction], rule: PruneRule) -> dict[str, str]:
     """Reasons by cell id. Nothing goes where no cell has a chance to keep the SLO: then there is no best one."""
     if not known or math.isinf(known[0].cost):
         return {}
-    best, kept = known[0], len(known)
-    if rule.keep is not None:
-        kept = math.ceil(rule.keep * len(known) - 1e-9)
-    elif rule.within is not None:
-        kept = sum(one.cost <= rule.within * best.cost for one in known)
-    anchors: dict[str, str] = {}
+    cheapest = min(known, key=lambda one: (one.in_full, one.cost))
+    stay = _kept(known, rule)
+    dearest = max((one.in_full for one in stay if one.in_full < math.inf), default=0.0)
+    anchors: dict[str, Prediction] = {}
     for one in known:
-        anchors.setdefault(one.cell.gpu_type, one.cell.id)
-    return {
-        one.cell.id: _reason(one, best, rule) for one in known[kept:] if one.cell.id not in anchors.values()
-    }
+        anchors.setdefault(one.cell.gpu_type, one)
+    stay += [*(one for one in known if one.in_full < dearest), *anchors.values()]
+    return {one.cell.id: _reason(one, cheapest, rule) for one in known if one not in stay}
+
+
+def _kept(known: Sequence[Prediction], rule: PruneRule) -> list[Prediction]:
+    """The first of them, as many as the rule keeps."""
+    if rule.keep is not None:
+        return [*known[: math.ceil(rule.keep * len(known) - 1e-9)]]
+    if rule.within is None:
+        return [*known]
+    return [one for one in known if one.cost <= rule.within * known[0].cost]
 
 
 def _reason(one: Prediction, best: Prediction, rule: PruneRule) -> str:
-    """Why it is left out, against the best one."""
+    """Why it is left out, against the best one; the SLO where that rules its cheaper loads out."""
     kept = f"{rule.keep * 100:g}% are kept" if rule.keep is not None else f"{rule.within:g} x is kept"
-    if math.isinf(one.cost):
+    if math.isinf(one.in_full):
         return f"predicted to miss the SLO at every level ({one.missed}); {kept}"
-    missed = "" if one.missed is None else f", and to miss the SLO by little ({one.missed})"
-    times = one.cost / best.cost
-    return f"predicted to take {times:.2f} x the {one.unit} per output token of {best.cell.label}{missed}; {kept}"
+    doubt = f" at a load that keeps the SLO with a chance of {one.chance:.0%}" if one.chance < SURE else ""
+    spoilt = "" if one.spoilt is None else f", for its cheapest load misses the SLO ({one.spoilt})"
+    times = one.in_full / best.in_full
+    against = f"{times:.2f} x the {one.unit} per output token of {best.cell.label}"
+    return f"predicted to take {against}{doubt}{spoilt}; {kept}"

@@ -23,6 +23,7 @@ def cell(label: str, *, forecast: dict[str, Any] = FORECAST, cost: float | None 
     return {
         "id": label, "label": label, "gpus": 1, "seconds": 339.0, "gpu_hours": 0.09, "gpu_hours_interval": [0.04, 0.24],
         "cost": cost, "cost_interval": None if cost is None else [cost / 2, cost * 2], "forecast": forecast,
+        "searches": [],
     }  # fmt: skip
 
 
@@ -30,6 +31,7 @@ def plan(*accepted: dict[str, Any], **parts: Any) -> dict[str, Any]:
     return {
         "name": "x", "cells": len(accepted), "runs": len(accepted), "deployments": len(accepted), "gpu_hours": 0.18,
         "gpu_hours_interval": [0.08, 0.48], "cost": None, "cost_interval": None, "currency": None, "not_forecast": [],
+        "cost_at_least": None, "unpriced": [],
         "accepted": list(accepted), "refused": [], "pruned": [], "equivalent": [], "warnings": [], **parts,
     }  # fmt: skip
 
@@ -48,6 +50,22 @@ def test_costs_have_a_column_where_there_are_prices() -> None:
     lines = as_text(plan(cell("a", cost=0.5)), show_all=False).splitlines()
     assert lines[0].startswith("cell  GPUs    time  GPU-h                cost                 tok/s")
     assert "0.50 (0.25 to 1.00)" in lines[1]
+
+
+def test_a_family_without_a_price_is_named_and_the_others_are_the_least() -> None:
+    parts = {"cost_at_least": 0.5, "unpriced": ["gpu3080ti×2"], "currency": "EUR"}
+    lines = as_text(plan(cell("a", cost=0.5), cell("b"), **parts), show_all=False).splitlines()
+    assert lines[-2].endswith("at least 0.50 EUR by the price file, which has no price of gpu3080ti×2")
+    none = as_text(plan(cell("b"), **parts | {"cost_at_least": None}), show_all=False)
+    assert "GPU-hours, no cost by the price file, which has no price of gpu3080ti×2\n" in none
+
+
+def test_what_searches_should_find_stands_in_a_column_of_its_own() -> None:
+    searching = cell("a") | {"searches": [{"text": "rate 8 to 16 req/s"}, {"text": "knee 4 to 8 users"}]}
+    lines = as_text(plan(searching, cell("b")), show_all=False).splitlines()
+    assert lines[0].endswith("most seqs  should find")
+    assert lines[1].endswith("2048  rate 8 to 16 req/s, knee 4 to 8 users")
+    assert "should find: between two steps of a search that doubles its load" in lines
 
 
 def test_a_reason_for_no_forecast_is_said_once_with_how_many_cells_it_has() -> None:

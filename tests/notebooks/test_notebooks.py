@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,14 @@ def test_there_are_three_notebooks() -> None:
         "02-plan-capacity",
         "03-compare-engine-versions",
     ]
+
+
+def test_what_opens_them_is_an_extra_that_the_readme_and_the_first_one_name() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert any(each.startswith("jupyterlab") for each in extras["notebooks"])
+    command = "pip install -e '.[notebooks]'"
+    assert command in (ROOT / "README.md").read_text()
+    assert command in "".join(read(NOTEBOOKS[0])["cells"][0]["source"])
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

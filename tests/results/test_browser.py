@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -71,3 +72,26 @@ def test_the_report_asks_for_nothing_and_complains_of_nothing(
     seen = visit(folder.path / "report.html", tmp_path, width=width)
     assert (seen.requests, seen.console) == ([], [])
     assert "synthetic (SIMULATED)" in seen.dom
+
+
+def test_a_phone_scrolls_a_plot_at_a_readable_size_and_never_the_page(
+    tmp_path: Path, run_builder: Callable[..., RunFolder]
+) -> None:
+    """Measured by a script in a copy of the page, which itself has none and forbids them."""
+    folder = run_builder(tmp_path / "run")
+    write_reports(folder)
+    page = folder.path / "measured.html"
+    script = (
+        "<script>const r = document.documentElement; document.title = [innerWidth, r.scrollWidth, "
+        "...[...document.images].map(each => each.width)].join(' ')</script>"
+    )
+    text = (folder.path / "report.html").read_text().replace("Content-Security-Policy", "x-policy")
+    page.write_text(text.replace("</body>", f"{script}</body>"))
+    seen = visit(page, tmp_path, width=390)
+    title = re.search("<title>([0-9 ]+)</title>", seen.dom)
+    assert title is not None
+    wide, needed, *plots = map(int, title[1].split())
+    assert wide < 640
+    assert needed <= wide
+    assert len(plots) > 5
+    assert min(plots) >= 700  # 8.5 pt of an 880 pixels wide plot are then 10 pixels high

@@ -7,17 +7,14 @@ import pytest
 
 from harness.errors import UsageError
 from harness.results.compare import (
-    Bar,
-    BarOutcome,
     Change,
     Sample,
     Subject,
     Verdict,
     compare,
-    judge,
     multiplicity,
 )
-from harness.results.stats import Interval, Window
+from harness.results.stats import Window
 
 
 def subject(a: list[float], b: list[float], *, metric: str = "ttft_p50") -> Subject:
@@ -121,38 +118,3 @@ def test_a_metric_that_one_side_lacks_is_left_out_and_an_unknown_one_refused() -
     assert compare([case]) == []
     with pytest.raises(UsageError, match="unknown metric 'tttf_p50'"):
         compare([case], metrics=["tttf_p50"])
-
-
-def change_of(relative: float, interval: tuple[float, float] | None) -> Change:
-    ends = None if interval is None else Interval(*interval)
-    verdict = Verdict.NO_INTERVAL
-    if ends is not None:
-        verdict = Verdict.WORSE if ends.excludes(0.0) else Verdict.NOT_DISTINGUISHED
-    return Change("cell", "c8", "ttft_p99", 1.0, 1.0 + relative, relative, ends, "x", verdict)
-
-
-@pytest.mark.parametrize(
-    ("relative", "interval", "outcome"),
-    [
-        (0.04, (0.03, 0.05), BarOutcome.HELD),
-        (0.08, (0.02, 0.14), BarOutcome.MISSED),
-        (0.08, (-0.02, 0.18), BarOutcome.INCONCLUSIVE),
-        (0.08, None, BarOutcome.INCONCLUSIVE),
-        (-0.50, (-0.60, -0.40), BarOutcome.HELD),
-    ],
-)
-def test_a_bar_is_missed_only_by_a_change_that_is_distinguished(
-    relative: float, interval: tuple[float, float] | None, outcome: BarOutcome
-) -> None:
-    assert judge(change_of(relative, interval), Bar.parse("ttft_p99 > +5%")) is outcome
-
-
-def test_bars_are_read_with_and_without_spaces_and_printed_alike() -> None:
-    assert Bar.parse("ttft_p99>+5%") == Bar.parse(" ttft_p99 > 5 % ") == Bar("ttft_p99", True, 0.05)
-    assert str(Bar.parse("output_throughput<-2.5%")) == "output_throughput < -2.5%"
-
-
-@pytest.mark.parametrize("text", ["ttft_p99", "ttft_p99 > 5", "> 5%", "ttft_p98 > 5%", "ttft_p99 = 5%", ""])
-def test_a_bar_that_cannot_be_read_is_a_usage_error(text: str) -> None:
-    with pytest.raises(UsageError):
-        Bar.parse(text)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.errors import UsageError
 from harness.plan.cells import Cell
 from harness.results.frame import Run, load
 from harness.results.pareto import pareto_front
@@ -72,6 +75,25 @@ def test_cost_per_million_output_tokens(run: Run) -> None:
     assert slow["price_per_h"] == 1.8
     assert slow["cost_per_mtok"] == pytest.approx(1.8 / (146.3 * 3600) * 1e6, rel=0.02)
     assert costs[costs["gpu_type"] == "gpurtx6000pro"]["cost_per_mtok"].isna().all()
+
+
+def test_prices_come_from_a_file_a_mapping_or_a_table(run: Run, tmp_path: Path) -> None:
+    document = {"currency": "EUR", "as-of": "2026-10", "what": "test", "per-hour": {"gpua5000": {1: 1.8}}}
+    path = tmp_path / "prices.yaml"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    wanted = run.cost(PRICES)
+    assert wanted["price_per_h"].notna().sum() == 2
+    for prices in (path, str(path), document):
+        pd.testing.assert_frame_equal(run.cost(prices), wanted)
+
+
+def test_prices_that_are_none_and_prices_that_the_run_does_not_have_are_said(run: Run) -> None:
+    with pytest.raises(
+        UsageError, match=r"a file such as .configs/prices\.yaml., a mapping or a PriceTable, not int"
+    ):
+        run.cost(3)  # type: ignore[arg-type]  # as a notebook may
+    with pytest.raises(UsageError, match="'synthetic' had no prices"):
+        run.cost()
 
 
 def test_a_notebook_shows_the_run_and_that_it_is_simulated(run: Run) -> None:

@@ -31,7 +31,10 @@ def test_no_two_named_cells_look_alike_and_the_others_share_one_entry() -> None:
     assert len({(style["color"], style["marker"]) for style in named}) == MOST_NAMED
     assert "marker" not in looks.style(f"c{MOST_NAMED}")
     names = [name for _, name, _ in looks.cells(ranked(MOST_NAMED + 3))]
-    assert names[MOST_NAMED:] == ["3 other cells", None, None]
+    assert names[MOST_NAMED:] == ["the others, ranked 9 to 11", None, None]
+    assert looks.told == " Grey: the cells ranked 9 to 11 in the table of cells (cell 8, cell 9, cell 10)."
+    assert Looks.of(ranked(MOST_NAMED)).told == ""
+    assert "ranked 9 in the table" in Looks.of(ranked(MOST_NAMED + 1)).told
 
 
 def levels_of(throughput: dict[int, float]) -> pd.DataFrame:
@@ -55,9 +58,25 @@ def test_notes_that_would_cover_each_other_are_left_out() -> None:
     axes.set_xlim(0, 10)
     axes.set_ylim(0, 10)
     figure.draw_without_rendering()
-    note_points(axes, [5, 5, 5, 5, 5, 1], [5, 5, 5, 5, 5, 1], ["a", "b", "c", "d", "e", "f"])
+    note_points(axes, [5, 5, 5, 5, 5, 1], [5, 5, 5, 5, 5, 1], [(text,) for text in "abcdef"])
     # one point has four sides
     assert [text.get_text() for text in axes.texts] == ["a", "b", "c", "d", "f"]
+
+
+def test_a_note_gives_way_to_points_and_is_short_where_only_that_has_room() -> None:
+    figure, axes = blank("x", simulated=False)
+    axes.set_xlim(0, 10)
+    axes.set_ylim(0, 10)
+    figure.draw_without_rendering()
+    around = [(5 + dx, 5 + dy) for dx in (-1.5, 1.5) for dy in (-0.4, 0.4)]
+    note_points(
+        axes,
+        [5, 1],
+        [5, 1],
+        [("a label of many words", "c8"), ("a label of many words", "c8")],
+        beside=around,
+    )
+    assert [text.get_text() for text in axes.texts] == ["c8", "a label of many words"]
 
 
 def test_a_line_goes_from_light_to_heavy_and_joins_no_two_kinds_of_load() -> None:

@@ -96,7 +96,7 @@ def test_each_search_for_a_rate_has_its_own_answer(folder: RunFolder, cells: dic
     said = [line for line in answers(run, ranked_levels(run)) if line.startswith("Highest rate")]
     assert said == [
         "Highest rate found within the SLO (find rate 2): gpua5000×1 0.15.1 base, of 2 cells searched: answer 2.0.",
-        "Highest rate found within the SLO (find rate 3): gpurtx6000pro×1 0.15.1 base, of 1 cells searched: "
+        "Highest rate found within the SLO (find rate 3): gpurtx6000pro×1 0.15.1 base, of 1 cell searched: "
         "answer of 3.",
     ]
 

@@ -54,7 +54,7 @@ def test_a_void_level_is_never_the_answer_and_the_reader_is_told(
     run = load(folder.path)
     assert all("gpurtx6000pro" not in line for line in spoken(run))
     assert spoken(run)[-1].startswith("Highest output throughput: gpua5000×1 0.15.1 base at c32")
-    assert "2 of 4 measured levels are void" in " ".join(warnings(run, run.levels))
+    assert "Void, ranking nowhere: 2 of 4 measured levels" in " ".join(warnings(run, run.levels))
     assert set(run.pareto()["gpu_type"]) == {"gpua5000"}
 
 

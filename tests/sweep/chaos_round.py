@@ -36,6 +36,7 @@ from harness.sweep.deployers import Deployer
 from harness.sweep.estimates import Timing, estimate_runs
 from harness.sweep.exoscale_deployer import ExoscaleDeployer
 from harness.sweep.exoscale_ready import CloudTiming
+from harness.sweep.keeping import keep
 from harness.sweep.lifecycle import Patience
 from harness.sweep.measure import Instruments
 from harness.sweep.opening import resolve, start_folder
@@ -78,7 +79,9 @@ async def carry_out(task: Task, blow: Blow | None) -> int:
             folder, journal, ledgers = reopen(task.folder, task.config, task.plan, unix_s=time.time)
         else:
             resolved = resolve(task.config, task.plan, deployer, prices=None)
-            folder, journal = start_folder(task.folder, task.config, task.plan, resolved, replace=True)
+            folder, journal = start_folder(
+                task.folder, task.config, task.plan, resolved, kept=keep(task.config), replace=True
+            )
             ledgers = {}
         how = Conduct(
             limits=Limits(parallel_deployments=2, reuse=task.reuse),

@@ -133,7 +133,7 @@ def test_levels_take_about_so_long(tmp_path: Path, load: str, work: str, seconds
         ("{rate: 1, duration: 1s}", "{prompts: t}", "given prompts"),
         ("{rate: 1, duration: 1s}", "{prompts: talks}", "conversations"),
         ("{ramp: [1, 2], duration: 1s}", "{}", "here they change"),
-        ("{find: knee, from: 4, duration: 1s}", "{}", "here they change"),
+        ("{find: knee, from: 4, duration: 1s}", "{turns: 2}", "conversations"),
     ],
 )
 def test_what_cannot_be_forecast_says_so(
@@ -156,12 +156,13 @@ def test_levels_whose_load_changes_are_left_out_of_a_forecast_and_named(
     with pytest.raises(SystemExit):
         main(["plan", str(tmp_path / "x.yaml"), "--json"])
     document = json.loads(capsys.readouterr().out)
-    assert document["not_forecast"] == ["1→2 req/s", "1,2 req/s", "find knee"]
+    assert document["not_forecast"] == ["1→2 req/s", "1,2 req/s"]
     [cell] = document["accepted"]
     assert [level["level"] for level in cell["forecast"]["levels"]] == [1.0]
+    assert [search["find"] for search in cell["searches"]] == ["knee"]  # it has a forecast of its own
     with pytest.raises(SystemExit):
         main(["plan", str(tmp_path / "x.yaml")])
-    assert "Not forecast, as their load changes: 1→2 req/s, 1,2 req/s, find knee." in capsys.readouterr().out
+    assert "Not forecast, as their load changes: 1→2 req/s, 1,2 req/s." in capsys.readouterr().out
 
 
 def test_capacity_does_not_forecast_what_it_cannot(

@@ -124,6 +124,31 @@ def test_a_level_counts_by_its_chance_to_keep_the_slo(shape: Forecast) -> None:
     assert names(prune(plan, PruneRule(within=2.32), found, slo=SLO)) == ["edge", "near"]
 
 
+def test_no_cell_goes_for_a_doubt_of_the_slo_alone_and_the_reason_names_what_decides(shape: Forecast) -> None:
+    """60 ms against 50 ms is within the forecast's 25 % (ln 1.2 = 0.18), 70 ms is not (ln 1.4 = 0.34)."""
+    plan = plan_of([make_cell(name) for name in ("sure", "doubt", "slow", "past", "mixed", "unsure")])
+    figures = {
+        "sure": (100, 0.01), "doubt": (150, 0.06), "slow": (90, 0.01), "past": (500, 0.07), "mixed": (80, 0.01),
+        "unsure": (75, 0.06),
+    }  # fmt: skip
+    found = {cell.id: that_gives(shape, *figures[cell.parameter_set]) for cell in plan.accepted}
+    mixed = next(cell.id for cell in plan.accepted if cell.parameter_set == "mixed")
+    light, heavy = that_gives(shape, 80, 0.01).forecast, that_gives(shape, 300, 0.5).forecast
+    assert light is not None
+    assert heavy is not None
+    found[mixed] = CellForecast(replace(light, levels=light.levels + heavy.levels))
+    kept = prune(plan, PruneRule(keep=0.01), found, slo=SLO)
+    assert names(kept) == ["sure", "doubt"]
+    told = "x the GPUs per output token of gpua5000×1 0.15.1 doubt"
+    assert reasons(kept) == {
+        "slow": f"predicted to take 1.67 {told}; 1% are kept",
+        "past": "predicted to miss the SLO at every level (tpot_p95 70 ms > 50 ms (bandwidth)); 1% are kept",
+        "mixed": f"predicted to take 1.88 {told}, for its cheapest load misses the SLO "
+        "(tpot_p95 500 ms > 50 ms (bandwidth)); 1% are kept",
+        "unsure": f"predicted to take 2.00 {told} at a load that keeps the SLO with a chance of 23%; 1% are kept",
+    }
+
+
 def test_where_no_cell_has_a_chance_nothing_is_left_out(shape: Forecast) -> None:
     plan = plan_of([make_cell("a"), make_cell("b")])
     found = {cell.id: that_gives(shape, 100, 0.5) for cell in plan.accepted}
