@@ -14,7 +14,6 @@ from harness import __version__
 from harness.cli.request import SweepRequest, Terms
 from harness.errors import ConfigError, UsageError
 from harness.plan.config import SweepConfig
-from harness.results.files import write_bytes
 from harness.results.journal import Event, Journal, read_events
 from harness.results.prices import PriceTable
 from harness.results.resolved import Resolved
@@ -139,7 +138,6 @@ def reopen(
     """
     folder = RunFolder.open(path)
     journal = Journal.open(folder.journal_path, clock=unix_s)
-    write_bytes(path / "config.yaml", config.source.text.encode())
     ledgers = replay(journal.events())
     stale = (
         []

@@ -57,7 +57,7 @@ def keep(
     if calibrations is not None and calibrations.found:
         inputs[CALIBRATION_INPUT] = plain_json(calibrations.to_json(), indent=2).encode()
     if faults is not None:
-        inputs[FAULTS_INPUT] = _content(faults)
+        inputs[FAULTS_INPUT] = _content(faults, "the fault file ")
     return Kept(text.encode(), inputs)
 
 
@@ -68,8 +68,8 @@ def write_kept(folder: RunFolder, kept: Kept) -> None:
     write_bytes(folder.path / CONFIG_FILE, kept.config)
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, what: str = "") -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot read '{path}': {error.strerror}") from error
+        raise ConfigError(f"cannot read {what}'{path}': {error.strerror}") from error
