@@ -191,7 +191,9 @@ def _row(metrics: LoadMetrics, slo: Slo | None) -> list[str]:
     ]
     if slo is not None:
         share = (
-            "–" if metrics.attainment is None else f"{metrics.goodput_req_s:.2f} ({metrics.attainment:.0%})"
+            "–"
+            if metrics.attainment is None
+            else f"{metrics.steady_goodput_req_s:.2f} ({metrics.attainment:.0%})"
         )
         row.insert(-1, share)
     return row
@@ -256,6 +258,7 @@ def _stage_json(measured: Measured) -> dict[str, Any]:
         "output_length_off_share": metrics.output_length_off_share,
         "cached_share": metrics.cached_share,
         "goodput_req_s": metrics.goodput_req_s,
+        "steady_goodput_req_s": metrics.steady_goodput_req_s,
         "attainment": metrics.attainment,
         "attainment_interval": None
         if metrics.attainment is None

@@ -15,7 +15,8 @@ from harness.load.summary import adjusted_percentiles, wilson_interval
 
 @dataclass(frozen=True, slots=True)
 class Goodput:
-    """``goodput_req_s`` requests per second met every bound; ``attainment`` is their share of all that ended.
+    """``goodput_req_s`` requests per second met every bound; ``attainment`` is their share of all that ended,
+    ``of_succeeded`` of those that ended well.
 
     ``low`` and ``high`` bound the attainment (95 %, Wilson). ``met`` says whether the stage as a whole keeps the SLO,
     its percentiles taken with failures as infinitely late. None when no request ended.
@@ -23,6 +24,7 @@ class Goodput:
 
     goodput_req_s: float
     attainment: float | None
+    of_succeeded: float
     low: float
     high: float
     met: bool | None
@@ -42,6 +44,7 @@ def goodput(columns: Columns, figures: RequestFigures, *, window: tuple[float, f
     return Goodput(
         goodput_req_s=int((met & ended).sum()) / max(window[1] - window[0], 1e-9),
         attainment=successes / trials if trials else None,
+        of_succeeded=successes / succeeded if succeeded else 0.0,
         low=low,
         high=high,
         met=_stage_meets(figures, slo, succeeded=succeeded, failed=failed) if trials else None,

@@ -86,6 +86,7 @@ class LoadMetrics:
     drift: tuple[str, ...]
     verdict: Verdict
     goodput_req_s: float | None = None
+    steady_goodput_req_s: float | None = None
     attainment: float | None = None
     attainment_low: float | None = None
     attainment_high: float | None = None
@@ -161,6 +162,8 @@ def summarise_columns(
     return replace(
         metrics,
         goodput_req_s=found.goodput_req_s,
+        # Of the requests served, as the steady rate counts them; failures are not in it.
+        steady_goodput_req_s=metrics.steady_request_throughput_req_s * found.of_succeeded,
         attainment=found.attainment,
         attainment_low=found.low,
         attainment_high=found.high,

@@ -10,6 +10,7 @@ from harness.load.figures import RequestFigures
 from harness.results.canvas import Looks, Plot, blank, finish, legend
 from harness.results.point import Point
 from harness.results.stats import Floats
+from harness.units import counted
 
 MOST_STEPS = 1000
 MOST_BINS = 20
@@ -35,7 +36,10 @@ def latency_cdf(
     legend(axes, figure)
     medians = {label: float(np.median(values)) * 1000 for label, _, values in known}
     low, high = min(medians, key=lambda label: medians[label]), max(medians, key=lambda label: medians[label])
-    words = f"Medians from {medians[low]:.0f} ms ({low}) to {medians[high]:.0f} ms ({high})."
+    words = (
+        f"{counted(len(known), 'level')} shown: medians from {medians[low]:.0f} ms ({low}) to "
+        f"{medians[high]:.0f} ms ({high})."
+    )
     return finish(figure, f"{metric}-cdf", axes.get_title(), words)
 
 

@@ -23,7 +23,7 @@ RATES = (
     "steady_request_throughput_req_s", "whole_run_output_throughput_tok_s", "whole_run_request_throughput_req_s",
     "achieved_concurrency", "offered_rate_req_s", "per_user_throughput_tok_s", "tokens_per_chunk", "small_gap_share",
     "tokens_assumed_share", "output_length_off_share", "input_length_error", "cached_share", "output_tokens",
-    "input_tokens", "goodput_req_s", "attainment", "attainment_low", "attainment_high",
+    "input_tokens", "goodput_req_s", "steady_goodput_req_s", "attainment", "attainment_low", "attainment_high",
 )  # fmt: skip
 
 

@@ -177,16 +177,19 @@ def latency_against_load(
 
 def goodput_against_load(levels: pd.DataFrame, *, looks: Looks, simulated: bool) -> Plot | None:
     """Requests per second that kept the SLO, against load, one line a cell; only with an SLO."""
-    shown = levels.dropna(subset=["goodput_req_s"])
+    shown = levels.dropna(subset=["steady_goodput_req_s"])
     if shown.empty:
         return None
     figure, axes = blank("Goodput against load", simulated=simulated)
-    _against_load(axes, shown, "goodput_req_s", looks=looks)
+    _against_load(axes, shown, "steady_goodput_req_s", looks=looks)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("requests/s within the SLO")
     legend(axes, figure)
-    best = shown.iloc[int(shown["goodput_req_s"].argmax())]
-    words = f"Highest goodput: {best['label']} at {best['load']}, {best['goodput_req_s']:.2f} requests/s.{looks.told}"
+    best = shown.iloc[int(shown["steady_goodput_req_s"].argmax())]
+    words = (
+        f"Highest goodput: {best['label']} at {best['load']}, {best['steady_goodput_req_s']:.2f} requests/s."
+        f"{looks.told}"
+    )
     return finish(figure, "goodput-load", axes.get_title(), words)
 
 

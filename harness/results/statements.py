@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from harness.load.slo import Slo
+from harness.load.summary import SAMPLES_BEYOND
 from harness.load.verdict import SUSPECT, VOID
 from harness.results.frame import Run
 from harness.results.rivals import rivals, told
@@ -43,10 +46,11 @@ def _within(run: Run, within: pd.DataFrame) -> Iterable[str]:
         yield (
             f"Cheapest within the SLO ({run.resolved.slo}): {best['label']} at {best['load']}, "
             f"{best['cost_per_mtok']:.2f} {prices.currency} per 1M output tokens "
-            f"(prices: {prices.what}, {prices.as_of}){_doubt(best)}."
+            f"(prices: {prices.what}, {prices.as_of}){_doubt(best)}{_thin(run, best)}."
         )
         yield from told(rivals(run, priced, best, figure="cost_per_mtok"), best, unit=prices.currency)
-    yield f"Most requests within the SLO ({run.resolved.slo}): {_named(_top(within, REQUESTS))}."
+    most = _top(within, REQUESTS)
+    yield f"Most requests within the SLO ({run.resolved.slo}): {_named(most)}{_thin(run, most)}."
 
 
 def _top(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
@@ -69,6 +73,18 @@ def _named(row: pd.Series[Any]) -> str:
 def _doubt(row: pd.Series[Any]) -> str:
     """Why the level is to be doubted; empty when it is not."""
     return f"; suspect: {row['reasons']}" if row["verdict"] == SUSPECT else ""
+
+
+def _thin(run: Run, row: pd.Series[Any]) -> str:
+    """Which percentiles of the SLO rest on too few values, ``10 / (1 - p)`` being enough; empty when none does."""
+    bounds = Slo.parse(str(run.resolved.slo)).bounds
+    wanted = {bound: math.ceil(SAMPLES_BEYOND * 100 / (100 - bound.percentile)) for bound in bounds}
+    thin = [
+        f"{bound.metric}_p{bound.percentile:g} on {row[f'{bound.metric}_count']:.0f} of {enough}"
+        for bound, enough in wanted.items()
+        if row[f"{bound.metric}_count"] < enough
+    ]
+    return f"; it rests on fewer requests than it should: {', '.join(thin)}" if thin else ""
 
 
 def warnings(run: Run, levels: pd.DataFrame) -> Iterable[str]:

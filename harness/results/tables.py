@@ -39,7 +39,7 @@ LEVEL_COLUMNS: tuple[Column, ...] = (
     ("TPOT p95 (ms)", "tpot_p95_s", 1000, 1),
     ("ITL p99 (ms)", "itl_p99_s", 1000, 1),
     ("E2E p95 (ms)", "e2e_p95_s", 1000, 0),
-    ("Goodput (req/s)", "goodput_req_s", 1, 2),
+    ("Goodput (req/s)", "steady_goodput_req_s", 1, 2),
     ("Per 1M output tok", "cost_per_mtok", 1, 2),
 )
 

@@ -133,6 +133,16 @@ def test_an_answer_in_one_piece_arrives_with_its_last_byte() -> None:
     assert metrics.ttft.count == 0
 
 
+def test_goodput_is_never_above_the_rate_that_is_shown_beside_it() -> None:
+    """Two users in lockstep, 1 s a request, the window over one and a half rounds but over two of their ends."""
+    records = [record(float(begin), [begin + 0.5, begin + 1.0]) for begin in (0, 0, 1, 1)]
+    metrics = metrics_of(*records, window=(0.9, 2.1), slo="ttft_p90<=1s")
+    assert metrics.goodput_req_s == pytest.approx(4 / 1.2)
+    # Half of each first answer came before the window.
+    assert metrics.steady_request_throughput_req_s == pytest.approx(3 / 1.2)
+    assert metrics.steady_goodput_req_s == pytest.approx(3 / 1.2)
+
+
 def test_failures_are_in_no_latency_and_infinitely_late_in_the_adjusted_ones() -> None:
     good = [record(float(i), [i + 0.1]) for i in range(4)]
     failed = record(5.0, [5.01], outcome=Outcome.ERROR_EVENT)
@@ -150,6 +160,8 @@ def test_goodput_and_attainment_count_failures_against() -> None:
     failed = [record(8.0, [8.1], outcome=Outcome.TRUNCATED), record(8.5, [], outcome=Outcome.TIMEOUT)]
     metrics = metrics_of(*quick, slow, *failed, slo="ttft_p90<=500ms,tpot_p90<=60ms")
     assert metrics.goodput_req_s == pytest.approx(0.7)
+    # 8 of 10 s worth of requests were served, 7 of these 8 within the bounds.
+    assert metrics.steady_goodput_req_s == pytest.approx(0.8 * 7 / 8)
     assert metrics.attainment == pytest.approx(0.7)
     # Wilson's interval of 7 in 10, from published tables.
     assert metrics.attainment_low == pytest.approx(0.3968, abs=1e-4)

@@ -65,6 +65,16 @@ def test_an_answer_that_rests_on_a_suspect_level_says_so(
     assert any("; suspect: too few samples: 16 requests" in line for line in spoken(load(folder.path)))
 
 
+def test_an_answer_that_rests_on_few_requests_says_so(
+    folder: RunFolder, cells: dict[str, Cell], stage_maker: StageMaker
+) -> None:
+    change_resolved(folder, slo="ttft_p50<=9s,ttft_p90<=9s,tpot_p95<=1s")
+    spoil(folder, cells["fast"], stage_maker, cpu_share=0.1, requests=96)
+    # 20 are enough for a median, 100 for p90, 200 for p95.
+    said = "; it rests on fewer requests than it should: ttft_p90 on 96 of 100, tpot_p95 on 96 of 200."
+    assert [line for line in spoken(load(folder.path)) if line.startswith("Most requests") and said in line]
+
+
 def test_an_slo_nothing_meets_is_an_answer(folder: RunFolder) -> None:
     change_resolved(folder, slo="ttft_p95<=1ms")
     assert spoken(load(folder.path))[0] == "No measured point meets the SLO (ttft_p95<=1ms)."
