@@ -24,11 +24,17 @@ _NAME = re.compile(
     r"(?=[\"']?[ \t]*(?:[:=]|\r?\n[ \t]*value:)))"
 )
 _FIRST = re.compile(
-    r"[\"']?[ \t]*(?P<joint>[:=])?(?:,|\[|[ \t]|[|>][-+]?[ \t]*\r?\n|\\\r?\n|\r?\n[ \t]*(?:value:|-(?=[ \t])))*"
+    r"[\"']?[ \t]*(?P<joint>[:=])?"
+    r"(?:,|\[|(?<=[ \t])#[^\r\n]*|\r?\n[ \t]*#[^\r\n]*|[ \t]|[|>][-+]?[ \t]*\r?\n|\\\r?\n"
+    r"|\r?\n[ \t]*(?:value:|-(?=[ \t])))*"
 )
 _LONE = re.compile(r"[ \t]*\r?\n[ \t]*")
-_NEXT = re.compile(r"[ \t]*(?:,\s*|\\\r?\n[ \t]*|[ \t]|\r?\n[ \t]*-[ \t]+)[ \t]*")
-_VALUE = re.compile(r"\"(?P<double>[^\"\r\n]+)\"|'(?P<single>[^'\r\n]+)'|(?P<bare>[^\s,\"'\[\]{}]+)")
+_NEXT = re.compile(
+    r"[ \t]*(?:,\s*|\\\r?\n[ \t]*|(?:[ \t]#[^\r\n]*)?(?:\r?\n[ \t]*#[^\r\n]*)*\r?\n[ \t]*-[ \t]+|[ \t])[ \t]*"
+)
+_VALUE = re.compile(
+    r"\"(?P<double>(?:[^\"\\\r\n]|\\.)+)\"|'(?P<single>[^'\r\n]+)'|(?P<bare>[^\s,\"'\[\]{}]+)"
+)
 _NO_SECRET = re.compile(r"(?:null|none|true|false|~|[&|;<>]+|\$.*|#.*|\d?>.*)", re.IGNORECASE)
 
 

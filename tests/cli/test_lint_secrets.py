@@ -17,6 +17,8 @@ TOKEN = "hunter2-Secret"
 FILES = {
     "flow.yaml": f'parameters: ["--api-key", "{PLANTED}", --hf-token={TOKEN}, --max-model-len, 3x]\n',
     "block.yaml": f"parameters:\n  - --api-key\n  - {PLANTED}\n  - {TOKEN}\n  - --max-model-len\n  - 3x\n",
+    "commented.yaml": f"parameters:\n- --api-key # ours\n- {PLANTED} # a\n# b\n- {TOKEN}\n- --hf-token\n# c\n"
+    f"- {TOKEN}\n- --seed=x\n",
     "torn.yaml": f'parameters: ["--max-model-len 3x --api-key {PLANTED}", "--hf-token {TOKEN}"]\n',
     "misspelled.yaml": f"parameters: [--api-kye={PLANTED}, --hf_token, {TOKEN}, --apikey, {PLANTED}]\n",
     "mapping.yaml": f"parameters:\n  api-key: {PLANTED}\n  hf-token: '{TOKEN}'\n  max-model-len: 3x\n",
@@ -98,6 +100,7 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_what_stands_around_a_secret_stays() -> None:
     assert starred("{api-key: abc, seed: 1}") == "{api-key: ***, seed: 1}"
     assert starred("serve --api-key abc && echo done") == "serve --api-key *** && echo done"
+    assert starred("serve --api-key abc # the key\nserve b") == "serve --api-key *** # the key\nserve b"
     assert starred("api-key: [ab, cd]\nseed: 1") == "api-key: [**, **]\nseed: 1"
 
 
