@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from harness.cli.render import visible
+from harness.cli.render import discreet, visible
 from harness.diagnostics import Diagnostic
+from harness.params.secrets import secrets_in, without_secrets
 from harness.plan.files import discover
 from harness.plan.fixing import Mending, fix_file, mend_file
 from harness.plan.lint import Judge, collected
@@ -33,7 +34,8 @@ def show_diff(paths: Sequence[str], judge: Judge) -> int:
     made = [mend_file(candidate.path, judge) for candidate in candidates]
     changed = [one for one in made if one.diff]
     for one in changed:
-        click.echo(one.diff.encode("utf-8", "backslashreplace"), nl=False)
+        shown = without_secrets(one.diff, secrets_in(one.before))
+        click.echo(shown.encode("utf-8", "backslashreplace"), nl=False)
     report = collected(
         ((candidate, one.report) for candidate, one in zip(candidates, made, strict=True)), judge.options
     )
@@ -45,7 +47,8 @@ def show_diff(paths: Sequence[str], judge: Judge) -> int:
 def told(made: Sequence[Mending]) -> Iterator[str]:
     """A line for each finding that is gone: ``x.yaml:3:5: mended value-for-switch: write --enable-prefix-caching``."""
     for one in made:
-        for diagnostic in one.gone:
+        secrets = secrets_in(one.before) if one.gone else frozenset[str]()
+        for diagnostic in (discreet(gone, secrets) for gone in one.gone):
             place = one.report.path if diagnostic.location is None else str(diagnostic.location)
             yield f"{place}: mended {diagnostic.code}: {what(diagnostic)}"
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ import click
 from harness.cli.completing import engine_versions
 from harness.diagnostics import Diagnostic, Severity
 from harness.errors import UsageError
+from harness.units import counted
 
 if TYPE_CHECKING:
     from harness.params.changes import Change
@@ -29,6 +31,7 @@ class Move:
 
     ``present`` are the known versions that lists run on now. ``unsaid`` counts the lists whose version nobody says,
     ``strange`` are versions that nothing is known of: all that the new version objects to in such lists is reported.
+    ``errors_today`` counts what the new version refuses too, but the present one refuses already.
     """
 
     report: FileReport
@@ -36,6 +39,7 @@ class Move:
     present: tuple[str, ...] = ()
     unsaid: int = 0
     strange: tuple[str, ...] = ()
+    errors_today: int = 0
 
 
 @click.command(name="migrate")
@@ -123,12 +127,15 @@ def _move(source: Source, before: Judge, after: Judge) -> Move:
     named = [(target, before.options.engine_version or target.engine_version) for target in targets]
     said = [(target, version and spelled_out(version, known)) for target, version in named]
     today = lint_targets(source, [target for target, version in said if version in known], before, findings)
+    new = _only_new(report, today)
+    errors = [sum(one.is_error for one in found.diagnostics) for found in (report, new)]
     return Move(
-        _only_new(report, today),
+        new,
         lists=len(targets),
         present=tuple(dict.fromkeys(version for _, version in said if version in known and version)),
         unsaid=sum(version is None for _, version in said),
         strange=tuple(dict.fromkeys(version for _, version in said if version and version not in known)),
+        errors_today=errors[0] - errors[1],
     )
 
 
@@ -175,6 +182,7 @@ def _show_json(report: LintReport, moves: Sequence[Move], defaults: dict[str, tu
         "lists_without_version": sum(move.unsaid for move in moves),
         "versions": list(dict.fromkeys(version for move in moves for version in move.strange)),
     }
+    document["errors_today"] = {move.report.path: move.errors_today for move in moves if move.errors_today}
     document["defaults"] = [
         {"from": old, **as_row(change)} for old, changes in defaults.items() for change in changes
     ]
@@ -191,7 +199,12 @@ def _show(
     doubts = [text for move in moves for text in doubts_about(move, version)]
     for text in doubts:
         click.echo(f"note: {text}", err=True)
-    click.echo(verdict(report, version, is_certain=not doubts), err=True)
+    last = verdict(report, version, is_certain=not doubts)
+    for move in moves:
+        if move.errors_today:
+            errors = counted(move.errors_today, "error")
+            last += f", and {errors} that it has already: harness lint {quote(move.report.path)}"
+    click.echo(last, err=True)
 
 
 def doubts_about(move: Move, version: str) -> list[str]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from harness.diagnostics import Diagnostic, Location, Severity
+from harness.params.secrets import secrets_in, starred, without_secrets
 
 MAX_WIDTH = 160
 MAX_CELLS = 3
@@ -26,18 +28,21 @@ def render_diagnostics(
     """Every finding with its line and carets, one after another; "" for none.
 
     ``sources`` maps a path to its text. A path that is not in it is read, and a file that cannot be read (any more)
-    costs the source line, nothing else.
+    costs the source line, nothing else. Keys and tokens are shown as stars.
     """
     lines: dict[str, Sequence[str]] = {}
+    secrets: dict[str, Collection[str]] = {}
     blocks = []
     for diagnostic in diagnostics:
         location = diagnostic.location
         if location is not None and location.path not in lines:
             text = _text_of(location.path, sources)
-            shown = _LINE_BREAK.split(text) if text is not None else []
+            shown = _LINE_BREAK.split(starred(text)) if text is not None else []
             lines[location.path] = _masked(shown, location.path, diagnostics)
+            secrets[location.path] = secrets_in(text or "")
         source = lines[location.path] if location is not None else ()
-        blocks.append(render_diagnostic(diagnostic, source_lines=source, color=color))
+        told = diagnostic if location is None else discreet(diagnostic, secrets[location.path])
+        blocks.append(render_diagnostic(told, source_lines=source, color=color))
     return "\n".join(blocks)
 
 
@@ -54,6 +59,20 @@ def render_diagnostic(diagnostic: Diagnostic, *, source_lines: Sequence[str], co
     if diagnostic.hint:
         rendered.append(f"  = hint: {visible(diagnostic.hint)}")
     return "\n".join(rendered)
+
+
+def discreet(diagnostic: Diagnostic, secrets: Collection[str]) -> Diagnostic:
+    """The finding with stars for the secrets in its texts; what its change puts in stays as it is."""
+    if not secrets:
+        return diagnostic
+    note, hint, fix = diagnostic.note, diagnostic.hint, diagnostic.fix
+    return replace(
+        diagnostic,
+        message=without_secrets(diagnostic.message, secrets),
+        note=note and without_secrets(note, secrets),
+        hint=hint and without_secrets(hint, secrets),
+        fix=fix and fix._replace(description=without_secrets(fix.description, secrets)),
+    )
 
 
 def visible(text: str) -> str:

@@ -18,6 +18,7 @@ FILE_CODES: Mapping[str, str] = {
     "config-duplicate-value": "A value stands twice on one axis of the matrix.",
     "config-duplicate-axis": "An axis is given both inside the matrix and beside it.",
     "config-no-effect": "An exclude entry that matches nothing.",
+    "config-long-warmup": "A load level that warms up for longer than it measures.",
     "request-too-long": "Requests whose prompt and answer are longer than the engine's context, which it refuses.",
     "suppression-without-code": "A suppression comment that does not name what it silences.",
     "suppression-unknown-code": "A suppression comment that names a code no finding has.",

@@ -22,7 +22,7 @@ from harness.plan.matrix_reader import read_matrix
 from harness.plan.nodes import Entries, Items, Node, Scalar, node_span, shorten
 from harness.plan.pruning import read_prune
 from harness.plan.reader import Reader
-from harness.plan.search_reader import ARRIVALS, is_search, read_search
+from harness.plan.search_reader import ARRIVALS, is_search, read_search, read_times
 from harness.plan.spans import Source
 from harness.plan.workload_reader import ALL_TURNS, existing_file, read_workload
 
@@ -202,9 +202,8 @@ def _shared(reader: Reader, entries: Mapping[str, Node]) -> dict[str, Any]:
     return {
         "arrivals": arrivals or "poisson",
         "burstiness": burstiness or 1.0,
-        "duration_s": reader.duration(entries["duration"], "duration") if "duration" in entries else None,
+        **read_times(reader, entries),
         "requests": limits.get("requests"),
-        "warmup_s": reader.duration(entries["warmup"], "warmup", zero=True) if "warmup" in entries else None,
         "max_in_flight": limits.get("max-in-flight"),
     }
 

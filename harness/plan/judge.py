@@ -21,10 +21,14 @@ from harness.plan.report import Finding
 from harness.plan.request_lengths import request_finding
 from harness.plan.source import read_bytes
 from harness.plan.targets import Target
-from harness.plan.unchecked import MEMORY, REFUSED, NotChecked, summed, unjudged_memory
+from harness.plan.unchecked import MEMORY, REFUSED, NotChecked, summed, unjudged_memory, unjudged_without_gpu
 
 ALL_VERSIONS = "all"
 STRAY_TOKEN = "stray-token"
+HEADS, TOO_FEW_GPUS = "heads-not-divisible", "too-few-gpus"
+TOO_LONG = "sequence-length"
+# Set beside an engine's command, this variable lifts the model's limit.
+LIFTED = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +169,14 @@ class Judge:
         )
         if is_refused(found):
             return Verdict(found, (REFUSED,))
-        if place.gpu_type in (None, NO_GPU):
+        if config is None and place.model is not None:
+            told = {one.code for one in found}
+            of_model = _of_model(place.model, parameters, place.version)
+            found = (*found, *(one for one in of_model if one.code != HEADS or TOO_FEW_GPUS not in told))
+        if place.gpu_type == NO_GPU:
             return Verdict(found)
+        if place.gpu_type is None:
+            return Verdict(found, () if place.model is None else (unjudged_without_gpu(place.model, config),))
         return self._with_memory(found, parameters, place, config)
 
     def _with_memory(
@@ -186,14 +196,15 @@ class Judge:
             return Verdict(found)  # the rule has judged it
         # Here, so that other lists are linted without loading the arithmetic.
         from harness.plan.engine import UnknownEngine, engine_of
-        from harness.plan.startable import finding_on
+        from harness.plan.startable import place_finding
 
         cell = place.cell(parameters)
         engine = engine_of(cell)
         if isinstance(engine, UnknownEngine):
             return Verdict(found, (NotChecked(MEMORY, engine.reason),))
-        short = finding_on(engine, cell)
-        return Verdict(found if short is None else (*found, short))
+        short = place_finding(engine, cell)
+        told = {one.code for one in found} & {HEADS}
+        return Verdict(found if short is None or short.code in told else (*found, short))
 
     def help_of(self, version: str) -> EngineHelp | None:
         """The help document to judge by, asked for once; None for the one that ships with the package."""
@@ -212,6 +223,17 @@ class Judge:
         return self.configs[path]
 
 
+def _of_model(model: str, parameters: tuple[str, ...], version: str) -> Iterator[Diagnostic]:
+    """What the packaged table says of a model that nobody gives the config.json of."""
+    # Here, so that lists without a model are linted without loading the tables.
+    from harness.forecast.tables import model as facts_of
+    from harness.plan.known_model import model_findings
+
+    facts = facts_of(model)
+    if facts is not None:
+        yield from model_findings(facts, parameters, version)
+
+
 def read_model_config(path: str) -> Mapping[str, Any]:
     """The mapping in a model's config.json; ConfigError when the file holds something else."""
     try:
@@ -224,7 +246,12 @@ def read_model_config(path: str) -> Mapping[str, Any]:
 
 
 def _is_beside_the_point(target: Target, diagnostic: Diagnostic) -> bool:
-    """True for the platform's rules where no platform is, and for what hangs on a text only known when run."""
+    """True for rules that hold where the target is not: the platform's without one, a limit that the command lifts.
+
+    And for what hangs on a text only known when run.
+    """
     if diagnostic.stage is Stage.PLATFORM and not target.is_managed:
+        return True
+    if not target.is_managed and diagnostic.code == TOO_LONG and LIFTED in target.source.text:
         return True
     return target.is_opaque_at(diagnostic.index)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from harness.plan.config import LoadLevel, SearchLevel
-from harness.plan.nodes import Entries, Node
+from harness.plan.nodes import Entries, Node, node_span
 from harness.plan.reader import Reader
 
 SEARCH_KEYS = (
@@ -51,11 +54,26 @@ def read_search(reader: Reader, node: Node, *, slo: bool) -> list[SearchLevel]:
             reader.number(entries["burstiness"], "burstiness", above=0) if "burstiness" in entries else None
         )
         or 1.0,
-        duration_s=reader.duration(entries["duration"], "duration") if "duration" in entries else None,
+        **read_times(reader, entries),
         requests=reader.integer(entries["requests"], "requests", minimum=1)
         if "requests" in entries
         else None,
-        warmup_s=reader.duration(entries["warmup"], "warmup", zero=True) if "warmup" in entries else None,
     )
     steps = reader.integer(entries["steps"], "steps", minimum=2, maximum=64) if "steps" in entries else None
     return [SearchLevel(find, first) if steps is None else SearchLevel(find, first, steps)]
+
+
+def read_times(reader: Reader, entries: Mapping[str, Node]) -> dict[str, Any]:
+    """How long a level lasts and warms up.
+
+    A warm-up longer than the measurement is taken, with a warning: it looks as if one were meant to be part of the
+    other, and the measurement follows it.
+    """
+    duration = reader.duration(entries["duration"], "duration") if "duration" in entries else None
+    warmup = reader.duration(entries["warmup"], "warmup", zero=True) if "warmup" in entries else None
+    if duration is not None and warmup is not None and warmup > duration:
+        message = (
+            f"a warmup of {warmup:g} s is longer than what it is for, the {duration:g} s measured after it"
+        )
+        reader.findings.warning("long-warmup", node_span(entries["warmup"]), message)
+    return {"duration_s": duration, "warmup_s": warmup}

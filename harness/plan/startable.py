@@ -12,23 +12,22 @@ from harness.forecast.startup_check import StartFailure, start_failure
 from harness.params.argv import read
 from harness.params.lint import knowledge_of
 from harness.params.reading import Span
-from harness.params.rules import gpu_memory, heads_not_divisible, sequence_length
+from harness.params.rules import gpu_memory, heads_not_divisible
 from harness.plan.cells import Cell
 from harness.plan.engine import CellEngine, UnknownEngine, engine_of
+from harness.plan.known_model import model_findings
 
-# Failures that hang on the model, by the rule that tells of them; all others are the linter's already.
+# Failures that hang on the GPU too, by the rule that tells of them; all others are the linter's already.
 RULES = {
     "kv-below-max-model-len": gpu_memory.CODE,
     "no-kv-memory": gpu_memory.CODE,
     "weights-too-large": gpu_memory.CODE,
-    "heads-divisible": heads_not_divisible.CODE,
-    "max-model-len-too-large": sequence_length.CODE,
+    "heads-divisible": heads_not_divisible.CODE,  # by default the platform splits a model over all GPUs
 }
 # The arguments that could be changed, by failure; where the weights alone are too large none could.
 ARGUMENTS = {
     "kv-below-max-model-len": ("max-model-len", "gpu-memory-utilization", "tensor-parallel-size"),
     "heads-divisible": ("tensor-parallel-size",),
-    "max-model-len-too-large": ("max-model-len",),
 }
 
 
@@ -40,6 +39,12 @@ def start_finding(cell: Cell) -> Diagnostic | None:
 
 def finding_on(engine: CellEngine, cell: Cell) -> Diagnostic | None:
     """The same for a cell whose engine is at hand."""
+    of_model = model_findings(engine.model, cell.parameters, cell.engine_version)
+    return next((one for one in of_model if one.is_error), None) or place_finding(engine, cell)
+
+
+def place_finding(engine: CellEngine, cell: Cell) -> Diagnostic | None:
+    """Why the model does not start on these GPUs; None when it does, or when another check fails first."""
     failure = start_failure(engine.model, engine.gpu, cell.gpu_count, engine.settings)
     code = None if failure is None else RULES.get(failure.code)
     if failure is None or code is None:

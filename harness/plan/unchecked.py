@@ -48,6 +48,17 @@ def unjudged_memory(
     return None
 
 
+def unjudged_without_gpu(model: str, config: ModelConfig | None) -> NotChecked:
+    """That memory could not be judged of a list that names a model and no GPU; what is missing besides."""
+    # Here, so that a list without a model is linted without loading the tables.
+    from harness.forecast.tables import model as facts_of
+
+    if config is None and facts_of(model) is None:
+        reason = f"no figures of '{model}' (--model-config FILE names its config.json), no GPU (--gpu-type)"
+        return NotChecked("memory and the model's limits", reason)
+    return NotChecked(MEMORY, "the GPU family is not given (--gpu-type)")
+
+
 def summed(found: Iterable[NotChecked]) -> tuple[NotChecked, ...]:
     """Each thing once, with the lists it holds for."""
     lists: dict[tuple[str, str], int] = {}

@@ -36,13 +36,23 @@ def test_migrate_leaves_out_what_is_wrong_today_already(run: Run, tmp_path: Path
     code, out, err = run("migrate", str(path), "--from", "0.12.0", "--to", "0.15.1", "--json")
     assert (code, err) == (0, "")
     assert json.loads(out)["defaults"]
+    assert json.loads(out)["errors_today"] == {str(path): 1}
+
+
+def test_errors_of_today_are_counted_beside_what_breaks(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "list.yaml"
+    path.write_text("parameters: [--task=generate, --dtype=fp16, --bogus]\n", encoding="utf-8")
+    code, out, err = run("migrate", str(path), "--from", "0.12.0", "--to", "0.15.1")
+    assert (code, out.count("error[")) == (1, 1)
+    assert err == f"1 thing breaks on vLLM 0.15.1, and 2 errors that it has already: harness lint {path}\n"
 
 
 def test_a_manifests_image_says_what_runs_today(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "k8s.yaml"
     path.write_text(MANIFEST, encoding="utf-8")
     code, out, err = run("migrate", str(path), "--to", "0.15.1")
-    assert (code, err) == (1, "1 thing breaks on vLLM 0.15.1\n")
+    already = f"and 1 error that it has already: harness lint {path}"
+    assert (code, err) == (1, f"1 thing breaks on vLLM 0.15.1, {already}\n")
     assert f"{path}:4:10: error[removed-flag]" in out
     assert "fp16" not in out.replace("args: [--task=generate, --dtype=fp16]", "")
     assert "default of --async-scheduling: False in 0.12.0, None in 0.15.1" in out
@@ -112,7 +122,8 @@ def test_a_file_may_spell_the_present_version_with_a_v(run: Run, tmp_path: Path)
     path.write_text(
         "engine-version: v0.12.0\nparameters: [--task=generate, --dtype=fp16]\n", encoding="utf-8"
     )
-    assert run("migrate", str(path), "--to", "0.15.1")[2] == "1 thing breaks on vLLM 0.15.1\n"
+    already = f"and 1 error that it has already: harness lint {path}"
+    assert run("migrate", str(path), "--to", "0.15.1")[2] == f"1 thing breaks on vLLM 0.15.1, {already}\n"
 
 
 def test_versions_may_be_written_as_images_and_people_write_them(run: Run, tmp_path: Path) -> None:

@@ -188,6 +188,25 @@ def test_name_that_leads_nowhere_is_a_warning(
     assert words in (one.note or "")
 
 
+@pytest.mark.parametrize(
+    ("level", "place"),
+    [
+        ("{concurrency: 2, duration: 10s, warmup: 20s}", "7:48"),
+        ("{find: knee, duration: 10s, warmup: 20s}", "7:44"),
+        ("{concurrency: 2, duration: 20s, warmup: 20s}", None),
+        ("{concurrency: 2, requests: 9, warmup: 20s}", None),
+    ],
+)
+def test_warmup_longer_than_what_is_measured_is_a_warning(
+    level: str, place: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(GOOD.replace("{concurrency: [1, 8], duration: 20s}", level))
+    found = [one for one in lint_paths([str(path)]).diagnostics if one.code.startswith("config-")]
+    assert [str(one.location) for one in found] == ([] if place is None else [f"{path}:{place}"])
+    assert all((one.code, one.severity) == ("config-long-warmup", Severity.WARNING) for one in found)
+
+
 def test_pause_shorter_than_can_be_drawn_is_the_shortest_that_can(tmp_path: Path) -> None:
     path = tmp_path / "sweep.yaml"
     wanted = "{turns: 2, think-time: {distribution: uniform, min: 0.1ms, max: 0.4ms}}"

@@ -49,7 +49,7 @@ def _rules() -> Iterator[dict[str, Any]]:
             "properties": {"stage": rule.STAGE.value},
         }
     for code, text in FILE_CODES.items():
-        is_error = code.startswith("config-") and code != "config-no-effect"
+        is_error = code.startswith("config-") and code not in ("config-no-effect", "config-long-warmup")
         level = "error" if is_error or code == TOO_LONG else "warning"
         yield {
             "id": code,

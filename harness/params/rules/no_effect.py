@@ -30,6 +30,8 @@ NEEDS = {
     "dbo-prefill-token-threshold": "enable-dbo",
     "expert-placement-strategy": "enable-expert-parallel",
     "all2all-backend": "enable-expert-parallel",
+    # The server makes no parser without the switch, and refuses requests that leave the choice of tools to the model.
+    "tool-call-parser": "enable-auto-tool-choice",
 }
 # A flag and the one that makes the engine ignore it.
 OVERRULED = {

@@ -1,6 +1,7 @@
 """The method needs weights that were quantized with it, and the checkpoint's ``config.json`` says nothing of that.
 
-Methods that quantize while loading (fp8, bitsandbytes) run on any checkpoint.
+Methods that quantize while loading (fp8, bitsandbytes) run on any checkpoint. Where only the model's name is known, and
+the packaged table says that it is not quantized, this is a warning.
 
 Wrong::
 

@@ -13,20 +13,16 @@ Right::
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.params.context import Context
 from harness.params.reading import Span
+from harness.params.secrets import LOOKS_LIKE_A_KEY
 
 CODE = "secret-in-parameters"
 STAGE = Stage.PLATFORM
 SEVERITY = Severity.WARNING
-LOOKS_LIKE_A_KEY = re.compile(
-    r"\b(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|EXO[a-f0-9]{24,}|ghp_[A-Za-z0-9]{30,}|AKIA[A-Z0-9]{16}"
-    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.)"
-)
 
 
 def check(context: Context) -> Iterator[Diagnostic]:

@@ -61,6 +61,8 @@ def test_deprecated_flags_name_what_replaces_them(find: Find) -> None:
 def test_lora_limits_do_nothing_without_lora(find: Find) -> None:
     assert len(find("no-effect", "--max-lora-rank 32")) == 1
     assert find("no-effect", "--max-lora-rank 32 --enable-lora") == []
+    assert len(find("no-effect", "--tool-call-parser=hermes")) == 1
+    assert find("no-effect", "--tool-call-parser=hermes --enable-auto-tool-choice") == []
 
 
 def test_eager_execution_overrules_cuda_graphs(find: Find) -> None:
