@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.results.prices import PriceTable
 
 SHOWN = 10
+BEYOND = "these may carry more, as higher loads measured, or --basis both, would tell"
 
 
 def render(
@@ -26,6 +27,8 @@ def render(
     trials: Verification,
 ) -> str:
     """The answer as text: what to rent, what comes next, what is no option, and what was assumed."""
+    from harness.capacity.fleet import FORECAST
+
     best = answer.best
     slo = known.slo
     lines = [] if known.basis is None else [known.basis, ""]
@@ -40,12 +43,16 @@ def render(
         if best.point.cell_id in trials.checks and not (known.simulated or known.calibrations.found):
             lines.append(f"  {'':<10} with the constants that ship; --calibration DIR takes a sweep's own")
         cheaper = cheaper_lines(answer, demand, trials, prices)
-        lines += ["", "Cheaper, and not enough:", *(f"  {text}" for text in cheaper)] if cheaper else []
+        lines += ["", "No dearer, and not enough:", *(f"  {text}" for text in cheaper)] if cheaper else []
     if len(answer.options) > 1:
         lines += ["", "Next best:"]
         lines += [
             f"  {_sentence(option, prices)}{_untried(option, trials)}" for option in answer.options[1:SHOWN]
         ]
+    if open_ended := sum(
+        option.is_open_ended for option in answer.options if option.point.source != FORECAST
+    ):
+        lines += ["", f"Measurements end within the SLO in {counted(open_ended, 'cell')}: {BEYOND}"]
     if answer.excluded:
         lines += ["", "No option:"]
         lines += [f"  {excluded.label}: {excluded.reason}" for excluded in answer.excluded]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.cli.capacity_known import Known
     from harness.plan.cells import Cell
 
+NEXT_TRIED = 2  # options dearer than the answer that are tried unasked: what is shown next should stand too
 MOST_TRIED = 10  # options that are sized by trials where all are asked for; those after them are dearer
 TRIAL_S, FEWEST_REQUESTS, MOST_REQUESTS = 60.0, 3000, 20_000
 NOT_ASKED = "--no-verify"
@@ -47,7 +48,8 @@ def verified(
 ) -> tuple[Answer, Verification]:
     """The answer with its options sized by trials, and the trials.
 
-    ``wanted`` True tries the next best too, None only what is as cheap as the best that was tried; False nothing.
+    ``wanted`` True tries all the next best too, None what is as cheap as the best that was tried and a few more; False
+    nothing.
     UsageError where trials are wanted and cannot be made.
     """
     if wanted is False:
@@ -68,13 +70,15 @@ def _tried(
 
     checks, untried, excluded = {}, {}, list(answer.excluded)
     options: list[Option] = []
+    dearer = 0
     slo = Slo.parse(known.slo)
     for number, option in enumerate(answer.options):
         cell_id = option.point.cell_id
         # Trials make a measured plan larger, never smaller: what is dearer as planned stays dearer. One that a
         # forecast sized may lose a replica; --verify finds that.
         surpassed = any(place(found) < place(option) for found in options if found.point.cell_id in checks)
-        if surpassed and not (everything and number < MOST_TRIED):
+        dearer += surpassed
+        if surpassed and (number >= MOST_TRIED or not (everything or dearer <= NEXT_TRIED)):
             options.append(option)
             continue
         _say(f"trying in virtual time: {option.point.label} ({number + 1} of {len(answer.options)})")

@@ -71,7 +71,7 @@ def _without_headroom(check: Check, fewer: Trial) -> str:
 def cheaper_lines(
     answer: Answer, demand: Demand, trials: Verification, prices: PriceTable | None
 ) -> Sequence[str]:
-    """Every fleet cheaper than the best that was tried and missed the SLO, the largest of its kind."""
+    """Every fleet no dearer than the best that was tried and missed the SLO, the largest of its kind."""
     from harness.capacity.fleet import place
 
     best, lines = answer.best, []
@@ -80,8 +80,8 @@ def cheaper_lines(
         if best is None or check is None or check.fewer is None or check.fewer.miss is None:
             continue
         smaller = option.resized(check.fewer.replicas + demand.spare)
-        # By price, or without prices by GPUs: what is as dear is no cheaper way.
-        if place(smaller)[:2] < place(best)[:2]:
+        # By price, or without prices by GPUs.
+        if place(smaller)[:2] <= place(best)[:2]:
             price = ""
             if smaller.price_per_h is not None and prices is not None:
                 price = f", {smaller.price_per_h:.2f} {prices.currency}/h"

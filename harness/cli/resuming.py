@@ -80,13 +80,21 @@ def config_of(named: str | None, started: Mapping[str, Any], folder: Path) -> st
 def heed_config(earlier: Earlier, config: SweepConfig, plan: Preflight) -> None:
     """Say what an edited config changes of an earlier attempt's cells; UsageError for the config of another sweep."""
     before = earlier.resolved
-    if before is None or before.config_sha256 == config.sha256:
+    if before is None:
         return
     if before.name != config.name:
         raise UsageError(
             f"that folder holds the sweep {before.name!r}, and {config.path} is {config.name!r}: "
             "leave the config out to go on with the one, or --resume to begin the other"
         )
+    if stale := stale_runs(before, config, replay(earlier.events)):
+        click.echo(
+            f"the workload, the load levels or this program's version changed: {counted(len(stale), 'run')} "
+            "measured before will be measured again",
+            err=True,
+        )
+    if before.config_sha256 == config.sha256:
+        return
     then = {cell.id for cell in before.cells}
     refused, pruned = (each.cell for each in plan.refused), (each.cell for each in plan.pruned)
     now = {cell.id for cell in (*plan.accepted, *refused, *pruned)}
@@ -139,27 +147,24 @@ def reopen(
     folder = RunFolder.open(path)
     journal = Journal.open(folder.journal_path, clock=unix_s)
     ledgers = replay(journal.events())
-    stale = (
-        []
-        if same_measurement(folder.resolved(), config)
-        else [
-            ledger.run_id for ledger in ledgers.values() if ledger.points or ledger.result is Result.MEASURED
-        ]
-    )
+    stale = stale_runs(folder.resolved(), config, ledgers)
     for run in stale:
         journal.append(
             "invalidated", run_id=run, data={"reason": "the workload, the load or the version changed"}
         )
     if stale:
-        click.echo(
-            f"the workload, the load levels or the version changed: measured again: {counted(len(stale), 'run')}",
-            err=True,
-        )
         ledgers = replay(journal.events())
     fresh = tuple(refusal for refusal in plan.refused if run_id(refusal.cell, 0) not in ledgers)
     pruned = tuple(each for each in plan.pruned if run_id(each.cell, 0) not in ledgers)
     refuse(journal, replace(plan, refused=fresh, pruned=pruned), repeats=config.repeats)
     return folder, journal, ledgers
+
+
+def stale_runs(before: Resolved, config: SweepConfig, ledgers: Mapping[str, Ledger]) -> list[str]:
+    """Runs that were measured, or begun to be, as nothing is measured now."""
+    if same_measurement(before, config):
+        return []
+    return [ledger.run_id for ledger in ledgers.values() if ledger.points or ledger.result is Result.MEASURED]
 
 
 def same_measurement(before: Resolved, config: SweepConfig) -> bool:
