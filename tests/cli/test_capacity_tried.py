@@ -77,6 +77,16 @@ def test_a_smaller_fleet_that_is_no_cheaper_is_not_named() -> None:
     assert not cheaper_lines(Answer(ranked([small, large]), ()), DEMAND, trials, PRICES)
 
 
+def test_a_fleet_as_dear_that_was_first_as_planned_and_missed_is_named() -> None:
+    # Both 1 replica at 2 EUR/h for a peak of 10; the less used one carries 6 when tried.
+    first = recommend([point("b", "gpua5000", 12.0)], DEMAND, prices=PRICES).options[0]
+    missed, check = settle(first, DEMAND, SLO, lambda n, rate: Made(0.1 if rate <= n * 6.0 else 5.0, rate))
+    best, of_best = settled("gpua5000", carries=10.0, limit=10.0)
+    trials = Verification(checks={"b": check, **of_best.checks})
+    (line,) = cheaper_lines(Answer((best, missed), ()), DEMAND, trials, PRICES)
+    assert line.startswith("b, 2.00 EUR/h: 1 replica misses the SLO (ttft_p95 5000 ms > 1000 ms) at 10.00")
+
+
 def test_a_replica_fewer_that_keeps_it_is_not_proposed_because_of_the_headroom() -> None:
     # Measured to carry 9 a replica: 2 for a peak of 10. In the model one carries 20.
     found, trials = settled("gpua5000", carries=9.0, limit=20.0)
