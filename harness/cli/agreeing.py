@@ -87,12 +87,28 @@ def agree(
         f"about {format_duration(wall)} and {sum_}{_simulated(cloud.pace) if cloud.deployer.simulated else ''}",
         err=True,
     )
+    if request.choice.simulate:
+        _tell_stand_ins(plan)
     if budget.before.gpu_hours:
         known = "" if budget.before.cost is None else f", {budget.before.cost:.2f} {currency}"
         click.echo(f"earlier attempts took {budget.before.gpu_hours:.2f} GPU-hours{known}", err=True)
     if not request.confirmed and estimates:
         with _interruptible():
             click.confirm(f"Launch these deployments for about {sum_}?", abort=True, err=True)
+
+
+def _tell_stand_ins(plan: Preflight) -> None:
+    """Models that the simulator knows nothing of: their figures are another's."""
+    from harness.forecast.tables import model as model_of
+    from harness.simulator.startup import UNKNOWN_MODEL
+
+    for name in dict.fromkeys(cell.model for cell in plan.accepted):
+        if model_of(name) is None:
+            click.echo(
+                f"warning: the simulator has no facts of {name} and serves it as {UNKNOWN_MODEL}: "
+                "the figures will be that model's",
+                err=True,
+            )
 
 
 def _simulated(pace: float) -> str:

@@ -85,8 +85,8 @@ def _legend(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     )
     return [
         "",
-        f"Forecast of the last load level ({', '.join(at)}); longest and most seqs: the largest max-model-len and "
-        "max-num-seqs that fit.",
+        f"Forecast of the last load level ({', '.join(at)}), TTFT and TPOT on average; "
+        "longest and most seqs: the largest max-model-len and max-num-seqs that fit.",
         *(["should find: between two steps of a search that doubles its load"] if searched else []),
         *[f"±{interval:.0%}: {calibration}" for interval, calibration in whose],
     ]

@@ -116,7 +116,8 @@ class SweepView:
         elapsed = format_duration(self._clock() - self._started)
         detail = f": {row.detail}" if row.detail else ""
         if kind == "ready":
-            detail = f" after {format_duration(data['time_to_ready_s'])}{self._start_unit}"
+            again = " again" if data.get("resumed") else ""  # it was scaled to zero in between
+            detail = f"{again} after {format_duration(data['time_to_ready_s'])}{self._start_unit}"
         return f"[{elapsed}, {done}/{len(self._rows)}] {row.run.cell.label}: {kind}{detail}"
 
     def left_s(self) -> float | None:

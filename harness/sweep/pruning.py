@@ -156,7 +156,7 @@ def _kept(known: Sequence[Prediction], rule: PruneRule) -> list[Prediction]:
 
 def _reason(one: Prediction, best: Prediction, rule: PruneRule) -> str:
     """Why it is left out, against the best one; the SLO where that rules its cheaper loads out."""
-    kept = f"{rule.keep * 100:g}% are kept" if rule.keep is not None else f"{rule.within:g} x is kept"
+    kept = f"keep={rule.keep * 100:g}%" if rule.keep is not None else f"within={rule.within:g}"
     if math.isinf(one.in_full):
         return f"predicted to miss the SLO at every level ({one.missed}); {kept}"
     doubt = f" at a load that keeps the SLO with a chance of {one.chance:.0%}" if one.chance < SURE else ""

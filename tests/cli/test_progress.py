@@ -52,8 +52,12 @@ def test_runs_that_wait_are_not_in_the_table_and_those_under_way_show_for_how_lo
 def test_starts_of_a_cloud_that_hurries_are_told_in_its_time(capsys: pytest.CaptureFixture[str]) -> None:
     with SweepView(RUNS, simulated_time=True, clock=Clock()) as view:
         view.notice(RUNS[0].id, "ready", {"time_to_ready_s": 125.0})
-    told = f"[0.0 s, 0/2] {RUNS[0].cell.label}: ready after 2m 05s (simulated time)"
-    assert capsys.readouterr().err.splitlines() == [told]
+        view.notice(RUNS[0].id, "ready", {"time_to_ready_s": 65.0, "resumed": True})
+    told = f"[0.0 s, 0/2] {RUNS[0].cell.label}: ready"
+    assert capsys.readouterr().err.splitlines() == [
+        f"{told} after 2m 05s (simulated time)",
+        f"{told} again after 1m 05s (simulated time)",
+    ]
 
 
 def test_the_time_to_go_is_at_the_pace_of_the_runs_that_ended() -> None:

@@ -301,3 +301,14 @@ def test_a_time_limit_counts_the_clouds_time(tmp_path: Path) -> None:
     assert (told["measured"], told["interrupted"], told["not_started"]) == (1, 1, 3)
     # What is torn down after 900 s is gone within the minute.
     assert 900 / 3600 <= summary["gpu_hours"] <= 960 / 3600
+
+
+def test_a_model_that_the_simulator_does_not_know_is_said_to_be_another(config: Path, tmp_path: Path) -> None:
+    told = run(str(config), *SEEDED, "--yes", "--results", str(tmp_path / "known"))
+    assert told.returncode == 0, told.stderr
+    assert "has no facts of" not in told.stderr
+    config.write_text(SWEEP.replace("Qwen/Qwen2.5-7B-Instruct", "somebody/nothing-7B"))
+    told = run(str(config), *SEEDED, "--yes", "--results", str(tmp_path / "unknown"))
+    assert (
+        told.stderr.count("the simulator has no facts of somebody/nothing-7B and serves it as llama3-8b") == 1
+    )

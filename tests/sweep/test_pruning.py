@@ -67,7 +67,7 @@ def test_a_share_keeps_the_cheapest_cells_in_the_files_order(shape: Forecast) ->
     assert names(kept) == ["b", "d"]
     assert reasons(kept) == {
         name: f"predicted to take {500 / speeds[name]:.2f} x the GPUs per output token of "
-        "gpua5000×1 0.15.1 b; 40% are kept"
+        "gpua5000×1 0.15.1 b; keep=40%"
         for name in "ace"
     }
     assert kept.cells == 5
@@ -119,7 +119,7 @@ def test_a_level_counts_by_its_chance_to_keep_the_slo(shape: Forecast) -> None:
     kept = prune(plan, PruneRule(within=2.4), found, slo=SLO)
     assert names(kept) == ["room", "edge", "near"]
     assert reasons(kept) == {
-        "far": "predicted to miss the SLO at every level (tpot_p95 500 ms > 50 ms (bandwidth)); 2.4 x is kept"
+        "far": "predicted to miss the SLO at every level (tpot_p95 500 ms > 50 ms (bandwidth)); within=2.4"
     }
     assert names(prune(plan, PruneRule(within=2.32), found, slo=SLO)) == ["edge", "near"]
 
@@ -141,11 +141,11 @@ def test_no_cell_goes_for_a_doubt_of_the_slo_alone_and_the_reason_names_what_dec
     assert names(kept) == ["sure", "doubt"]
     told = "x the GPUs per output token of gpua5000×1 0.15.1 doubt"
     assert reasons(kept) == {
-        "slow": f"predicted to take 1.67 {told}; 1% are kept",
-        "past": "predicted to miss the SLO at every level (tpot_p95 70 ms > 50 ms (bandwidth)); 1% are kept",
+        "slow": f"predicted to take 1.67 {told}; keep=1%",
+        "past": "predicted to miss the SLO at every level (tpot_p95 70 ms > 50 ms (bandwidth)); keep=1%",
         "mixed": f"predicted to take 1.88 {told}, for its cheapest load misses the SLO "
-        "(tpot_p95 500 ms > 50 ms (bandwidth)); 1% are kept",
-        "unsure": f"predicted to take 2.00 {told} at a load that keeps the SLO with a chance of 23%; 1% are kept",
+        "(tpot_p95 500 ms > 50 ms (bandwidth)); keep=1%",
+        "unsure": f"predicted to take 2.00 {told} at a load that keeps the SLO with a chance of 23%; keep=1%",
     }
 
 
