@@ -191,13 +191,14 @@ class Connection:
         if response is None or not data:
             self._on_unasked(data)
             return
-        self._arrived_ns = now_ns
+        before_ns, self._arrived_ns = self._arrived_ns, now_ns
         if ancillary:
             seconds, nanoseconds = TIMESPEC.unpack_from(ancillary[0][2])
             # The kernel stamps CLOCK_REALTIME: its age carries the stamp over to the monotonic clock.
             age_ns = time.time_ns() - (seconds * 1_000_000_000 + nanoseconds)
             if seconds and 0 <= age_ns < CREDIBLE_AGE_NS:
-                self._arrived_ns = now_ns - age_ns
+                # Held up between the two clocks, it would seem older than it is, and than what came before it.
+                self._arrived_ns = max(before_ns, now_ns - age_ns)
                 response.kernel_reads += 1
             else:
                 response.user_reads += 1

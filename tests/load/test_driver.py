@@ -131,7 +131,7 @@ def test_answers_in_one_piece_have_an_end_and_no_first_token(serve: Serve, lab: 
         assert record.completion_tokens == 5
 
 
-async def held_up(url: str, lab: ModuleType, *, for_s: float = 0.015) -> StageResult:
+async def held_up(url: str, lab: ModuleType, *, for_s: float = 0.03) -> StageResult:
     """A stage on a loop that something else holds for so long, then leaves alone for 5 ms, and so on."""
 
     async def hold() -> None:
@@ -164,7 +164,7 @@ def test_a_client_that_is_held_up_says_so_and_the_kernels_clock_stays_true(
     assert kernel.itl.count == len(true_gaps) == 44
     assert kernel.itl.mean == pytest.approx(float(true_gaps.mean()), rel=0.05)
     assert kernel.itl.p90 == pytest.approx(float(np.percentile(true_gaps, 90)), rel=0.05)
-    # The user-space clock sees a token when the loop is free again: up to 15 ms late.
+    # The user-space clock sees a token when the loop is free again: up to 30 ms late.
     assert user.itl.p90 > 1.1 * kernel.itl.p90
     assert any("user-space clock" in reason for reason in user.verdict.reasons)
 
