@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.capacity_trial import NOT_ASKED
+from harness.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,8 +93,7 @@ def cheaper_lines(
 
 def _told(trial: Trial) -> str:
     """``2 replicas miss the SLO (ttft_p95 1410 ms > 1000 ms)``."""
-    one = trial.replicas == 1
-    subject = f"{trial.replicas} replica{'' if one else 's'}"
+    one, subject = trial.replicas == 1, counted(trial.replicas, "replica")
     if trial.miss is not None:
         return f"{subject} miss{'es' if one else ''} the SLO ({trial.miss})"
     return f"{subject} keep{'s' if one else ''} the SLO ({_reached(trial)})"

@@ -42,9 +42,9 @@ def _engine_versions() -> list[Value]:
 
 
 def _gpu_types() -> list[Value]:
-    from harness.forecast.tables import gpus
+    from harness.forecast.tables import exoscale_gpus
 
-    return [(family, gpu.name) for family, gpu in gpus().items() if gpu.on_exoscale]
+    return [(family, gpu.name) for family, gpu in exoscale_gpus().items()]
 
 
 def _rule_codes() -> list[Value]:

@@ -9,7 +9,7 @@ import click
 from harness.cli.render import discreet, visible
 from harness.diagnostics import Diagnostic
 from harness.params.secrets import secrets_in, without_secrets
-from harness.plan.files import discover
+from harness.plan.files import Candidate, discover
 from harness.plan.fixing import Mending, fix_file, mend_file
 from harness.plan.lint import Judge, collected
 from harness.plan.report import LintReport
@@ -22,10 +22,7 @@ def fix_files(paths: Sequence[str], judge: Judge) -> tuple[LintReport, int]:
     made = [fix_file(candidate.path, judge) for candidate in candidates]
     for line in told(made):
         click.echo(visible(line), err=True)
-    report = collected(
-        ((candidate, one.report) for candidate, one in zip(candidates, made, strict=True)), judge.options
-    )
-    return report, sum(len(one.gone) for one in made)
+    return _report(candidates, made, judge), sum(len(one.gone) for one in made)
 
 
 def show_diff(paths: Sequence[str], judge: Judge) -> int:
@@ -36,12 +33,15 @@ def show_diff(paths: Sequence[str], judge: Judge) -> int:
     for one in changed:
         shown = without_secrets(one.diff, secrets_in(one.before))
         click.echo(shown.encode("utf-8", "backslashreplace"), nl=False)
-    report = collected(
-        ((candidate, one.report) for candidate, one in zip(candidates, made, strict=True)), judge.options
-    )
+    report = _report(candidates, made, judge)
     gone = sum(len(one.gone) for one in changed)
     click.echo(f"{counted(gone, 'finding')} to mend in {counted(len(changed), 'file')}", err=True)
     return 2 if report.exit_code() == 2 else int(bool(changed))
+
+
+def _report(candidates: Sequence[Candidate], made: Sequence[Mending], judge: Judge) -> LintReport:
+    pairs = zip(candidates, made, strict=True)
+    return collected(((candidate, one.report) for candidate, one in pairs), judge.options)
 
 
 def told(made: Sequence[Mending]) -> Iterator[str]:

@@ -5,7 +5,6 @@ Sub-commands are imported when they are called, so that ``harness lint`` does no
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -63,7 +62,9 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            from harness.params.names import close_names  # only a mistake needs it
+
+            near = close_names(args[0], COMMANDS)
             if not near:
                 raise
             raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from None

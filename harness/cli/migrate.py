@@ -226,7 +226,7 @@ def verdict(report: LintReport, version: str, *, is_certain: bool) -> str:
     """The last line. ``is_certain`` False: today's version is not known, so nothing is said about what changes."""
     errors, warnings = report.count(Severity.ERROR), report.count(Severity.WARNING)
     if not is_certain:
-        counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+        counts = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
         return f"{counts} on vLLM {version}; what breaks there and works today is not known"
     if not errors:
         return f"nothing breaks on vLLM {version}"

@@ -31,11 +31,12 @@ from harness.results.clock import elapsed_s
 from harness.results.files import write_json
 from harness.results.journal import Journal
 from harness.results.price_file import load_prices
+from harness.results.resolved import Resolved
 from harness.results.store import RunFolder, require_room
 from harness.sweep.budget import Budget
 from harness.sweep.conduct import Conduct, conduct
 from harness.sweep.estimates import Timing
-from harness.sweep.keeping import keep, write_kept
+from harness.sweep.keeping import Kept, keep, write_kept
 from harness.sweep.measure import Instruments
 from harness.sweep.opening import plan_runs, resolve, start_folder
 from harness.sweep.outcome import SweepOutcome
@@ -112,15 +113,9 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
             virtual=cloud.zone is not None,
             kept=kept,
         )
-        if request.resume is None:
-            folder, journal = start_folder(
-                folder_path, config, plan, resolved, kept=kept, replace=request.replace, unix_s=cloud.clock
-            )
-            ledgers: Mapping[str, Ledger] = {}
-        else:
-            folder, journal, ledgers = reopen(request.resume, config, plan, unix_s=cloud.clock)
-            write_kept(folder, kept)
-            write_json(folder_path / "resolved.json", resolved.to_json())
+        folder, journal, ledgers = open_folder(
+            folder_path, request, config, plan, resolved, kept, unix_s=cloud.clock
+        )
         with journal:
             async with models_ready(request, plan, cloud, journal):
                 outcome = await carry_out(
@@ -136,6 +131,28 @@ async def _sweep(request: SweepRequest, path: str, earlier: Earlier) -> Ended:
                     times=times,
                 )
     return close(folder, plan, outcome, over_budget=frozenset(budget.refused))
+
+
+def open_folder(
+    path: Path,
+    request: SweepRequest,
+    config: SweepConfig,
+    plan: Preflight,
+    resolved: Resolved,
+    kept: Kept,
+    *,
+    unix_s: Callable[[], float],
+) -> tuple[RunFolder, Journal, Mapping[str, Ledger]]:
+    """A new folder, or the resumed one as it is from now on; its journal, and the runs of earlier attempts."""
+    if request.resume is None:
+        folder, journal = start_folder(
+            path, config, plan, resolved, kept=kept, replace=request.replace, unix_s=unix_s
+        )
+        return folder, journal, {}
+    folder, journal, ledgers = reopen(request.resume, config, plan, unix_s=unix_s)
+    write_kept(folder, kept)
+    write_json(path / "resolved.json", resolved.to_json())
+    return folder, journal, ledgers
 
 
 def tell(text: str) -> None:

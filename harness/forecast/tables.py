@@ -37,6 +37,11 @@ def gpus() -> dict[str, Gpu]:
     return found
 
 
+def exoscale_gpus() -> dict[str, Gpu]:
+    """Those of Exoscale's families."""
+    return {family: card for family, card in gpus().items() if card.on_exoscale}
+
+
 def gpu(family: str) -> Gpu | None:
     """The GPU of an Exoscale family or short name; None for one the table does not hold."""
     return gpus().get(family.strip().lower())

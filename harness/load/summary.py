@@ -18,6 +18,11 @@ SAMPLES_BEYOND = 10
 Z_95 = 1.959963984540054
 
 
+def samples_for(percentile: float) -> int:
+    """How many values a percentile wants, ``10 / (1 - p)``: 20 for the median, 1000 for p99."""
+    return math.ceil(SAMPLES_BEYOND * 100 / (100 - percentile))
+
+
 @dataclass(frozen=True, slots=True)
 class LatencySummary:
     """Seconds; percentiles by linear interpolation. ``count`` values went in; all figures are None when it is 0."""
@@ -31,8 +36,8 @@ class LatencySummary:
     count: int
 
     def enough_for(self, percentile: float) -> bool:
-        """True when there are at least ``10 / (1 - p)`` values: 20 for the median, 1000 for p99."""
-        return self.count * (100 - percentile) >= SAMPLES_BEYOND * 100
+        """True when there are at least as many values as ``samples_for`` it."""
+        return self.count >= samples_for(percentile)
 
 
 def summary(values: Floats) -> LatencySummary:

@@ -116,8 +116,23 @@ class Context(NamedTuple):
         fix: Edit | None,
     ) -> Diagnostic:
         stage = self.stages.get(code, self.stage)
-        if span is None:
-            return Diagnostic(code, severity, stage, message, hint=hint, note=note, fix=fix)
-        return Diagnostic(
-            code, severity, stage, message, span.index, span.start, span.end, hint=hint, note=note, fix=fix
-        )
+        return at(span, code, severity, stage, message, hint=hint, note=note, fix=fix)
+
+
+def at(
+    span: Span | None,
+    code: str,
+    severity: Severity,
+    stage: Stage,
+    message: str,
+    *,
+    hint: str | None = None,
+    note: str | None = None,
+    fix: Edit | None = None,
+) -> Diagnostic:
+    """A finding at a place in the list; without one it is about the list as a whole."""
+    if span is None:
+        return Diagnostic(code, severity, stage, message, hint=hint, note=note, fix=fix)
+    return Diagnostic(
+        code, severity, stage, message, span.index, span.start, span.end, hint=hint, note=note, fix=fix
+    )

@@ -134,6 +134,11 @@ class Reading(NamedTuple):
         """True when the engine's parser takes the list."""
         return not self.problems
 
+    @property
+    def has_other_config(self) -> bool:
+        """True when it has the engine read another configuration than the model's own."""
+        return "hf-overrides" in self.deciding or "hf-config-path" in self.deciding
+
     def of(self, *kinds: ProblemKind) -> tuple[Problem, ...]:
         """The problems of these kinds."""
         return tuple(problem for problem in self.problems if problem.kind in kinds)

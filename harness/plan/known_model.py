@@ -10,46 +10,39 @@ from collections.abc import Iterator
 from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.forecast.models import ModelFacts
 from harness.params.argv import read
+from harness.params.context import at
 from harness.params.engine_facts import load_engine_facts
 from harness.params.lint import knowledge_of
 from harness.params.reading import Reading
 from harness.params.rules import heads_not_divisible, quantization_not_in_checkpoint, sequence_length
-
-# Arguments by which the engine reads another configuration than the model's own.
-OTHER_CONFIG = ("hf-overrides", "hf-config-path")
 
 
 def model_findings(model: ModelFacts, parameters: tuple[str, ...], version: str) -> Iterator[Diagnostic]:
     """One finding for each limit of the model that the list passes; none where it changes the model."""
     knowledge = knowledge_of(version)
     reading = read(parameters, knowledge.grammar)
-    if any(name in reading.deciding for name in OTHER_CONFIG):
+    if reading.has_other_config:
         return
     asked, limit = reading.values.get("max-model-len"), model.max_position
     if type(asked) is int and asked > limit:
-        message = f"{asked} tokens are more than the {limit} the model allows (max_position_embeddings)"
-        hint = f"--max-model-len {limit} at most"
-        yield found(reading, "max-model-len", sequence_length.CODE, message, hint)
+        told = sequence_length.told(asked, limit, "max_position_embeddings")
+        yield found(reading, "max-model-len", sequence_length.CODE, *told)
     size = reading.values.get("tensor-parallel-size")
     if type(size) is int and size > 0 and model.heads % size:
-        fitting = ", ".join(str(count) for count in (1, 2, 4, 8) if model.heads % count == 0)
-        message = f"the model's {model.heads} attention heads cannot be split over {size} GPUs"
-        hint = f"a tensor-parallel size that divides {model.heads}: {fitting}"
-        yield found(reading, "tensor-parallel-size", heads_not_divisible.CODE, message, hint)
+        told = heads_not_divisible.told(model.heads, size)
+        yield found(reading, "tensor-parallel-size", heads_not_divisible.CODE, *told)
     wanted = reading.values.get("quantization")
     if isinstance(wanted, str) and model.quantization is None:
         method = load_engine_facts(knowledge.grammar.reference_version).quantization.get(wanted.lower())
         if method is not None and not method.bare and not method.deprecated:
             # A warning: the table goes by the model's name, and somebody's copy may be quantized.
-            message = f"'{method.name}' needs a checkpoint made with it; {model.name} is not quantized"
-            hint = "fp8 or bitsandbytes quantize while loading"
+            told = quantization_not_in_checkpoint.told(method.name, model.name)
             code = quantization_not_in_checkpoint.CODE
-            yield found(reading, "quantization", code, message, hint, severity=Severity.WARNING)
+            yield found(reading, "quantization", code, *told, severity=Severity.WARNING)
 
 
 def found(
     reading: Reading, name: str, code: str, message: str, hint: str, *, severity: Severity = Severity.ERROR
 ) -> Diagnostic:
     """A finding at the value that decides parameter ``name``."""
-    span = reading.deciding[name].value_span
-    return Diagnostic(code, severity, Stage.STARTUP, message, span.index, span.start, span.end, hint=hint)
+    return at(reading.deciding[name].value_span, code, severity, Stage.STARTUP, message, hint=hint)

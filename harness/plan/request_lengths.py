@@ -149,7 +149,7 @@ def _asked(parameters: tuple[str, ...], version: str) -> int | None:
     asked = reading.values.get("max-model-len")
     if type(asked) is int:
         return asked if asked > 0 else -1
-    return -1 if "hf-overrides" in reading.deciding or "hf-config-path" in reading.deciding else 0
+    return -1 if reading.has_other_config else 0
 
 
 def _largest(model: str, config: ModelConfig | None) -> int | None:

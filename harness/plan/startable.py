@@ -10,6 +10,7 @@ from harness.diagnostics import Diagnostic, Severity, Stage
 from harness.forecast.memory import largest_max_model_len
 from harness.forecast.startup_check import StartFailure, start_failure
 from harness.params.argv import read
+from harness.params.context import at
 from harness.params.lint import knowledge_of
 from harness.params.reading import Span
 from harness.params.rules import gpu_memory, heads_not_divisible
@@ -55,10 +56,7 @@ def place_finding(engine: CellEngine, cell: Cell) -> Diagnostic | None:
         balance = gpu_memory.weigh(*each)
         message, hint = gpu_memory.told(balance, best=largest_max_model_len(*each))
         severity = Severity.ERROR if balance.excess > gpu_memory.MARGIN else Severity.WARNING
-    span = _span(cell, failure)
-    if span is None:
-        return Diagnostic(code, severity, Stage.STARTUP, message, hint=hint)
-    return Diagnostic(code, severity, Stage.STARTUP, message, span.index, span.start, span.end, hint=hint)
+    return at(_span(cell, failure), code, severity, Stage.STARTUP, message, hint=hint)
 
 
 def _span(cell: Cell, failure: StartFailure) -> Span | None:

@@ -31,13 +31,13 @@ def unjudged_memory(
     """Why a deployment's memory cannot be judged; None when it can."""
     # Here, so that a list without a GPU is linted without loading the arithmetic.
     from harness.forecast.config_json import NotCovered
-    from harness.forecast.tables import gpu, gpus
+    from harness.forecast.tables import exoscale_gpus, gpu
     from harness.forecast.tables import model as facts_of
 
     if gpu_count is None:
         return "the number of GPUs is not given (gpu-count)"
     if gpu(gpu_type) is None:
-        known = ", ".join(family for family, card in gpus().items() if card.on_exoscale)
+        known = ", ".join(exoscale_gpus())
         return f"no figures of GPU '{gpu_type}'; there are some of {known}"
     if config is not None:
         return config.shape.reason if isinstance(config.shape, NotCovered) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.load.slo import Slo
-from harness.load.summary import SAMPLES_BEYOND
+from harness.load.summary import samples_for
 from harness.load.verdict import SUSPECT, VOID
 from harness.results.frame import Run
 from harness.results.rivals import rivals, told
@@ -78,7 +77,7 @@ def _doubt(row: pd.Series[Any]) -> str:
 def _thin(run: Run, row: pd.Series[Any]) -> str:
     """Which percentiles of the SLO rest on too few values, ``10 / (1 - p)`` being enough; empty when none does."""
     bounds = Slo.parse(str(run.resolved.slo)).bounds
-    wanted = {bound: math.ceil(SAMPLES_BEYOND * 100 / (100 - bound.percentile)) for bound in bounds}
+    wanted = {bound: samples_for(bound.percentile) for bound in bounds}
     thin = [
         f"{bound.metric}_p{bound.percentile:g} on {row[f'{bound.metric}_count']:.0f} of {enough}"
         for bound, enough in wanted.items()

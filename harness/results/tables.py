@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from harness.load.summary import PERCENTILES, samples_for
 from harness.load.verdict import VALID
 from harness.results.document import Table, TableCell
 from harness.results.frame import Run
 from harness.units import counted, first_few
 
 # A percentile is read off the tail: below this many requests it is printed, but greyed.
-ENOUGH: Mapping[str, int] = {"p50": 20, "p90": 100, "p95": 200, "p99": 1000}
+ENOUGH: Mapping[str, int] = {f"p{percentile:g}": samples_for(percentile) for percentile in PERCENTILES}
 JUDGEMENTS = {"meets_slo": "Meets SLO", "verdict": "Verdict"}
 _NUMBER = re.compile(r"\d[\d.,]*")
 

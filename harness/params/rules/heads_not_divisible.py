@@ -34,10 +34,12 @@ def check(context: Context) -> Iterator[Diagnostic]:
     counted = settings.text("distributed-executor-backend") is None and settings.size("nnodes") <= 1
     if counted and context.gpu_count is not None and world_size(settings) > context.gpu_count:
         return  # too-few-gpus speaks
-    fitting = [str(count) for count in (1, 2, 4, 8) if known.heads % count == 0]
-    yield context.error(
-        CODE,
-        settings.span("tensor-parallel-size"),
-        f"the model's {known.heads} attention heads cannot be split over {size} GPUs",
-        hint=f"a tensor-parallel size that divides {known.heads}: {', '.join(fitting)}",
-    )
+    message, hint = told(known.heads, size)
+    yield context.error(CODE, settings.span("tensor-parallel-size"), message, hint=hint)
+
+
+def told(heads: int, size: int) -> tuple[str, str]:
+    """That the heads cannot be split over so many GPUs, and over how many they can."""
+    fitting = [str(count) for count in (1, 2, 4, 8) if heads % count == 0]
+    message = f"the model's {heads} attention heads cannot be split over {size} GPUs"
+    return message, f"a tensor-parallel size that divides {heads}: {', '.join(fitting)}"

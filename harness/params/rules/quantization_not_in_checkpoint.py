@@ -44,6 +44,11 @@ def check(context: Context) -> Iterator[Diagnostic]:
         or (method.deprecated and not settings.switch("allow-deprecated-quantization"))
     ):
         return
-    message = f"'{method.name}' needs a checkpoint made with it; this one is not quantized"
-    hint = "fp8 or bitsandbytes quantize while loading"
+    message, hint = told(method.name, "this one")
     yield context.error(CODE, settings.span("quantization"), message, hint=hint)
+
+
+def told(method: str, checkpoint: str) -> tuple[str, str]:
+    """That the method needs another checkpoint, and which ones do not."""
+    message = f"'{method}' needs a checkpoint made with it; {checkpoint} is not quantized"
+    return message, "fp8 or bitsandbytes quantize while loading"

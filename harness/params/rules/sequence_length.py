@@ -47,6 +47,11 @@ def check(context: Context) -> Iterator[Diagnostic]:
         return
     if known.model_max_length is not None and asked <= known.model_max_length:
         return
-    limit = int(longest[0])
-    message = f"{asked} tokens are more than the {limit} the model allows ({longest[1]})"
-    yield context.error(CODE, span, message, hint=f"--max-model-len {limit} at most")
+    message, hint = told(asked, int(longest[0]), longest[1])
+    yield context.error(CODE, span, message, hint=hint)
+
+
+def told(asked: int, limit: int, whose: str) -> tuple[str, str]:
+    """That a length is above the model's, named by the key it stands under, and what would do."""
+    message = f"{asked} tokens are more than the {limit} the model allows ({whose})"
+    return message, f"--max-model-len {limit} at most"

@@ -54,9 +54,9 @@ def check(context: Context) -> Iterator[Diagnostic]:
 def names_of_cards() -> dict[str, str]:
     """The card of each of Exoscale's families that the tables have figures of."""
     # Here, so that a list without a GPU is linted without loading the tables.
-    from harness.forecast.tables import gpus
+    from harness.forecast.tables import exoscale_gpus
 
-    return {family: card.name for family, card in gpus().items() if card.on_exoscale}
+    return {family: card.name for family, card in exoscale_gpus().items()}
 
 
 def near_family(text: str) -> str | None:
